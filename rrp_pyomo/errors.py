@@ -1,0 +1,49 @@
+"""The exceptions and warnings of the package: one small tree, rooted in standard types."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RiskParityError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class InputError(RiskParityError, ValueError):
+    """Data or arguments that cannot be used; the message says what was expected and the remedy."""
+
+
+class UnknownLabelError(InputError):
+    """A label (asset, factor, group, solver, option) that nobody knows; suggests the nearest."""
+
+    def __init__(self, kind: str, label: object, known: Iterable[object]) -> None:
+        known = [str(k) for k in known]
+        near = difflib.get_close_matches(str(label), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {_shortened(known)}"
+        super().__init__(f"unknown {kind} {str(label)!r}; {hint}")
+
+
+class ModelError(InputError):
+    """A model that the chosen realisation or solver cannot represent."""
+
+
+class SolverError(RiskParityError, RuntimeError):
+    """A solver that failed to solve what it was given."""
+
+
+class SolverUnavailableError(SolverError):
+    """A solver that is not installed here; the message says how to install it."""
+
+
+class InfeasibleError(SolverError):
+    """A problem without a solution; the message says why where it is known."""
+
+
+class RiskParityWarning(UserWarning):
+    """A result that its user should look at before trusting it."""
+
+
+def _shortened(items: list[str], most: int = 12) -> str:
+    more = f", … ({len(items)} in all)" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

@@ -1,0 +1,100 @@
+"""Matrices that stay factored: what covariances hand to statements, numbers only.
+
+A :class:`LinearMap` is ``sum_k left_k @ right_k + diag(diagonal)``. It multiplies an array like any
+matrix; a statement that meets one introduces the intermediate products ``right_k @ x`` (for a factor
+covariance: the factor exposures) as variables, once, so that it costs O(n·m) and never O(n²).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """One product ``left @ right`` of a linear map.
+
+    Parameters
+    ----------
+    left : (k, r) array
+    right : (r, n) array
+        Two factors that hold the *same* array object share their intermediate product.
+    name : str
+        What the intermediate product ``right @ x`` is called, such as ``"exposure"``.
+    labels : tuple of str
+        Labels of its r entries.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """The matrix ``sum_k left_k @ right_k + diag(diagonal)``, kept in this form.
+
+    Parameters
+    ----------
+    factors : tuple of Factor
+    diagonal : (n,) array, optional
+        Only for square maps.
+    """
+
+    factors: tuple[Factor, ...] = ()
+    diagonal: FloatArray | None = None
+
+    # numpy must leave `array @ LinearMap` alone instead of treating the map as a 0-d object.
+    __array_ufunc__ = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        if self.diagonal is not None:
+            return self.diagonal.size, self.diagonal.size
+        return self.factors[0].left.shape[0], self.factors[0].right.shape[1]
+
+    def __matmul__(self, x: FloatArray) -> FloatArray:
+        """The product with an array of shape (n,) or (n, k)."""
+        if not isinstance(x, np.ndarray):
+            return NotImplemented
+        product = np.zeros((self.shape[0], *x.shape[1:]))
+        if self.diagonal is not None:
+            product += self.diagonal.reshape(-1, *(1,) * (x.ndim - 1)) * x
+        for factor in self.factors:
+            product += factor.left @ (factor.right @ x)
+        return product
+
+    def toarray(self) -> FloatArray:
+        """The matrix multiplied out, shape (k, n)."""
+        return self @ np.eye(self.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Linear maps (or dense matrices) on top of each other, with the same columns."""
+
+    parts: tuple[LinearMap | FloatArray, ...]
+
+    __array_ufunc__ = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return sum(part.shape[0] for part in self.parts), self.parts[0].shape[1]
+
+    def __matmul__(self, x: FloatArray) -> FloatArray:
+        """The product with an array of shape (n,) or (n, k)."""
+        if not isinstance(x, np.ndarray):
+            return NotImplemented
+        return np.concatenate([part @ x for part in self.parts])
+
+    def toarray(self) -> FloatArray:
+        """The matrix multiplied out."""
+        return self @ np.eye(self.shape[1])
