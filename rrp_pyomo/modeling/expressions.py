@@ -1,0 +1,496 @@
+"""Array expressions: affine maps of a program's variables, products of them, and norms.
+
+An :class:`Affine` expression is a small map from variable to coefficient block plus a constant. A block
+is what it needs to be and no more:
+
+=====================  ==========================================================
+block                  meaning, for an expression of k rows
+=====================  ==========================================================
+``float``              c·I for a variable of size k, a constant column for a scalar one
+``(k,)`` array         a diagonal for a variable of size k, a column for a scalar one
+``(k, size)`` array    a dense matrix
+sparse ``(k, size)``   a sparse matrix
+=====================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import LinearMap, Stack
+from rrp_pyomo.modeling.conic import Rows
+
+if TYPE_CHECKING:
+    from rrp_pyomo.modeling.program import Program
+
+FloatArray = NDArray[np.float64]
+Block: TypeAlias = Any  # float, 1-d array, 2-d array or scipy sparse matrix: see the table above
+Operand: TypeAlias = Union["Expression", float, FloatArray]
+
+
+class Expression:
+    """What affine expressions, products and norms share: comparison and arithmetic operators."""
+
+    # numpy must hand `array * expression` to the expression instead of looping over its entries.
+    __array_ufunc__ = None
+    __hash__ = object.__hash__
+    size: int
+
+    def __le__(self, other: Operand) -> Constraint:
+        return _compare(self, other, "<=")
+
+    def __ge__(self, other: Operand) -> Constraint:
+        return _compare(self, other, ">=")
+
+    def __eq__(self, other: Operand) -> Constraint:  # type: ignore[override]
+        return _compare(self, other, "==")
+
+
+class Affine(Expression):
+    """``sum_v block_v v + constant``, a vector of ``size`` rows (1 for a scalar)."""
+
+    __slots__ = ("constant", "size", "terms")
+
+    def __init__(self, size: int, terms: dict[Variable, Block], constant: Block = 0.0) -> None:
+        self.size = size
+        self.terms = terms
+        self.constant = constant
+
+    # --- arithmetic -----------------------------------------------------------------------------
+
+    def __neg__(self) -> Affine:
+        return self._scaled(-1.0)
+
+    def __add__(self, other: Operand) -> Any:
+        if isinstance(other, Affine):
+            return _sum(self, other)
+        if isinstance(other, Expression):
+            return NotImplemented
+        constant = np.asarray(other, dtype=float)
+        size = _common_size(self.size, constant.size)
+        return Affine(size, _broadcast(self, size), self.constant + _flat(constant))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Operand) -> Any:
+        return self + (-other)
+
+    def __rsub__(self, other: Operand) -> Any:
+        return (-self) + other
+
+    def __mul__(self, other: Operand) -> Any:
+        if isinstance(other, Affine):
+            return Quadratic.product(self, other)
+        if isinstance(other, Expression):
+            return NotImplemented
+        return self._scaled(_flat(np.asarray(other, dtype=float)))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: float | FloatArray) -> Affine:
+        return self._scaled(1.0 / np.asarray(other, dtype=float))
+
+    def __rmatmul__(self, left: Any) -> Any:
+        """``matrix @ expression`` for arrays, sparse matrices, linear maps and stacks of maps."""
+        if isinstance(left, Stack):
+            return tuple(part @ self for part in left.parts)
+        if isinstance(left, LinearMap):
+            return self._mapped(left)
+        matrix = left if sp.issparse(left) else np.asarray(left, dtype=float)
+        if matrix.ndim == 1:
+            matrix = matrix[None, :]
+        if matrix.ndim != 2 or matrix.shape[1] != self.size:
+            raise InputError(
+                f"cannot multiply a matrix of shape {matrix.shape} and an expression of "
+                f"{self.size} rows; expected shape (·, {self.size})"
+            )
+        terms = {v: _times(matrix, block, v.size, self.size) for v, block in self.terms.items()}
+        constant = matrix @ np.broadcast_to(self.constant, (self.size,))
+        return Affine(matrix.shape[0], terms, constant)
+
+    def sum(self) -> Affine:
+        """The sum of the rows, a scalar."""
+        return np.ones((1, self.size)) @ self
+
+    def _scaled(self, factor: Any) -> Affine:
+        size = _common_size(self.size, np.size(factor))
+        terms = {v: _row_scaled(b, factor) for v, b in _broadcast(self, size).items()}
+        return Affine(size, terms, self.constant * factor)
+
+    def _mapped(self, left: LinearMap) -> Affine:
+        program = next(iter(self.terms)).program
+        mapped = None if left.diagonal is None else left.diagonal * self
+        for factor in left.factors:
+            term = factor.left @ program.intermediate(factor, self)
+            mapped = term if mapped is None else mapped + term
+        assert mapped is not None  # a linear map has a factor or a diagonal
+        return mapped
+
+    # --- triplets and numbers -------------------------------------------------------------------
+
+    def rows(self) -> Rows:
+        """The expression as triplets over the program's columns."""
+        row, col, val = [], [], []
+        for variable, block in self.terms.items():
+            r, c, v = _triplets(block, self.size, variable)
+            row.append(r)
+            col.append(c)
+            val.append(v)
+        constant = np.array(np.broadcast_to(self.constant, (self.size,)), dtype=float)
+        if not row:
+            return Rows(_NO_INDEX, _NO_INDEX, _NO_VALUE, constant)
+        return Rows(np.concatenate(row), np.concatenate(col), np.concatenate(val), constant)
+
+    def value(self, x: FloatArray) -> FloatArray:
+        """The rows at a point ``x`` of all the program's variables, shape (size,)."""
+        row, col, val, constant = self.rows()
+        return constant + np.bincount(row, weights=val * x[col], minlength=self.size)
+
+
+class Variable(Affine):
+    """A vector of decision variables, or a scalar one where ``labels`` is None.
+
+    Parameters
+    ----------
+    name : str
+    labels : tuple, optional
+    lower, upper : float or array of shape (size,)
+    unit : float
+        Typical magnitude; solvers work in multiples of it.
+    """
+
+    __slots__ = ("labels", "lower", "name", "offset", "program", "unit", "upper")
+
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        labels: tuple[Hashable, ...] | None,
+        lower: float | FloatArray,
+        upper: float | FloatArray,
+        unit: float,
+        offset: int,
+    ) -> None:
+        super().__init__(1 if labels is None else len(labels), {})
+        self.terms[self] = 1.0
+        self.program = program
+        self.name = name
+        self.labels = labels
+        self.lower = lower
+        self.upper = upper
+        self.unit = unit
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"Variable({self.name!r}, size={self.size})"
+
+    @property
+    def is_nonnegative(self) -> bool:
+        """Whether the lower bounds say so."""
+        return bool(np.all(np.asarray(self.lower) >= 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """``weight ∘ a ∘ b`` row by row, or the sum of these rows where ``summed``."""
+
+    a: Affine
+    b: Affine
+    weight: Any = 1.0
+    summed: bool = False
+
+    @property
+    def is_square(self) -> bool:
+        return self.a is self.b
+
+
+class Quadratic(Expression):
+    """An affine expression plus products of affine expressions."""
+
+    __slots__ = ("affine", "products", "size")
+
+    def __init__(self, size: int, affine: Affine, products: tuple[Product, ...]) -> None:
+        self.size = size
+        self.affine = affine
+        self.products = products
+
+    @classmethod
+    def product(cls, a: Affine, b: Affine) -> Quadratic:
+        """``a ∘ b``, row by row; a scalar factor goes with every row."""
+        size = _common_size(a.size, b.size)
+        if a is b:
+            return cls(size, Affine(size, {}), (Product(a, a),))
+        parts = (Affine(size, _broadcast(e, size), e.constant) for e in (a, b))
+        return cls(size, Affine(size, {}), (Product(*parts),))
+
+    @property
+    def is_pure(self) -> bool:
+        """One product and nothing else, as in ``x * z``."""
+        affine_is_zero = not self.affine.terms and not np.any(self.affine.constant)
+        return len(self.products) == 1 and affine_is_zero
+
+    def __neg__(self) -> Quadratic:
+        return self * -1.0
+
+    def __add__(self, other: Operand) -> Quadratic:
+        if isinstance(other, Quadratic):
+            affine, products = self.affine + other.affine, self.products + other.products
+        else:
+            affine, products = self.affine + other, self.products
+        return Quadratic(affine.size, affine, products)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Operand) -> Quadratic:
+        return self + (-other)
+
+    def __rsub__(self, other: Operand) -> Quadratic:
+        return (-self) + other
+
+    def __mul__(self, factor: float | FloatArray) -> Quadratic:
+        scaled = tuple(
+            Product(p.a, p.b, p.weight * _flat(np.asarray(factor, dtype=float)), p.summed)
+            for p in self.products
+        )
+        return Quadratic(self.size, self.affine * factor, scaled)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float | FloatArray) -> Quadratic:
+        return self * (1.0 / np.asarray(divisor, dtype=float))
+
+    def value(self, x: FloatArray) -> FloatArray:
+        """The rows at a point ``x`` of all the program's variables."""
+        total = self.affine.value(x)
+        for p in self.products:
+            rows = p.weight * p.a.value(x) * p.b.value(x)
+            total = total + (rows.sum() if p.summed else rows)
+        return total
+
+
+class Norm(Expression):
+    """``factor · ‖parts‖₂``, the parts being stacked."""
+
+    __slots__ = ("factor", "parts", "size")
+
+    def __init__(self, parts: tuple[Affine, ...], factor: float = 1.0) -> None:
+        self.size = 1
+        self.parts = parts
+        self.factor = factor
+
+    def __mul__(self, factor: float) -> Norm:
+        if factor < 0:
+            raise InputError(f"a norm times {factor} is not convex; expected a factor ≥ 0")
+        return Norm(self.parts, self.factor * float(factor))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Norm:
+        return self * (1.0 / divisor)
+
+
+def norm(*parts: Affine | tuple[Affine, ...]) -> Norm:
+    """The Euclidean norm of affine expressions, stacked: ``norm(root @ x) <= bound``."""
+    flat: list[Affine] = []
+    for part in parts:
+        flat.extend(part if isinstance(part, tuple) else (part,))
+    return Norm(tuple(flat))
+
+
+def square(expression: Affine) -> Quadratic:
+    """The squares of the rows."""
+    return Quadratic.product(expression, expression)
+
+
+def sum_squares(*parts: Affine | tuple[Affine, ...]) -> Quadratic:
+    """‖parts‖₂², a scalar: ``sum_squares(root @ x)`` is the variance x'Σx."""
+    products = tuple(Product(e, e, summed=True) for e in norm(*parts).parts)
+    return Quadratic(1, Affine(1, {}), products)
+
+
+# --- constraints --------------------------------------------------------------------------------
+
+
+class _Constraint:
+    def __bool__(self) -> bool:
+        raise InputError(
+            "a constraint has no truth value; state `a <= b <= c` as two constraints, "
+            "and give every constraint to Program.subject_to"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(_Constraint):
+    """``lower ≤ body ≤ upper`` row by row."""
+
+    body: Affine
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, eq=False)
+class NormBound(_Constraint):
+    """``‖parts‖₂ ≤ bound``: a second-order cone."""
+
+    parts: tuple[Affine, ...]
+    bound: Affine
+
+
+@dataclass(frozen=True, eq=False)
+class ProductBound(_Constraint):
+    """``a ∘ b ≥ c²`` row by row with a, b ≥ 0: rotated second-order cones."""
+
+    a: Affine
+    b: Affine
+    c: Affine
+
+
+@dataclass(frozen=True, eq=False)
+class QuadraticBound(_Constraint):
+    """``lower ≤ body ≤ upper`` row by row; conic only where it says that a sum of squares is small."""
+
+    body: Quadratic
+    lower: float
+    upper: float
+
+
+Constraint: TypeAlias = Linear | NormBound | ProductBound | QuadraticBound
+
+_BOUNDS = {"<=": (-np.inf, 0.0), ">=": (0.0, np.inf), "==": (0.0, 0.0)}
+_MIRRORED = {"<=": ">=", ">=": "<=", "==": "=="}
+
+
+def _compare(left: Expression, right: Any, sense: str) -> Constraint:
+    if isinstance(right, Norm) and not isinstance(left, Norm):
+        left, right, sense = right, left, _MIRRORED[sense]
+    if isinstance(left, Norm):
+        if sense != "<=" or isinstance(right, (Norm, Quadratic)):
+            raise InputError("a norm can only be bounded from above, by an affine expression")
+        bound = right if isinstance(right, Affine) else Affine(1, {}, float(right))
+        return NormBound(left.parts, bound / left.factor if left.factor != 1.0 else bound)
+    if isinstance(left, Quadratic) and isinstance(right, Quadratic):
+        if sense == "<=":
+            left, right = right, left
+        if sense != "==" and (bound := _product_bound(left, right)) is not None:
+            return bound
+        body, sense = left - right, sense if sense == "==" else ">="
+    else:
+        body = left - right  # type: ignore[operator]
+    if isinstance(body, Quadratic):
+        return QuadraticBound(body, *_BOUNDS[sense])
+    return Linear(body, *_BOUNDS[sense])
+
+
+def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
+    """``a ∘ b >= square(c)``, recognised by its form."""
+    if not (left.is_pure and right.is_pure and right.products[0].is_square):
+        return None
+    product, squared = left.products[0], right.products[0]
+    if product.summed or squared.summed or np.any(np.asarray(squared.weight) < 0):
+        return None
+    if np.any(np.asarray(product.weight) <= 0):
+        return None
+    c = squared.a * np.sqrt(squared.weight / product.weight)
+    size = _common_size(left.size, c.size)
+    return ProductBound(product.a, product.b, Affine(size, _broadcast(c, size), c.constant))
+
+
+# --- blocks -------------------------------------------------------------------------------------
+
+_NO_INDEX = np.zeros(0, np.intp)
+_NO_VALUE = np.zeros(0)
+
+
+def _flat(value: FloatArray) -> Any:
+    """A float for a scalar, a 1-d array otherwise."""
+    return float(value) if value.ndim == 0 else value.ravel()
+
+
+def _common_size(a: int, b: int) -> int:
+    if a != b and 1 not in (a, b):
+        raise InputError(f"expressions of {a} and {b} rows do not go together")
+    return max(a, b)
+
+
+def _broadcast(expression: Affine, size: int) -> dict[Variable, Block]:
+    """The terms of a scalar expression repeated over ``size`` rows."""
+    if expression.size == size:
+        return expression.terms
+    return {v: _repeated(b, v.size, size) for v, b in expression.terms.items()}
+
+
+def _repeated(block: Block, columns: int, size: int) -> Block:
+    if isinstance(block, float):
+        return np.full(size, block)
+    dense = np.repeat(_dense(block, 1, columns), size, axis=0)
+    return dense[:, 0] if columns == 1 else dense
+
+
+def _sum(a: Affine, b: Affine) -> Affine:
+    size = _common_size(a.size, b.size)
+    terms = dict(_broadcast(a, size))
+    for variable, block in _broadcast(b, size).items():
+        terms[variable] = (
+            _added(terms[variable], block, size, variable.size) if variable in terms else block
+        )
+    return Affine(size, terms, a.constant + b.constant)
+
+
+def _added(a: Block, b: Block, size: int, columns: int) -> Block:
+    if np.ndim(a) < 2 and np.ndim(b) < 2 and not (sp.issparse(a) or sp.issparse(b)):
+        return a + b
+    return _matrix(a, size, columns) + _matrix(b, size, columns)
+
+
+def _matrix(block: Block, size: int, columns: int) -> Block:
+    if sp.issparse(block) or np.ndim(block) == 2:
+        return block
+    if columns == 1:
+        return np.full(size, block)[:, None] if np.ndim(block) == 0 else block[:, None]
+    return sp.diags_array(np.broadcast_to(block, (size,)), format="csr")
+
+
+def _dense(block: Block, size: int, columns: int) -> FloatArray:
+    matrix = _matrix(block, size, columns)
+    dense: FloatArray = matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
+    return dense
+
+
+def _row_scaled(block: Block, factor: Any) -> Block:
+    if np.ndim(factor) == 0:
+        return block * factor
+    if sp.issparse(block):
+        return sp.diags_array(factor) @ block
+    return factor[:, None] * block if np.ndim(block) == 2 else block * factor
+
+
+def _times(matrix: Any, block: Block, columns: int, inner: int) -> Block:
+    """``matrix @ block`` where the block has ``inner`` rows and ``columns`` columns."""
+    if columns == 1 and np.ndim(block) < 2:
+        return matrix @ np.broadcast_to(block, (inner,))
+    if sp.issparse(block) or np.ndim(block) == 2:
+        return matrix @ block
+    if np.ndim(block) == 0:
+        return matrix if block == 1.0 else matrix * block
+    return matrix @ sp.diags_array(block) if sp.issparse(matrix) else matrix * block
+
+
+def _triplets(block: Block, size: int, variable: Variable) -> tuple[Any, Any, Any]:
+    if sp.issparse(block):
+        coo = block.tocoo()
+        return coo.row, coo.col + variable.offset, coo.data
+    if np.ndim(block) == 2:
+        k, columns = block.shape
+        row, col = np.divmod(np.arange(k * columns), columns)
+        return row, col + variable.offset, np.ravel(block)
+    row = np.arange(size)
+    col = row + variable.offset if variable.size > 1 else np.full(size, variable.offset)
+    return row, col, np.full(size, block) if np.ndim(block) == 0 else block
+

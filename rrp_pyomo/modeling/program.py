@@ -1,0 +1,257 @@
+"""A problem stated once, in arrays, to be realised in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import Factor
+from rrp_pyomo.modeling.conic import ConicForm
+from rrp_pyomo.modeling.expressions import (
+    Affine,
+    Constraint,
+    Linear,
+    NormBound,
+    ProductBound,
+    Quadratic,
+    QuadraticBound,
+    Variable,
+)
+from rrp_pyomo.modeling.quadratic import QuadraticForm
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
+    import pyomo.kernel as pmo
+
+FloatArray = NDArray[np.float64]
+
+
+class Program:
+    """Named variables, an objective and named constraints, stated in arrays.
+
+    The statement is written once and realised as a Pyomo kernel block (:meth:`kernel`), a Pyomo
+    block for ConcreteModels (:meth:`block`), sparse matrices with cones (:meth:`conic`), or
+    matrices with quadratic functions for nonlinear solvers (:meth:`quadratic`).
+
+    Parameters
+    ----------
+    name : str
+
+    Examples
+    --------
+    The smallest variance of a long-only portfolio, ``root.T @ root`` being the covariance matrix:
+
+    >>> program = Program("minimum_variance")
+    >>> x = program.variable("x", ["bonds", "stocks"], lower=0)
+    >>> root = np.array([[0.1, 0.0], [0.0, 0.2]])
+    >>> program.minimize(sum_squares(root @ x))
+    >>> program.subject_to(fully_invested=x.sum() == 1)
+    """
+
+    def __init__(self, name: str = "program") -> None:
+        self.name = name
+        self.variables: dict[str, Variable] = {}
+        self.constraints: dict[str, Constraint] = {}
+        self.objective: Affine | Quadratic = Affine(1, {})
+        self.maximizing = False
+        self._columns = 0
+        self._intermediates: dict[tuple[int, int], tuple[Factor, Affine, Variable]] = {}
+
+    # --- stating --------------------------------------------------------------------------------
+
+    def variable(
+        self,
+        name: str,
+        labels: Iterable[Hashable] | None = None,
+        lower: float | FloatArray = -np.inf,
+        upper: float | FloatArray = np.inf,
+        unit: float = 1.0,
+    ) -> Variable:
+        """Declare a vector of variables, one for each label, or a scalar without labels.
+
+        Parameters
+        ----------
+        name : str
+        labels : iterable of hashables, optional
+        lower, upper : float or array
+            Infinite by default.
+        unit : float
+            Typical magnitude of the entries. Solvers then work in multiples of it, which makes
+            their absolute tolerances mean the same for weights and for weekly variances.
+
+        Raises
+        ------
+        InputError
+            The name is taken.
+        """
+        self._check_name(name)
+        index = None if labels is None else tuple(labels)
+        variable = Variable(self, name, index, lower, upper, unit, self._columns)
+        self._columns += variable.size
+        self.variables[name] = variable
+        return variable
+
+    def minimize(self, objective: Affine | Quadratic) -> None:
+        """State the objective, a scalar expression."""
+        self._set_objective(objective, maximizing=False)
+
+    def maximize(self, objective: Affine | Quadratic) -> None:
+        """State the objective, a scalar expression."""
+        self._set_objective(objective, maximizing=True)
+
+    def subject_to(self, **constraints: Constraint) -> None:
+        """Add named constraints: ``program.subject_to(fully_invested=x.sum() == 1)``."""
+        for name, constraint in constraints.items():
+            self._check_name(name)
+            if not isinstance(constraint, (Linear, NormBound, ProductBound, QuadraticBound)):
+                raise InputError(
+                    f"constraint {name!r} is a {type(constraint).__name__}; expected a comparison "
+                    "of expressions, such as `A @ x <= b`"
+                )
+            self.constraints[name] = constraint
+
+    def intermediate(self, factor: Factor, x: Affine) -> Variable:
+        """The variable ``right @ x`` of a factored matrix, introduced once and then reused."""
+        key = id(factor.right), id(x)
+        if key not in self._intermediates:
+            magnitude = np.abs(factor.right) @ np.array(
+                np.broadcast_to([v.unit for v in x.terms][0], (x.size,))
+            )
+            name = self.free_name(factor.name)
+            variable = self.variable(name, factor.labels, unit=float(magnitude.max()) or 1.0)
+            self.constraints[f"{name}_definition"] = Linear(variable - factor.right @ x, 0.0, 0.0)
+            self._intermediates[key] = factor, x, variable
+        return self._intermediates[key][2]
+
+    def _set_objective(self, objective: Affine | Quadratic, maximizing: bool) -> None:
+        if objective.size != 1:
+            raise InputError(
+                f"the objective has {objective.size} rows; expected a scalar, such as its .sum()"
+            )
+        self.objective = objective
+        self.maximizing = maximizing
+
+    def _check_name(self, name: str) -> None:
+        if name in self.variables or name in self.constraints:
+            raise InputError(f"the name {name!r} is taken in program {self.name!r}")
+
+    def free_name(self, name: str) -> str:
+        taken = self.variables
+        return name if name not in taken else next(
+            f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken
+        )
+
+    def row_labels(self, expression: Affine | Quadratic) -> Sequence[Hashable]:
+        """Labels of the rows: those of the first labelled variable of that size, else 0, 1, …"""
+        parts = [expression] if isinstance(expression, Affine) else [expression.affine]
+        if isinstance(expression, Quadratic):
+            parts += [e for p in expression.products for e in (p.a, p.b)]
+        for part in parts:
+            for variable in part.terms:
+                if variable.labels is not None and variable.size == expression.size:
+                    return variable.labels
+        return range(expression.size)
+
+    # --- realising ------------------------------------------------------------------------------
+
+    def conic(self) -> ConicForm:
+        """Sparse matrices and cones: ½x'Px + q'x over b − Ax ∈ K.
+
+        Raises
+        ------
+        ModelError
+            A constraint or the objective is not convex, by the form in which it is stated.
+        """
+        from rrp_pyomo.modeling.to_conic import conic_form
+
+        return conic_form(self)
+
+    def quadratic(self) -> QuadraticForm:
+        """Matrices with linear and quadratic functions, for nonlinear solvers."""
+        from rrp_pyomo.modeling.to_quadratic import quadratic_form
+
+        return quadratic_form(self)
+
+    def kernel(self, bind: Mapping[str, Any] | None = None, objective: bool = True) -> pmo.block:
+        """A ``pyomo.kernel`` block: ``matrix_constraint`` rows and ``conic`` objects.
+
+        Parameters
+        ----------
+        bind : mapping, optional
+            From the name of a variable to existing Pyomo variables that take its place: a
+            container with the variable's labels as keys, or a sequence in their order.
+        objective : bool
+            Whether the block has an active objective. The expression ``objective_expression`` is
+            there in any case.
+        """
+        from rrp_pyomo.modeling.to_kernel import kernel_block
+
+        return kernel_block(self, bind or {}, objective)
+
+    def block(self, bind: Mapping[str, Any] | None = None, objective: bool = True) -> pyo.Block:
+        """A ``pyomo.environ`` block for ConcreteModels; cones as Lorentz-form quadratics.
+
+        Parameters are those of :meth:`kernel`.
+        """
+        from rrp_pyomo.modeling.to_environ import environ_block
+
+        return environ_block(self, bind or {}, objective)
+
+    # --- points ---------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> int:
+        """The number of scalar variables."""
+        return self._columns
+
+    @property
+    def units(self) -> FloatArray:
+        """Typical magnitude of each scalar variable."""
+        units = np.empty(self._columns)
+        for v in self.variables.values():
+            units[v.offset : v.offset + v.size] = v.unit
+        return units
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds of each scalar variable."""
+        lower, upper = np.empty(self._columns), np.empty(self._columns)
+        for v in self.variables.values():
+            lower[v.offset : v.offset + v.size] = v.lower
+            upper[v.offset : v.offset + v.size] = v.upper
+        return lower, upper
+
+    def values(self, x: FloatArray) -> dict[str, FloatArray]:
+        """A point split by variable name."""
+        return {v.name: x[v.offset : v.offset + v.size] for v in self.variables.values()}
+
+    def point(self, values: Mapping[str, Any]) -> FloatArray:
+        """A point from values by variable name; intermediate products follow from the others."""
+        x = np.zeros(self._columns)
+        for name, value in values.items():
+            v = self.variables[name]
+            x[v.offset : v.offset + v.size] = value
+        for factor, expression, variable in self._intermediates.values():
+            product = factor.right @ expression.value(x)
+            x[variable.offset : variable.offset + variable.size] = product
+        return x
+
+    def residuals(self, x: FloatArray) -> dict[str, float]:
+        """By how much each constraint is violated at a point, in its own units; 0 where it holds."""
+        return {name: _violation(c, x) for name, c in self.constraints.items()}
+
+
+def _violation(constraint: Constraint, x: FloatArray) -> float:
+    match constraint:
+        case NormBound(parts, bound):
+            gap = np.sqrt(sum(float(np.sum(e.value(x) ** 2)) for e in parts)) - bound.value(x)
+        case ProductBound(a, b, c):
+            left, right = a.value(x), b.value(x)
+            product = np.sqrt(np.maximum(left, 0.0) * np.maximum(right, 0.0))
+            gap = np.maximum(np.abs(c.value(x)) - product, np.maximum(-left, -right))
+        case Linear(body, lower, upper) | QuadraticBound(body, lower, upper):
+            gap = np.maximum(lower - body.value(x), body.value(x) - upper)
+    return max(0.0, float(np.max(gap)))
