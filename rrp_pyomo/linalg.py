@@ -71,6 +71,11 @@ class LinearMap:
             product += factor.left @ (factor.right @ x)
         return product
 
+    def __truediv__(self, divisor: float) -> LinearMap:
+        """The map divided by a number; the right-hand factors stay the same objects."""
+        factors = tuple(Factor(f.left / divisor, f.right, f.name, f.labels) for f in self.factors)
+        return LinearMap(factors, None if self.diagonal is None else self.diagonal / divisor)
+
     def toarray(self) -> FloatArray:
         """The matrix multiplied out, shape (k, n)."""
         return self @ np.eye(self.shape[1])
@@ -94,6 +99,10 @@ class Stack:
         if not isinstance(x, np.ndarray):
             return NotImplemented
         return np.concatenate([part @ x for part in self.parts])
+
+    def __truediv__(self, divisor: float) -> Stack:
+        """The stack divided by a number."""
+        return Stack(tuple(part / divisor for part in self.parts))
 
     def toarray(self) -> FloatArray:
         """The matrix multiplied out."""

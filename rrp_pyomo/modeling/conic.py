@@ -159,7 +159,9 @@ class ConicBuilder:
         self, objective: Rows, quadratic: tuple[IntArray, IntArray, FloatArray] | None = None
     ) -> ConicForm:
         """The conic form that minimises one affine row (plus ½x'Px, upper triangle triplets)."""
-        order = sorted(range(len(self._groups)), key=lambda g: _ORDER.index(self._groups[g].cone.kind))
+        order = sorted(
+            range(len(self._groups)), key=lambda g: _ORDER.index(self._groups[g].cone.kind)
+        )
         groups = [self._groups[g] for g in order]
         starts = np.concatenate([[0], np.cumsum([group.rows.size for group in groups])])
         slices: list[slice] = [slice(0)] * len(groups)

@@ -1,7 +1,7 @@
 """Array expressions: affine maps of a program's variables, products of them, and norms.
 
-An :class:`Affine` expression is a small map from variable to coefficient block plus a constant. A block
-is what it needs to be and no more:
+An :class:`Affine` expression is a small map from variable to coefficient block, plus a constant.
+A block is what it needs to be and no more:
 
 =====================  ==========================================================
 block                  meaning, for an expression of k rows
@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from functools import reduce
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -79,7 +80,7 @@ class Affine(Expression):
 
     __radd__ = __add__
 
-    def __sub__(self, other: Operand) -> Any:
+    def __sub__(self, other: Any) -> Any:
         return self + (-other)
 
     def __rsub__(self, other: Operand) -> Any:
@@ -96,6 +97,12 @@ class Affine(Expression):
 
     def __truediv__(self, other: float | FloatArray) -> Affine:
         return self._scaled(1.0 / np.asarray(other, dtype=float))
+
+    @overload
+    def __rmatmul__(self, left: Stack) -> tuple[Affine, ...]: ...
+
+    @overload
+    def __rmatmul__(self, left: LinearMap | FloatArray) -> Affine: ...
 
     def __rmatmul__(self, left: Any) -> Any:
         """``matrix @ expression`` for arrays, sparse matrices, linear maps and stacks of maps."""
@@ -117,7 +124,7 @@ class Affine(Expression):
 
     def sum(self) -> Affine:
         """The sum of the rows, a scalar."""
-        return np.ones((1, self.size)) @ self
+        return self.__rmatmul__(np.ones((1, self.size)))
 
     def _scaled(self, factor: Any) -> Affine:
         size = _common_size(self.size, np.size(factor))
@@ -126,12 +133,10 @@ class Affine(Expression):
 
     def _mapped(self, left: LinearMap) -> Affine:
         program = next(iter(self.terms)).program
-        mapped = None if left.diagonal is None else left.diagonal * self
+        terms = [] if left.diagonal is None else [self._scaled(left.diagonal)]
         for factor in left.factors:
-            term = factor.left @ program.intermediate(factor, self)
-            mapped = term if mapped is None else mapped + term
-        assert mapped is not None  # a linear map has a factor or a diagonal
-        return mapped
+            terms.append(program.intermediate(factor, self).__rmatmul__(factor.left))
+        return reduce(_sum, terms)
 
     # --- triplets and numbers -------------------------------------------------------------------
 
@@ -227,8 +232,8 @@ class Quadratic(Expression):
         size = _common_size(a.size, b.size)
         if a is b:
             return cls(size, Affine(size, {}), (Product(a, a),))
-        parts = (Affine(size, _broadcast(e, size), e.constant) for e in (a, b))
-        return cls(size, Affine(size, {}), (Product(*parts),))
+        a, b = (Affine(size, _broadcast(e, size), e.constant) for e in (a, b))
+        return cls(size, Affine(size, {}), (Product(a, b),))
 
     @property
     def is_pure(self) -> bool:
@@ -248,7 +253,7 @@ class Quadratic(Expression):
 
     __radd__ = __add__
 
-    def __sub__(self, other: Operand) -> Quadratic:
+    def __sub__(self, other: Any) -> Quadratic:
         return self + (-other)
 
     def __rsub__(self, other: Operand) -> Quadratic:
@@ -354,7 +359,7 @@ class ProductBound(_Constraint):
 
 @dataclass(frozen=True, eq=False)
 class QuadraticBound(_Constraint):
-    """``lower ≤ body ≤ upper`` row by row; conic only where it says that a sum of squares is small."""
+    """``lower ≤ body ≤ upper`` row by row; conic where it bounds a sum of squares from above."""
 
     body: Quadratic
     lower: float
@@ -367,7 +372,7 @@ _BOUNDS = {"<=": (-np.inf, 0.0), ">=": (0.0, np.inf), "==": (0.0, 0.0)}
 _MIRRORED = {"<=": ">=", ">=": "<=", "==": "=="}
 
 
-def _compare(left: Expression, right: Any, sense: str) -> Constraint:
+def _compare(left: Any, right: Any, sense: str) -> Constraint:
     if isinstance(right, Norm) and not isinstance(left, Norm):
         left, right, sense = right, left, _MIRRORED[sense]
     if isinstance(left, Norm):
@@ -378,11 +383,11 @@ def _compare(left: Expression, right: Any, sense: str) -> Constraint:
     if isinstance(left, Quadratic) and isinstance(right, Quadratic):
         if sense == "<=":
             left, right = right, left
-        if sense != "==" and (bound := _product_bound(left, right)) is not None:
-            return bound
+        if sense != "==" and (product_bound := _product_bound(left, right)) is not None:
+            return product_bound
         body, sense = left - right, sense if sense == "==" else ">="
     else:
-        body = left - right  # type: ignore[operator]
+        body = left - right
     if isinstance(body, Quadratic):
         return QuadraticBound(body, *_BOUNDS[sense])
     return Linear(body, *_BOUNDS[sense])
@@ -493,4 +498,3 @@ def _triplets(block: Block, size: int, variable: Variable) -> tuple[Any, Any, An
     row = np.arange(size)
     col = row + variable.offset if variable.size > 1 else np.full(size, variable.offset)
     return row, col, np.full(size, block) if np.ndim(block) == 0 else block
-

@@ -7,6 +7,7 @@ defined by linear rows. The result is a program again, with the original variabl
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -25,20 +26,23 @@ from rrp_pyomo.modeling.expressions import (
 from rrp_pyomo.modeling.program import Program
 
 
-def lifted(program: Program, bare_squares: bool = False) -> Program:
+def lifted(program: Program, bare_squares: bool = False, loose: Collection[str] = ()) -> Program:
     """An equivalent program whose norms, products and squares are over variables.
 
     * ``‖e‖₂ ≤ k r`` becomes ``‖v‖₂ ≤ r`` with ``v = e / k``;
     * ``a ∘ b ≥ c²`` gets variables a, b ≥ 0, and a multiple of one variable (entry by entry) as c;
       with ``bare_squares`` it becomes ``2 a ∘ b ≥ v²`` with a variable ``v = √2 c``, Pyomo's form;
     * ``‖e‖²`` in an objective or a constraint gets a variable v = e, unless e is a multiple of one.
+
+    ``loose`` names variables that stand for others without the bounds that they declare.
     """
-    return _Lifting(program, bare_squares).program
+    return _Lifting(program, bare_squares, loose).program
 
 
 class _Lifting:
-    def __init__(self, source: Program, bare_squares: bool) -> None:
+    def __init__(self, source: Program, bare_squares: bool, loose: Collection[str]) -> None:
         self.bare_squares = bare_squares
+        self.loose = loose
         self.program = copy.copy(source)
         self.program.variables = dict(source.variables)
         self.program.constraints = {}
@@ -52,10 +56,10 @@ class _Lifting:
             case NormBound(parts, bound):
                 factor = _positive_multiple(bound)
                 side = self._side(f"{name}_bound", bound / factor)
-                parts = tuple(
-                    self._variable(f"{name}_vector", e / factor, many=len(parts) > 1) for e in parts
+                vectors = (e / factor for e in parts)
+                return NormBound(
+                    tuple(_bare(e) or self._new(f"{name}_vector", e) for e in vectors), side
                 )
-                return NormBound(parts, side)
             case ProductBound(a, b, c):
                 a, b = self._side(f"{name}_left", a), self._side(f"{name}_right", b)
                 return ProductBound(a, b, self._squared(f"{name}_root", c))
@@ -64,23 +68,20 @@ class _Lifting:
         return constraint
 
     def _quadratic(self, name: str, body: Quadratic) -> Quadratic:
-        products = tuple(
-            Product(v, v, p.weight, p.summed)
-            if p.is_square and not is_multiple(p.a) and (v := self._variable(f"{name}_vector", p.a))
-            else p
-            for p in body.products
-        )
-        return Quadratic(body.size, body.affine, products)
+        products = []
+        for p in body.products:
+            if p.is_square and not is_multiple(p.a):
+                v = self._new(f"{name}_vector", p.a)
+                p = Product(v, v, p.weight, p.summed)
+            products.append(p)
+        return Quadratic(body.size, body.affine, tuple(products))
 
     def _side(self, name: str, expression: Affine) -> Variable:
         """A nonnegative variable that equals the expression."""
         variable = _bare(expression)
-        if variable is not None and variable.is_nonnegative:
+        if variable is not None and variable.is_nonnegative and variable.name not in self.loose:
             return variable
         return self._new(name, expression, lower=0.0)
-
-    def _variable(self, name: str, expression: Affine, many: bool = False) -> Variable:
-        return _bare(expression) or self._new(name, expression, numbered=many)
 
     def _squared(self, name: str, c: Affine) -> Affine:
         if not self.bare_squares:
@@ -93,10 +94,8 @@ class _Lifting:
                 return self._new(name, Affine(1, {variable: float(block[0])}))
         return self._new(name, scaled)
 
-    def _new(
-        self, name: str, expression: Affine, lower: float = -np.inf, numbered: bool = False
-    ) -> Variable:
-        row, col, val, _ = expression.rows()
+    def _new(self, name: str, expression: Affine, lower: float = -np.inf) -> Variable:
+        _, col, val, _ = expression.rows()
         units = self.program.units
         largest = float(np.max(np.abs(val) * units[col], initial=0.0)) or 1.0
         name = self.program.free_name(name)
@@ -111,7 +110,9 @@ def is_multiple(expression: Affine) -> bool:
     return (
         len(expression.terms) == 1
         and not np.any(expression.constant)
-        and all(isinstance(b, (float, np.ndarray)) and np.ndim(b) < 2 for b in expression.terms.values())
+        and all(
+            isinstance(b, (float, np.ndarray)) and np.ndim(b) < 2 for b in expression.terms.values()
+        )
     )
 
 

@@ -118,9 +118,7 @@ class Program:
         """The variable ``right @ x`` of a factored matrix, introduced once and then reused."""
         key = id(factor.right), id(x)
         if key not in self._intermediates:
-            magnitude = np.abs(factor.right) @ np.array(
-                np.broadcast_to([v.unit for v in x.terms][0], (x.size,))
-            )
+            magnitude = np.abs(factor.right).sum(axis=1) * max(v.unit for v in x.terms)
             name = self.free_name(factor.name)
             variable = self.variable(name, factor.labels, unit=float(magnitude.max()) or 1.0)
             self.constraints[f"{name}_definition"] = Linear(variable - factor.right @ x, 0.0, 0.0)
@@ -141,8 +139,10 @@ class Program:
 
     def free_name(self, name: str) -> str:
         taken = self.variables
-        return name if name not in taken else next(
-            f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken
+        return (
+            name
+            if name not in taken
+            else next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
         )
 
     def row_labels(self, expression: Affine | Quadratic) -> Sequence[Hashable]:
@@ -240,7 +240,7 @@ class Program:
         return x
 
     def residuals(self, x: FloatArray) -> dict[str, float]:
-        """By how much each constraint is violated at a point, in its own units; 0 where it holds."""
+        """By how much each constraint is violated at a point; 0 where it holds."""
         return {name: _violation(c, x) for name, c in self.constraints.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from rrp_pyomo.modeling.expressions import (
 from rrp_pyomo.modeling.program import Program
 
 FloatArray = NDArray[np.float64]
+
 
 def conic_form(program: Program) -> ConicForm:
     """Compile a program to its conic form; see :meth:`Program.conic`."""
@@ -58,7 +59,7 @@ def _add_conic(builder: ConicBuilder, name: str, constraint: Constraint) -> None
         case Linear(body, lower, _):
             builder.nonnegative(body.rows() if lower == 0.0 else (-body).rows())
         case NormBound(parts, bound):
-            builder.second_order(bound.rows(), stacked(parts))
+            builder.second_order(bound.rows(), stacked([e.rows() for e in parts]))
         case ProductBound(a, b, c):
             builder.product(a.rows(), b.rows(), c.rows())
         case QuadraticBound(body, lower, _):
@@ -70,14 +71,12 @@ def _add_conic(builder: ConicBuilder, name: str, constraint: Constraint) -> None
                     "nonlinear solver such as 'ipopt', or state it with norm(), square() or "
                     "sum_squares()"
                 )
-            bound = (-small.affine).rows()
-            one = Rows(bound.row[:0], bound.col[:0], bound.val[:0], np.ones(bound.size))
-            builder.product(bound, one, squares(small))
+            one = Affine(small.size, {}, 1.0)
+            builder.product((-small.affine).rows(), one.rows(), squares(small))
 
 
-def stacked(parts: Iterable[Affine]) -> Rows:
-    """The rows of several expressions, one below the other."""
-    pieces = [part.rows() for part in parts]
+def stacked(pieces: Sequence[Rows]) -> Rows:
+    """Groups of rows, one below the other."""
     if len(pieces) == 1:
         return pieces[0]
     starts = np.cumsum([0] + [piece.size for piece in pieces])
@@ -97,10 +96,9 @@ def is_sum_of_squares(body: Quadratic) -> bool:
 
 def squares(body: Quadratic) -> Rows:
     """The expressions under the squares: all of them for a scalar, row by row for a vector."""
-    parts = [p.a * np.sqrt(p.weight) for p in body.products]
+    pieces = [(p.a * np.sqrt(p.weight)).rows() for p in body.products]
     if body.size == 1:
-        return stacked(parts)
-    pieces = [part.rows() for part in parts]
+        return stacked(pieces)
     k = len(pieces)  # row r of piece p becomes row r·k + p
     return Rows(
         np.concatenate([piece.row * k + p for p, piece in enumerate(pieces)]),

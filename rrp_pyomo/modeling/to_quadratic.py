@@ -45,7 +45,7 @@ def quadratic_form(program: Program) -> QuadraticForm:
     lower, upper = program.bounds()
     cost = objective.affine
     return QuadraticForm(
-        c=np.bincount(cost.col, weights=cost.val, minlength=program.columns),
+        c=np.bincount(cost.col, cost.val, program.columns).astype(float),
         constant=float(cost.constant[0]),
         A=A,
         row_lower=np.repeat([bound.lower for bound in bounds], sizes) - constant,
@@ -64,7 +64,7 @@ def quadratic_form(program: Program) -> QuadraticForm:
 
 
 def as_quadratic_bound(constraint: Constraint) -> QuadraticBound:
-    """A lifted constraint as a bound on a quadratic: cones in Lorentz form, v'v ≤ r² and ab ≥ c²."""
+    """A lifted constraint as a bound on a quadratic: v'v ≤ r² and ab ≥ c² for the cones."""
     match constraint:
         case Linear(body, lower, upper):
             return QuadraticBound(_as_quadratic(body), lower, upper)
@@ -133,6 +133,6 @@ def _multiplied(
         np.concatenate(
             [(weight * b.constant)[a.row] * a.val, (weight * a.constant)[b.row] * b.val]
         ),
-        np.bincount(target, weights=constant, minlength=size),
+        np.bincount(target, constant, size).astype(float),
     )
     return affine, (target[a.row[left]], a.col[left], b.col[right], value)

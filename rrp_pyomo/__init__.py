@@ -1,0 +1,1 @@
+"""Robust risk parity portfolios as declarative Pyomo blocks."""

@@ -1,0 +1,108 @@
+"""Realisation as a ``pyomo.kernel`` block: matrix rows and conic objects, labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyomo.kernel as pmo
+import scipy.sparse as sp
+from pyomo.core.kernel.variable import IVariable
+
+from rrp_pyomo.modeling.binding import bound_and_lifted, resolve
+from rrp_pyomo.modeling.expressions import (
+    Affine,
+    Constraint,
+    Linear,
+    NormBound,
+    ProductBound,
+    QuadraticBound,
+    Variable,
+)
+from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.modeling.pyomo_expressions import Components, expressions
+
+
+def kernel_block(program: Program, bind: Mapping[str, Any], objective: bool) -> pmo.block:
+    """See :meth:`Program.kernel`."""
+    bound = resolve(program, bind, lambda c: isinstance(c, IVariable), "pyomo.kernel")
+    source = bound_and_lifted(program, bound, bare_squares=True)
+    block = pmo.block()
+    block.scaling_factor = pmo.suffix(direction=pmo.suffix.LOCAL)
+    components: Components = {}
+    for name, variable in source.variables.items():
+        components[name] = bound[name] if name in bound else _variables(variable)
+        setattr(block, name, _container(variable, components[name], name in bound))
+        if variable.unit != 1.0:
+            for component in components[name]:
+                block.scaling_factor[component] = 1.0 / variable.unit
+    for name, constraint in source.constraints.items():
+        setattr(block, name, _constraint(source, constraint, components))
+    block.objective_expression = pmo.expression(expressions(source.objective, components)[0])
+    if objective:
+        sense = pmo.maximize if program.maximizing else pmo.minimize
+        block.objective = pmo.objective(block.objective_expression, sense=sense)
+    return block
+
+
+def _variables(variable: Variable) -> list[Any]:
+    bounds = (
+        np.broadcast_to(b, (variable.size,)).tolist() for b in (variable.lower, variable.upper)
+    )
+    return [
+        pmo.variable(lb=None if lb == -np.inf else lb, ub=None if ub == np.inf else ub)
+        for lb, ub in zip(*bounds, strict=True)
+    ]
+
+
+def _container(variable: Variable, components: list[Any], bound: bool) -> Any:
+    if variable.labels is None:
+        # A bound variable has its own parent: a one-element list is a handle, not a second home.
+        return components if bound else components[0]
+    labelled = dict(zip(variable.labels, components, strict=True))
+    return labelled if bound else pmo.variable_dict(labelled)
+
+
+def _constraint(program: Program, constraint: Constraint, components: Components) -> Any:
+    match constraint:
+        case Linear(body, lower, upper):
+            return _matrix_rows(body, lower, upper, components)
+        case NormBound(parts, bound):
+            vector = [c for e in parts for c in components[_name(e)]]
+            return pmo.conic.quadratic(components[_name(bound)][0], vector)
+        case ProductBound(a, b, c):
+            left, right, root = (components[_name(e)] for e in (a, b, c))
+            root = root * (len(left) // len(root))
+            cones = [
+                pmo.conic.rotated_quadratic(r1, r2, (x,))
+                for r1, r2, x in zip(left, right, root, strict=True)
+            ]
+            return pmo.constraint_dict(zip(program.row_labels(a), cones, strict=True))
+        case QuadraticBound(body, lower, upper):
+            low = None if lower == -np.inf else lower
+            high = None if upper == np.inf else upper
+            rows = [pmo.constraint(body=e, lb=low, ub=high) for e in expressions(body, components)]
+            return pmo.constraint_dict(zip(program.row_labels(body), rows, strict=True))
+
+
+def _name(expression: Affine) -> str:
+    (variable,) = expression.terms
+    return variable.name
+
+
+def _matrix_rows(body: Affine, lower: float, upper: float, components: Components) -> Any:
+    """Rows over just the variables that they mention, columns in the order of mention."""
+    rows = body.rows()
+    offset, x, shift = 0, [], np.empty(rows.col.size, np.intp)
+    for variable in body.terms:
+        mine = (rows.col >= variable.offset) & (rows.col < variable.offset + variable.size)
+        shift[mine] = offset - variable.offset
+        x.extend(components[variable.name])
+        offset += variable.size
+    A = sp.csr_matrix((rows.val, (rows.row, rows.col + shift)), shape=(rows.size, offset))
+    low = None if lower == -np.inf else lower - rows.constant
+    high = None if upper == np.inf else upper - rows.constant
+    if lower == upper:
+        return pmo.matrix_constraint(A, rhs=low, x=x)
+    return pmo.matrix_constraint(A, lb=low, ub=high, x=x)
