@@ -10,8 +10,8 @@ bounds into second-order cones and sorts everything into one :class:`ConicForm`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -38,8 +38,15 @@ class Rows(NamedTuple):
         """The number of rows."""
         return self.constant.size
 
+    def times(self, factor: float | FloatArray) -> Rows:
+        """The rows multiplied by a number, or each by its own."""
+        if isinstance(factor, np.ndarray):
+            return self._replace(val=factor[self.row] * self.val, constant=factor * self.constant)
+        return self._replace(val=factor * self.val, constant=factor * self.constant)
 
-class Cone(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Cone:
     """``count`` cones of one kind and dimension, their rows one after the other.
 
     ``zero`` {s = 0} and ``nonnegative`` {s ≥ 0} have count 1 and dimension the number of rows;
@@ -51,6 +58,17 @@ class Cone(NamedTuple):
     dimension: int
     count: int = 1
     alpha: float = 0.0
+
+
+class RowGroup(NamedTuple):
+    """Where the rows of one call of the builder went.
+
+    ``balance`` holds ρ_a and ρ_b of product bounds; see :meth:`ConicBuilder.product`.
+    """
+
+    rows: slice
+    dimension: int
+    balance: tuple[float | FloatArray, float | FloatArray] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +91,8 @@ class ConicForm:
         latter holds after the cone's own rotation only).
     objective_scale : float
         The stated objective is ``(½ x̂'Px̂ + q'x̂) / objective_scale + constant``.
-    slices : tuple of slice
-        The rows of each group, in the order in which the groups were handed to the builder.
+    groups : tuple of RowGroup
+        In the order in which they were handed to the builder.
     """
 
     P: sp.csc_matrix | None
@@ -86,74 +104,138 @@ class ConicForm:
     column_scale: FloatArray
     row_scale: FloatArray
     objective_scale: float
-    slices: tuple[slice, ...]
+    groups: tuple[RowGroup, ...]
 
     def objective(self, scaled: float) -> float:
         """The stated objective for a solver's objective value (primal or dual)."""
         return scaled / self.objective_scale + self.constant
+
+    def dual(self, group: int, z: FloatArray) -> FloatArray:
+        """The multipliers w of the affine rows s = G x + g of a group, as they were handed over.
+
+        They satisfy ∇objective = Σ G'w, the sum over all groups. Product bounds were turned into
+        T s by the builder; their multipliers are turned back, w = T'z.
+
+        Parameters
+        ----------
+        group : int
+            What the builder's method returned.
+        z : (k,) array
+            Multipliers of the form's rows, unscaled.
+
+        Returns
+        -------
+        (count, dimension) array
+            A row for each cone; for ``zero`` and ``nonnegative`` rows a single one.
+        """
+        rows, dimension, balance = self.groups[group]
+        w: FloatArray = z[rows].reshape(-1, dimension)
+        if balance is None:
+            return w
+        rho_a, rho_b = (np.broadcast_to(rho, len(w)) for rho in balance)
+        turned: FloatArray = w * (2.0 * np.sqrt(rho_a * rho_b))[:, None]
+        turned[:, 0] = rho_a * (w[:, 0] + w[:, 1])
+        turned[:, 1] = rho_b * (w[:, 0] - w[:, 1])
+        return turned
 
 
 class _Group(NamedTuple):
     cone: Cone
     rows: Rows
     scale: FloatArray
+    balance: tuple[float | FloatArray, float | FloatArray] | None = None
 
 
 class ConicBuilder:
     """Collects affine rows, cone by cone, and builds the conic form.
+
+    Every method that adds rows returns the number of their group, its place in
+    :attr:`ConicForm.groups`.
 
     Parameters
     ----------
     units : (n,) array
         The typical magnitude of each variable. Every group of rows is divided by the magnitude that
         follows from it, so that a solver's absolute tolerances mean the same in each of them.
+    by_cone : bool
+        Whether each linear row and each cone has a magnitude of its own, instead of one for the
+        group: for rows that have nothing but their kind in common.
     """
 
-    def __init__(self, units: FloatArray) -> None:
+    def __init__(self, units: FloatArray, by_cone: bool = False) -> None:
         self._units = units
+        self._by_cone = by_cone
         self._groups: list[_Group] = []
 
+    def variables(self, units: FloatArray) -> IntArray:
+        """Add auxiliary variables of these magnitudes; returns their columns."""
+        first = self._units.size
+        self._units = np.concatenate([self._units, units])
+        return np.arange(first, self._units.size)
+
     def zero(self, rows: Rows) -> int:
-        """Rows = 0; returns the number of the group (its place in ``ConicForm.slices``)."""
-        return self._add(Cone(ZERO, rows.size), rows, self._uniform_scale(rows))
+        """Rows = 0."""
+        return self._add(Cone(ZERO, rows.size), rows, self._row_scale(rows, rows.size))
 
     def nonnegative(self, rows: Rows) -> int:
         """Rows ≥ 0."""
-        return self._add(Cone(NONNEGATIVE, rows.size), rows, self._uniform_scale(rows))
+        return self._add(Cone(NONNEGATIVE, rows.size), rows, self._row_scale(rows, rows.size))
 
     def second_order(self, bound: Rows, vector: Rows) -> int:
-        """‖vector_k‖₂ ≤ bound_k for each row k of ``bound``; vector_k are equally many rows each."""
+        """‖vector_k‖₂ ≤ bound_k for each row k of ``bound``, all vector_k of the same length."""
         count = bound.size
         length = vector.size // count
         first = np.arange(count) * (1 + length)
         rest = (first[:, None] + np.arange(1, 1 + length)).ravel()
         rows = _scatter(count * (1 + length), (bound, first, 1.0), (vector, rest, 1.0))
-        return self._add(Cone(SECOND_ORDER, 1 + length, count), rows, self._uniform_scale(rows))
+        cone = Cone(SECOND_ORDER, 1 + length, count)
+        return self._add(cone, rows, self._row_scale(rows, count))
 
     def product(self, a: Rows, b: Rows, c: Rows) -> int:
         """a_k b_k ≥ ‖c_k‖₂², a_k, b_k ≥ 0, for each row k of ``a`` and ``b``.
 
-        A rotated cone is a second-order cone turned by 45°: with any ρ > 0,
+        A rotated cone is a second-order cone turned by 45°: with any ρ_a, ρ_b > 0,
 
-            a b ≥ ‖c‖²,  a, b ≥ 0   ⇔   ‖(ρa − b/ρ, 2c)‖₂ ≤ ρa + b/ρ.
+            a b ≥ ‖c‖²,  a, b ≥ 0   ⇔   ‖(ρ_a a − ρ_b b, 2 √(ρ_a ρ_b) c)‖₂ ≤ ρ_a a + ρ_b b.
 
-        ρ balances the two sides; without it, weights of order 1 would drown marginal risks of
-        order 1e-5.
+        The factors balance the two sides; without them, weights of order 1 would drown marginal
+        risks of order 1e-5.
         """
         count = a.size
         length = c.size // count
-        scale_a, scale_b = self._magnitude(a) ** -1, self._magnitude(b) ** -1
+        rho_a, rho_b = 1.0 / self._magnitude(a, count), 1.0 / self._magnitude(b, count)
+        rho_c = 2.0 * np.sqrt(rho_a * rho_b)
         first = np.arange(count) * (2 + length)
         rest = (first[:, None] + np.arange(2, 2 + length)).ravel()
         rows = _scatter(
             count * (2 + length),
-            (a, first, scale_a),
-            (b, first, scale_b),
-            (a, first + 1, scale_a),
-            (b, first + 1, -scale_b),
-            (c, rest, 2.0 * np.sqrt(scale_a * scale_b)),
+            (a, first, rho_a),
+            (b, first, rho_b),
+            (a, first + 1, rho_a),
+            (b, first + 1, -rho_b),
+            (c, rest, np.repeat(rho_c, length) if isinstance(rho_c, np.ndarray) else rho_c),
         )
-        return self._add(Cone(SECOND_ORDER, 2 + length, count), rows, np.ones(rows.size))
+        cone = Cone(SECOND_ORDER, 2 + length, count)
+        return self._add(cone, rows, np.ones(rows.size), (rho_a, rho_b))
+
+    def exponential(self, x: Rows, y: Rows, z: Rows) -> int:
+        """y_k exp(x_k / y_k) ≤ z_k, y_k > 0, and the closure of this set, for each row k."""
+        first = np.arange(x.size) * 3
+        rows = _scatter(3 * x.size, (x, first, 1.0), (y, first + 1, 1.0), (z, first + 2, 1.0))
+        return self._add(Cone(EXPONENTIAL, 3, x.size), rows, self._row_scale(rows, x.size))
+
+    def power(self, a: Rows, b: Rows, c: Rows, alpha: float) -> int:
+        """a_k^α b_k^(1−α) ≥ |c_k|, a_k, b_k ≥ 0, for each row k.
+
+        The two sides are balanced by any ρ_a, ρ_b > 0 if c is multiplied by ρ_a^α ρ_b^(1−α).
+        """
+        count = a.size
+        first = np.arange(count) * 3
+        rows = _scatter(3 * count, (a, first, 1.0), (b, first + 1, 1.0), (c, first + 2, 1.0))
+        rho_a, rho_b = 1.0 / self._magnitude(a, count), 1.0 / self._magnitude(b, count)
+        scale = np.empty((count, 3))
+        scale[:, 0], scale[:, 1], scale[:, 2] = rho_a, rho_b, rho_a**alpha * rho_b ** (1.0 - alpha)
+        return self._add(Cone(POWER, 3, count, alpha), rows, scale.ravel())
 
     def build(
         self, objective: Rows, quadratic: tuple[IntArray, IntArray, FloatArray] | None = None
@@ -164,9 +246,7 @@ class ConicBuilder:
         )
         groups = [self._groups[g] for g in order]
         starts = np.concatenate([[0], np.cumsum([group.rows.size for group in groups])])
-        slices: list[slice] = [slice(0)] * len(groups)
-        for place, g in enumerate(order):
-            slices[g] = slice(int(starts[place]), int(starts[place + 1]))
+        placed = dict(zip(order, starts.tolist(), strict=False))
 
         n, size = self._units.size, int(starts[-1])
         scale = _concatenate([group.scale for group in groups])
@@ -196,35 +276,56 @@ class ConicBuilder:
             column_scale=self._units,
             row_scale=scale,
             objective_scale=objective_scale,
-            slices=tuple(slices),
+            groups=tuple(
+                RowGroup(slice(placed[g], placed[g] + rows.size), cone.dimension, balance)
+                for g, (cone, rows, _, balance) in enumerate(self._groups)
+            ),
         )
 
-    def _add(self, cone: Cone, rows: Rows, scale: FloatArray) -> int:
-        self._groups.append(_Group(cone, rows, scale))
+    def _add(
+        self,
+        cone: Cone,
+        rows: Rows,
+        scale: FloatArray,
+        balance: tuple[float | FloatArray, float | FloatArray] | None = None,
+    ) -> int:
+        self._groups.append(_Group(cone, rows, scale, balance))
         return len(self._groups) - 1
 
-    def _magnitude(self, rows: Rows) -> float:
-        size = np.abs(rows.val * self._units[rows.col]).max(initial=0.0)
-        return float(size) or float(np.abs(rows.constant).max(initial=0.0)) or 1.0
+    def _magnitude(self, rows: Rows, count: int) -> float | FloatArray:
+        """The largest coefficient, else constant, else 1: of the group or of each of its cones."""
+        size = np.abs(rows.val * self._units[rows.col])
+        constant = np.abs(rows.constant)
+        if not self._by_cone:
+            return float(size.max(initial=0.0)) or float(constant.max(initial=0.0)) or 1.0
+        length = rows.size // count
+        largest = np.zeros(count)
+        np.maximum.at(largest, rows.row // length, size)
+        fallback = constant.reshape(count, length).max(axis=1)
+        return np.where(largest > 0.0, largest, np.where(fallback > 0.0, fallback, 1.0))
 
-    def _uniform_scale(self, rows: Rows) -> FloatArray:
-        return np.full(rows.size, 1.0 / self._magnitude(rows))
+    def _row_scale(self, rows: Rows, count: int) -> FloatArray:
+        magnitude = self._magnitude(rows, count)
+        if isinstance(magnitude, np.ndarray):
+            return np.repeat(1.0 / magnitude, rows.size // count)
+        return np.full(rows.size, 1.0 / magnitude)
 
 
-def _scatter(size: int, *parts: tuple[Rows, IntArray, float]) -> Rows:
-    """Add up groups of rows, each multiplied by a factor, at the places given."""
+def _scatter(size: int, *parts: tuple[Rows, IntArray, float | FloatArray]) -> Rows:
+    """Add up groups of rows, each multiplied by a factor (or one per row), at the places given."""
     constant = np.zeros(size)
-    for rows, place, factor in parts:
-        constant[place] += factor * rows.constant
+    scaled = [rows.times(factor) for rows, _, factor in parts]
+    for rows, (_, place, _) in zip(scaled, parts, strict=True):
+        constant[place] += rows.constant
     return Rows(
         np.concatenate([place[rows.row] for rows, place, _ in parts]),
-        np.concatenate([rows.col for rows, _, _ in parts]),
-        np.concatenate([factor * rows.val for rows, _, factor in parts]),
+        np.concatenate([rows.col for rows in scaled]),
+        np.concatenate([rows.val for rows in scaled]),
         constant,
     )
 
 
-def _concatenate(arrays: list[NDArray], dtype: type = np.float64) -> NDArray:
+def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArray[Any]:
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype)
 
 
@@ -254,9 +355,9 @@ def _merged(cones: list[Cone]) -> tuple[Cone, ...]:
     for cone in cones:
         last = merged[-1] if merged else None
         if last is not None and last.kind == cone.kind and cone.kind in (ZERO, NONNEGATIVE):
-            merged[-1] = last._replace(dimension=last.dimension + cone.dimension)
-        elif last is not None and last._replace(count=cone.count) == cone:
-            merged[-1] = last._replace(count=last.count + cone.count)
+            merged[-1] = replace(last, dimension=last.dimension + cone.dimension)
+        elif last is not None and replace(last, count=cone.count) == cone:
+            merged[-1] = replace(last, count=last.count + cone.count)
         else:
             merged.append(cone)
     return tuple(merged)
