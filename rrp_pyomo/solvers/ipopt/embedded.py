@@ -1,0 +1,243 @@
+"""The Ipopt inside CasADi's wheel: how it is run, its options, and its words for how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import numbers
+import re
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import casadi
+import numpy as np
+from numpy.typing import NDArray
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+
+from rrp_pyomo.errors import InputError, UnknownLabelError
+
+FloatArray = NDArray[np.float64]
+
+STATUS: dict[str, tuple[TerminationCondition, SolutionStatus]] = {
+    word: (TerminationCondition[termination], SolutionStatus[solution])
+    for word, termination, solution in (
+        ("Solve_Succeeded", "convergenceCriteriaSatisfied", "optimal"),
+        # A square system of equations: the feasible point is all there is to find.
+        ("Feasible_Point_Found", "convergenceCriteriaSatisfied", "optimal"),
+        # Within Ipopt's loose tolerances, not within those that were asked for.
+        ("Solved_To_Acceptable_Level", "convergenceCriteriaSatisfied", "feasible"),
+        ("Infeasible_Problem_Detected", "locallyInfeasible", "infeasible"),
+        ("Diverging_Iterates", "unbounded", "unknown"),
+        ("Search_Direction_Becomes_Too_Small", "minStepLength", "unknown"),
+        ("Maximum_Iterations_Exceeded", "iterationLimit", "unknown"),
+        ("Maximum_CpuTime_Exceeded", "maxTimeLimit", "unknown"),
+        ("Maximum_WallTime_Exceeded", "maxTimeLimit", "unknown"),
+        ("User_Requested_Stop", "interrupted", "unknown"),
+        ("Restoration_Failed", "error", "unknown"),
+        ("Error_In_Step_Computation", "error", "unknown"),
+        ("Invalid_Number_Detected", "error", "noSolution"),
+        ("Not_Enough_Degrees_Of_Freedom", "error", "noSolution"),
+        ("Invalid_Problem_Definition", "error", "noSolution"),
+        ("Invalid_Option", "error", "noSolution"),
+        ("Unrecoverable_Exception", "error", "noSolution"),
+        ("NonIpopt_Exception_Thrown", "error", "noSolution"),
+        ("Insufficient_Memory", "error", "noSolution"),
+        ("Internal_Error", "error", "noSolution"),
+    )
+}
+"""What each of Ipopt's return statuses means in Pyomo's terms."""
+
+
+@dataclass(frozen=True, eq=False)
+class NonlinearSolution:
+    """Where Ipopt stopped, in the units of the problem as it was stated.
+
+    Attributes
+    ----------
+    x : (n,) array
+    row_multipliers : (rows,) array
+    bound_multipliers : (n,) array
+        λ and z of the stationarity condition ∇f(x) + ∇g(x)'λ + z = 0; positive where an upper bound
+        is active, negative where a lower one is.
+    objective : float
+    status : str
+        Ipopt's own word, such as ``"Solve_Succeeded"``.
+    iterations : int
+    setup_time, solve_time : float
+        Seconds before and inside Ipopt.
+    """
+
+    x: FloatArray
+    row_multipliers: FloatArray
+    bound_multipliers: FloatArray
+    objective: float
+    status: str
+    iterations: int
+    setup_time: float
+    solve_time: float
+
+    @property
+    def termination(self) -> TerminationCondition:
+        """Why Ipopt stopped, in Pyomo's terms."""
+        return STATUS[self.status][0]
+
+    @property
+    def solution_status(self) -> SolutionStatus:
+        """What the point is, in Pyomo's terms; an ``optimal`` one is a local optimum."""
+        return STATUS[self.status][1]
+
+
+@dataclass(frozen=True, eq=False)
+class NonlinearProblem:
+    """Minimise f(x) subject to row_lower ≤ g(x) ≤ row_upper and lower ≤ x ≤ upper.
+
+    Attributes
+    ----------
+    functions : dict
+        ``x``, ``f`` and ``g`` as CasADi expressions.
+    derivatives : dict
+        ``grad_f``, ``jac_g`` and ``hess_lag`` as ``casadi.nlpsol`` takes them; where it is empty,
+        CasADi differentiates.
+    """
+
+    functions: dict[str, Any]
+    lower: FloatArray
+    upper: FloatArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+    derivatives: dict[str, Any] = field(default_factory=dict)
+
+    def solve(
+        self,
+        start: FloatArray,
+        options: Mapping[str, object],
+        time_limit: float | None = None,
+        tee: bool = False,
+    ) -> NonlinearSolution:
+        """Run Ipopt from ``start``; never raises for what Ipopt says.
+
+        Raises
+        ------
+        UnknownLabelError
+            No option of Ipopt has that name.
+        InputError
+            The option takes a value of another type or range.
+        KeyboardInterrupt
+            As soon as Ipopt's current evaluation is over.
+        """
+        began = time.perf_counter()
+        options = dict(options)
+        if time_limit is not None:
+            options["max_wall_time"] = max(float(time_limit), 1e-9)
+        solver = self._solver(options, tee)
+        built = time.perf_counter()
+        with _interruptible():
+            point = solver(
+                x0=start, lbx=self.lower, ubx=self.upper, lbg=self.row_lower, ubg=self.row_upper
+            )
+        stats = solver.stats()
+        return NonlinearSolution(
+            x=np.array(point["x"]).ravel(),
+            row_multipliers=np.array(point["lam_g"]).ravel(),
+            bound_multipliers=np.array(point["lam_x"]).ravel(),
+            objective=float(point["f"]),
+            status=stats["return_status"],
+            iterations=stats["iter_count"],
+            setup_time=built - began,
+            solve_time=time.perf_counter() - built,
+        )
+
+    def _solver(self, options: Mapping[str, object], tee: bool) -> Any:
+        check_options(options)
+        settings = {
+            "ipopt": {"print_level": 5 if tee else 0, "sb": "yes", **options},
+            "print_time": False,
+            "show_eval_warnings": False,
+            # CasADi would differentiate the problem once more for multipliers of parameters.
+            "no_nlp_grad": True,
+            **self.derivatives,
+        }
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                return casadi.nlpsol("ipopt", "ipopt", self.functions, settings)
+        except RuntimeError as error:
+            # Ipopt prints what is wrong with an option's value; CasADi's message does not say.
+            if "Invalid options" not in str(error):
+                raise
+            raise InputError(f"Ipopt refuses an option: {_one_line(printed.getvalue())}") from error
+
+
+def check_options(options: Mapping[str, object]) -> None:
+    """Raise unless every option is one of Ipopt's, with a value of its type."""
+    for name, value in options.items():
+        if name not in option_types():
+            raise UnknownLabelError("Ipopt option", name, option_types())
+        kind, expected = option_types()[name]
+        if not isinstance(value, expected) or isinstance(value, bool):
+            raise InputError(f"Ipopt option {name!r} is {value!r}; expected a value of type {kind}")
+
+
+@functools.cache
+def option_types() -> dict[str, tuple[str, type]]:
+    """The options of the embedded Ipopt with their types, from its own documentation."""
+    text = _printed(
+        print_options_documentation="yes",
+        print_options_mode="doxygen",
+        print_advanced_options="yes",
+    )
+    types = {"real": numbers.Real, "integer": numbers.Integral, "string": str}
+    entry = r"<strong>(\w+)</strong>.*?this (real|integer|string) option"
+    return {name: (kind, types[kind]) for name, kind in re.findall(entry, text, re.DOTALL)}
+
+
+@functools.cache
+def version() -> tuple[int, ...]:
+    """The version of the embedded Ipopt, from its banner."""
+    banner = re.search(r"Ipopt version (\d+)\.(\d+)\.(\d+)", _printed(print_level=5))
+    assert banner is not None
+    return tuple(int(part) for part in banner.groups())
+
+
+def _printed(**options: object) -> str:
+    """What Ipopt prints on its way to the minimum of x²."""
+    x = casadi.MX.sym("x")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        settings = {"ipopt": {**options, "sb": "yes"}, "print_time": False}
+        casadi.nlpsol("x", "ipopt", {"x": x, "f": x**2}, settings)()
+    return printed.getvalue()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise again, once Ipopt has stopped, the interrupt that CasADi stops Ipopt with but drops."""
+    handler: Any = signal.getsignal(signal.SIGINT)
+    raised: list[BaseException] = []
+
+    def note(number: int, frame: Any) -> None:
+        try:
+            handler(number, frame)
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    try:
+        signal.signal(signal.SIGINT, note if callable(handler) else handler)
+    except ValueError:  # not the main thread, which alone receives signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if raised:
+            raise raised[0]
