@@ -18,9 +18,9 @@ class UnknownLabelError(InputError):
     """A label (asset, factor, group, solver, option) that nobody knows; suggests the nearest."""
 
     def __init__(self, kind: str, label: object, known: Iterable[object]) -> None:
-        known = [str(k) for k in known]
-        near = difflib.get_close_matches(str(label), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {_shortened(known)}"
+        names = [str(k) for k in known]
+        near = difflib.get_close_matches(str(label), names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {_shortened(names)}"
         super().__init__(f"unknown {kind} {str(label)!r}; {hint}")
 
 

@@ -14,6 +14,8 @@ from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
 
 Labels = tuple[Hashable, ...]
+Vector = pd.Series | ArrayLike
+Matrix = pd.DataFrame | ArrayLike
 
 
 def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
@@ -28,71 +30,153 @@ def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
     return labels
 
 
-def resolve_labels(
-    given: Iterable[Hashable] | None, found: Iterable[Hashable] | None, size: int, kind: str
-) -> Labels:
-    """Labels from pandas (``found``) or from the caller (``given``), else 0 … size − 1."""
-    if given is None:
-        return unique_labels(range(size) if found is None else found, kind)
-    labels = unique_labels(given, kind)
-    if found is not None and labels != tuple(found):
-        raise InputError(f"the {kind} labels given differ from those of the data; leave them out")
+def agreed_labels(kind: str, size: int, **sources: Iterable[Hashable] | None) -> Labels:
+    """The labels on which all sources agree; 0 … size − 1 where no source has any."""
+    if size == 0:
+        raise InputError(f"there are no {kind}s; at least one is needed")
+    given = [(name, tuple(labels)) for name, labels in sources.items() if labels is not None]
+    if not given:
+        return tuple(range(size))
+    first, labels = given[0][0], unique_labels(given[0][1], kind)
     if len(labels) != size:
-        raise InputError(f"{len(labels)} {kind} labels given for {size} {kind}s")
+        raise InputError(f"{first} has {len(labels)} {kind} labels for {size} {kind}s")
+    for name, others in given[1:]:
+        if others == labels:
+            continue
+        if len(others) != size:
+            raise InputError(f"{name} has {len(others)} {kind}s where {first} has {size}")
+        k = next(k for k in range(size) if others[k] != labels[k])
+        raise InputError(
+            f"{kind} {k + 1} is {str(labels[k])!r} in {first} but {str(others[k])!r} in {name}; "
+            f"reindex one of them so that the {kind}s are the same, in the same order"
+        )
     return labels
 
 
-def as_floats(values: ArrayLike | pd.Series | pd.DataFrame, name: str, ndim: int) -> FloatArray:
-    """A read-only float array of ``ndim`` dimensions; data that are frozen already are shared."""
+def labels_of(values: object, axis: int = 0) -> Iterable[Hashable] | None:
+    """The labels that a pandas object has along an axis; None for anything else."""
+    return values.axes[axis] if isinstance(values, pd.DataFrame | pd.Series) else None
+
+
+def as_floats(values: Vector | Matrix, name: str, ndim: int) -> FloatArray:
+    """The values as a float array of ``ndim`` dimensions, not copied where that can be avoided."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be numbers: {error}") from None
+        where = _first_text(values) if isinstance(values, pd.DataFrame) else f": {error}"
+        raise InputError(f"{name} must hold numbers only{where}") from None
     if array.ndim != ndim:
-        raise InputError(f"{name} must have {ndim} dimension(s), not shape {array.shape}")
-    if array.flags.writeable or isinstance(values, pd.Series | pd.DataFrame):
+        raise InputError(f"{name} has shape {array.shape}; expected {ndim} dimension(s)")
+    return array
+
+
+def frozen(array: FloatArray) -> FloatArray:
+    """A read-only array that nobody else can write to; copied unless it is one already."""
+    if array.flags.writeable or array.base is not None:
         array = array.copy()
         array.flags.writeable = False
     return array
 
 
 def require_finite(
-    array: FloatArray, name: str, *, rows: Iterable[Any], columns: Iterable[Any] | None = None
+    array: FloatArray, name: str, rows: Iterable[Any], columns: Iterable[Any] | None = None
 ) -> None:
-    """Raise where an entry is NaN or infinite, naming its place."""
+    """Raise where an entry is NaN or infinite, naming its row (and column)."""
     if np.isfinite(array).all():
         return
-    place = np.argwhere(~np.isfinite(array))[0]
+    place = tuple(np.argwhere(~np.isfinite(array))[0])
     where = repr(str(tuple(rows)[place[0]]))
     if columns is not None:
         where = f"{str(tuple(columns)[place[1]])!r} at {where}"
     raise InputError(
-        f"{name} of {where} is {array[tuple(place)]}; finite numbers are expected: "
-        "fill it or drop its row or column"
+        f"{name} of {where} is {array[place]}; finite numbers are expected: fill it in, or drop "
+        "its row or column"
     )
 
 
-def by_label(
-    values: Mapping[Any, float] | pd.Series | ArrayLike, labels: Labels, name: str
-) -> FloatArray:
-    """One finite number per asset: a Series or mapping by label, an array in label order."""
+def require_shape(array: FloatArray, shape: tuple[int, ...], name: str, reason: str) -> None:
+    """Raise where the array has another shape."""
+    if array.shape != shape:
+        raise InputError(f"{name} has shape {array.shape}; {reason} need {shape}")
+
+
+def require_nonnegative(value: float, name: str) -> float:
+    """The value as a float; negative, infinite and NaN are errors."""
+    if not (np.isfinite(value) and value >= 0):
+        raise InputError(f"{name} is {value}; expected a finite number of at least 0")
+    return float(value)
+
+
+def positions(given: Iterable[Hashable], labels: Labels) -> list[int]:
+    """Where assets stand among the labels; an unknown or repeated one is an error."""
+    place = {label: i for i, label in enumerate(labels)}
+    try:
+        return [place[label] for label in unique_labels(given, "asset")]
+    except KeyError as error:
+        raise UnknownLabelError("asset", error.args[0], labels) from None
+
+
+def placed(
+    values: Mapping[Any, float] | pd.Series, labels: Labels, name: str
+) -> tuple[list[int], FloatArray]:
+    """What a Series or mapping holds: the positions among the labels, and the numbers there."""
     if isinstance(values, Mapping):
-        values = pd.Series(dict(values), dtype=object)
-    if isinstance(values, pd.Series) and tuple(values.index) != labels:
-        unique_labels(values.index, "asset")
-        known = set(labels)
-        for label in values.index:
-            if label not in known:
-                raise UnknownLabelError("asset", label, labels)
-        missing = [label for label in labels if label not in values.index]
-        if missing:
+        return positions(values, labels), as_floats(list(values.values()), name, 1)
+    return positions(values.index, labels), as_floats(values, name, 1)
+
+
+def by_label(values: Mapping[Any, float] | Vector, labels: Labels, name: str) -> FloatArray:
+    """One finite number per asset: a Series or mapping by label, an array in label order."""
+    if isinstance(values, Mapping | pd.Series):
+        place, numbers = placed(values, labels, name)
+        if missing := len(labels) - len(place):
+            absent = next(i for i in range(len(labels)) if i not in set(place))
             raise InputError(
-                f"{name} lack {len(missing)} of {len(labels)} assets, first {str(missing[0])!r}; "
+                f"{name} lack {missing} of {len(labels)} assets, such as {str(labels[absent])!r}; "
                 "give one number for each asset"
             )
-        values = values.loc[list(labels)]
-    array = as_floats(values, name, 1)
-    if array.size != len(labels):
-        raise InputError(f"{name} have {array.size} entries for {len(labels)} assets")
-    require_finite(array, name, rows=labels)
+        array = np.empty(len(labels))
+        array[place] = numbers
+    else:
+        array = as_floats(values, name, 1)
+    require_shape(array, (len(labels),), name, f"{len(labels)} assets")
+    require_finite(array, name, labels)
     return array
+
+
+def require_dates(frame: pd.DataFrame, name: str) -> None:
+    """Raise where columns are repeated, or dates repeated or unsorted."""
+    unique_labels(frame.columns, f"{name}: column")
+    index = frame.index
+    if not index.is_unique:
+        raise InputError(
+            f"{name} have several rows for {index[index.duplicated()][0]}; keep one row per date"
+        )
+    if not index.is_monotonic_increasing:
+        k = next(k for k in range(1, len(index)) if not index[k - 1] < index[k])
+        raise InputError(
+            f"{name} are not sorted by date: {index[k]} comes after {index[k - 1]}; "
+            "use sort_index()"
+        )
+
+
+def require_same_dates(left: pd.Index, right: pd.Index, left_name: str, right_name: str) -> None:
+    """Raise where two sorted indices differ, naming the first date that only one of them has."""
+    if left is right or left.equals(right):
+        return
+    differing = left.symmetric_difference(right)
+    first = differing[0]
+    has, lacks = (left_name, right_name) if first in left else (right_name, left_name)
+    raise InputError(
+        f"{left_name} and {right_name} differ in {len(differing)} date(s): {has} have {first}, "
+        f"{lacks} have not; select what both have: index.intersection(other.index)"
+    )
+
+
+def _first_text(frame: pd.DataFrame) -> str:
+    """Where a frame holds something that is not a number."""
+    for label, column in frame.items():
+        bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+        if bad.any():
+            return f"; {str(label)!r} at {str(bad.idxmax())!r} is {column[bad].iloc[0]!r}"
+    return ""

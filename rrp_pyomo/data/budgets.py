@@ -6,17 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
 
-from rrp_pyomo.data._validation import Labels, by_label
+from rrp_pyomo.data._validation import Labels, Vector, by_label
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
 
-def resolve_budgets(
-    budgets: pd.Series | Mapping[Any, float] | ArrayLike | None, labels: Labels
-) -> FloatArray:
+def resolve_budgets(budgets: Mapping[Any, float] | Vector | None, labels: Labels) -> FloatArray:
     """Budgets b in the order of ``labels``: shape (n,), positive, summing to 1.
 
     Parameters

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from rrp_pyomo.data._validation import (
     Labels,
+    Matrix,
+    Vector,
+    agreed_labels,
     as_floats,
     by_label,
+    frozen,
+    labels_of,
     require_finite,
-    resolve_labels,
-    unique_labels,
+    require_shape,
 )
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
@@ -29,7 +33,7 @@ _EIGENVALUE_TOLERANCE = 1e-10
 
 
 class Covariance(ABC):
-    """A covariance matrix Σ of n asset returns, per-period variance, immutable.
+    """A covariance matrix Σ of n asset returns: per-period variances, labelled, immutable.
 
     Attributes
     ----------
@@ -55,7 +59,7 @@ class Covariance(ABC):
     @property
     @abstractmethod
     def root(self) -> Stack | FloatArray:
-        """R with R'R = Σ, so that the volatility of weights x is ‖R x‖₂; n columns."""
+        """R with R'R = Σ, so that weights x have the volatility ‖R x‖₂; n columns."""
 
     @property
     @abstractmethod
@@ -69,11 +73,11 @@ class Covariance(ABC):
 
     def matrix(self) -> pd.DataFrame:
         """Σ multiplied out and labelled, shape (n, n)."""
-        array = self.operator.toarray() if isinstance(self.operator, LinearMap) else self.operator
-        return pd.DataFrame(array, index=list(self.labels), columns=list(self.labels))
+        labels = list(self.labels)
+        return pd.DataFrame(multiplied_out(self.operator), index=labels, columns=labels)
 
-    def marginal_risk(self, weights: pd.Series | ArrayLike) -> pd.Series:
-        """Σx, the marginal risk of each asset (2), variance units.
+    def marginal_risk(self, weights: Vector) -> pd.Series:
+        """Σx, the marginal risk of each asset, in units of variance.
 
         Parameters
         ----------
@@ -82,19 +86,25 @@ class Covariance(ABC):
 
         Raises
         ------
+        UnknownLabelError
+            A weight for an asset that is not in ``labels``.
         InputError
-            Unknown or missing labels, wrong length, entries that are not finite.
+            A missing asset, the wrong length, entries that are not finite.
+
+        References
+        ----------
+        Costa & Kwon (2020), equation (2).
         """
         x = by_label(weights, self.labels, "weights")
         return pd.Series(self.operator @ x, index=list(self.labels), name="marginal_risk")
 
-    def variance(self, weights: pd.Series | ArrayLike) -> float:
-        """x'Σx, the variance of a portfolio per period; ``weights`` as for marginal_risk."""
+    def variance(self, weights: Vector) -> float:
+        """x'Σx, the variance of a portfolio per period; ``weights`` as in :meth:`marginal_risk`."""
         x = by_label(weights, self.labels, "weights")
         return float(x @ (self.operator @ x))
 
     def volatilities(self) -> pd.Series:
-        """The standard deviation of each asset's return per period: √Σ_ii."""
+        """√Σ_ii, the standard deviation of each asset's return per period."""
         return pd.Series(np.sqrt(self.variances), index=list(self.labels), name="volatility")
 
     @cached_property
@@ -102,15 +112,8 @@ class Covariance(ABC):
         """The mean of Σ1: the magnitude of a marginal risk when weights are of order 1."""
         return float((self.operator @ np.ones(self.size)).mean())
 
-    def _require_positive_variances(self) -> None:
-        if not (self.variances > 0).all():
-            i = int(self.variances.argmin())
-            raise InputError(
-                f"asset {str(self.labels[i])!r} has variance {self.variances[i]:.3g}; every "
-                "variance must be positive: drop the asset or check its returns"
-            )
 
-
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class FactorCovariance(Covariance):
     """Σ = V'FV + D of a factor model (9), never multiplied out: O(n·m) numbers.
 
@@ -121,82 +124,123 @@ class FactorCovariance(Covariance):
     factor_covariance : (m, m) DataFrame or array
         F, symmetric and positive semidefinite.
     residual_variance : (n,) Series or array
-        D, nonnegative.
+        The diagonal of D, nonnegative.
     labels, factor_labels : iterables of hashables, optional
-        Taken from pandas objects where those are given, otherwise 0, 1, ….
+        Taken from the pandas objects where there are any, otherwise 0, 1, ….
     exposure_name : str
         What statements call the exposures V x.
+
+    Attributes
+    ----------
+    V, F, D : (m, n), (m, m) and (n,) arrays
+        The numbers, read-only; ``loadings``, ``factor_covariance`` and ``residual_variance`` are
+        the same with labels.
 
     Raises
     ------
     InputError
         Shapes or labels that do not fit, duplicate labels, entries that are not finite, F not
-        symmetric or not positive semidefinite, D negative, an asset without variance.
+        symmetric (the worst pair is named) or not positive semidefinite (the smallest eigenvalue
+        is named), D negative, an asset without variance.
 
     References
     ----------
     Costa & Kwon (2020), equation (9).
     """
 
+    V: FloatArray
+    F: FloatArray
+    D: FloatArray
+    labels: Labels
+    factor_labels: Labels
+    exposure_name: str
+    _factor_root: FloatArray
+
     def __init__(
         self,
-        loadings: pd.DataFrame | ArrayLike,
-        factor_covariance: pd.DataFrame | ArrayLike,
-        residual_variance: pd.Series | ArrayLike,
+        loadings: Matrix,
+        factor_covariance: Matrix,
+        residual_variance: Vector,
         labels: Iterable[Hashable] | None = None,
         factor_labels: Iterable[Hashable] | None = None,
         *,
         exposure_name: str = "exposure",
     ) -> None:
-        self.V = as_floats(loadings, "loadings", 2)
-        self.F = as_floats(factor_covariance, "factor covariance", 2)
-        self.D = as_floats(residual_variance, "residual variance", 1)
-        self.exposure_name = exposure_name
-        framed = isinstance(loadings, pd.DataFrame)
-        m, n = self.V.shape
-        self.labels = resolve_labels(labels, loadings.columns if framed else None, n, "asset")
-        self.factor_labels = resolve_labels(
-            factor_labels, loadings.index if framed else None, m, "factor"
+        V = frozen(as_floats(loadings, "loadings", 2))
+        F = frozen(as_floats(factor_covariance, "factor_covariance", 2))
+        D = frozen(as_floats(residual_variance, "residual_variance", 1))
+        m, n = V.shape
+        require_shape(F, (m, m), "factor_covariance", f"loadings of {m} factors")
+        require_shape(D, (n,), "residual_variance", f"loadings of {n} assets")
+        assets = agreed_labels(
+            "asset",
+            n,
+            labels=labels,
+            loadings=labels_of(loadings, 1),
+            residual_variance=labels_of(residual_variance),
         )
-        self._check_labels(factor_covariance, residual_variance)
-        self._check_numbers()
+        factors = agreed_labels(
+            "factor",
+            m,
+            factor_labels=factor_labels,
+            loadings=labels_of(loadings),
+            factor_covariance=labels_of(factor_covariance),
+            columns=labels_of(factor_covariance, 1),
+        )
+        require_finite(V, "loading", factors, assets)
+        require_finite(F, "factor covariance", factors, factors)
+        require_finite(D, "residual variance", assets)
+        require_symmetric(F, factors, "factor_covariance")
+        if (D < 0).any():
+            i = int(D.argmin())
+            raise InputError(
+                f"residual variance of {str(assets[i])!r} is {D[i]:.6g}; it must be at least 0"
+            )
+        # A frozen dataclass accepts its fields this way only.
+        vars(self).update(V=V, F=F, D=D, labels=assets, factor_labels=factors)
+        vars(self).update(
+            exposure_name=exposure_name, _factor_root=_psd_root(F, "factor_covariance")
+        )
+        _require_positive(self.variances, assets)
 
     @cached_property
     def loadings(self) -> pd.DataFrame:
-        """V, labelled, shape (m, n)."""
+        """V with labels, shape (m, n)."""
         return pd.DataFrame(self.V, index=list(self.factor_labels), columns=list(self.labels))
 
     @cached_property
     def factor_covariance(self) -> pd.DataFrame:
-        """F, labelled, shape (m, m)."""
-        return pd.DataFrame(
-            self.F, index=list(self.factor_labels), columns=list(self.factor_labels)
-        )
+        """F with labels, shape (m, m)."""
+        factors = list(self.factor_labels)
+        return pd.DataFrame(self.F, index=factors, columns=factors)
 
     @cached_property
     def residual_variance(self) -> pd.Series:
-        """The diagonal of D, labelled, shape (n,)."""
+        """The diagonal of D with labels, shape (n,)."""
         return pd.Series(self.D, index=list(self.labels), name="residual_variance")
 
     @cached_property
     def operator(self) -> LinearMap:
+        """V'F · V + D."""
         return LinearMap((self._factor(self._FV.T),), self.D)
 
     @cached_property
     def root(self) -> Stack:
+        """R = [F^½ V; D^½], shape (m + n, n), with F^½'F^½ = F."""
         systematic = LinearMap((self._factor(self._factor_root),))
         return Stack((systematic, LinearMap(diagonal=np.sqrt(self.D))))
 
     @cached_property
     def frobenius_norm(self) -> float:
-        # ‖V'FV + D‖² = tr(FGFG) + 2 Σ_i D_i (V'FV)_ii + ‖D‖² with G = VV'
+        """‖V'FV + D‖_F in O(n m²): with G = VV', √(tr FGFG + Σ_i D_i (2 (V'FV)_ii + D_i))."""
         FG = self._FV @ self.V.T
-        systematic = self.variances - self.D
-        return float(np.sqrt((FG * FG.T).sum() + self.D @ (2.0 * systematic + self.D)))
+        return float(np.sqrt((FG * FG.T).sum() + self.D @ (2.0 * self.variances - self.D)))
 
     @cached_property
     def variances(self) -> FloatArray:
-        return np.einsum("kj,kj->j", self.V, self._FV) + self.D
+        """The diagonal of V'FV + D, shape (n,)."""
+        systematic: FloatArray = np.einsum("kj,kj->j", self.V, self._FV)
+        return systematic + self.D
 
     @cached_property
     def _FV(self) -> FloatArray:
@@ -205,42 +249,11 @@ class FactorCovariance(Covariance):
     def _factor(self, left: FloatArray) -> Factor:
         return Factor(left, self.V, self.exposure_name, tuple(map(str, self.factor_labels)))
 
-    def _check_labels(self, factor_covariance: object, residual_variance: object) -> None:
-        m, n = self.V.shape
-        for name, array, shape in (
-            ("factor covariance", self.F, (m, m)),
-            ("residual variance", self.D, (n,)),
-        ):
-            if array.shape != shape:
-                raise InputError(
-                    f"{name} has shape {array.shape}; loadings of shape {(m, n)} (factors, assets) "
-                    f"need {shape}"
-                )
-        if isinstance(factor_covariance, pd.DataFrame):
-            for axis in factor_covariance.axes:
-                _require_same(axis, self.factor_labels, "factor covariance", "factor")
-        if isinstance(residual_variance, pd.Series):
-            _require_same(residual_variance.index, self.labels, "residual variance", "asset")
-
-    def _check_numbers(self) -> None:
-        factors, assets = self.factor_labels, self.labels
-        require_finite(self.V, "loading", rows=factors, columns=assets)
-        require_finite(self.F, "factor covariance", rows=factors, columns=factors)
-        require_finite(self.D, "residual variance", rows=assets)
-        _require_symmetric(self.F, factors, "factor covariance")
-        self._factor_root, _ = _psd_root(self.F, "factor covariance", clip=False)
-        if (self.D < 0).any():
-            i = int(self.D.argmin())
-            raise InputError(
-                f"residual variance of {str(assets[i])!r} is {self.D[i]:.3g}; it must not be "
-                "negative"
-            )
-        self._require_positive_variances()
-
     def __repr__(self) -> str:
         return f"FactorCovariance({self.size} assets, {len(self.factor_labels)} factors)"
 
 
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class DenseCovariance(Covariance):
     """Σ as an (n, n) array.
 
@@ -261,87 +274,108 @@ class DenseCovariance(Covariance):
         an asset without variance.
     """
 
+    labels: Labels
+    repaired: str | None
+    _matrix: FloatArray
+    _root: FloatArray
+
     def __init__(
         self,
-        matrix: pd.DataFrame | ArrayLike,
+        matrix: Matrix,
         labels: Iterable[Hashable] | None = None,
         repair: Literal["clip"] | None = None,
     ) -> None:
         if repair not in (None, "clip"):
             raise InputError(f"repair is {repair!r}; expected None or 'clip'")
-        array = as_floats(matrix, "covariance", 2)
-        if array.shape[0] != array.shape[1]:
-            raise InputError(f"covariance has shape {array.shape}; it must be square")
-        framed = isinstance(matrix, pd.DataFrame)
-        self.labels = resolve_labels(
-            labels, matrix.columns if framed else None, len(array), "asset"
+        array = frozen(as_floats(matrix, "covariance", 2))
+        n = len(array)
+        require_shape(array, (n, n), "covariance", f"{n} assets")
+        assets = agreed_labels(
+            "asset", n, labels=labels, rows=labels_of(matrix), columns=labels_of(matrix, 1)
         )
-        if framed:
-            _require_same(matrix.index, self.labels, "index of the covariance", "asset")
-        require_finite(array, "covariance", rows=self.labels, columns=self.labels)
-        _require_symmetric(array, self.labels, "covariance")
-        self._matrix = array
-        self._require_positive_variances()
-        self._root, self.repaired = _psd_root(array, "covariance", clip=repair == "clip")
-        if self.repaired:
-            self._matrix = self._root.T @ self._root
+        require_finite(array, "covariance", assets, assets)
+        require_symmetric(array, assets, "covariance")
+        _require_positive(array.diagonal(), assets)
+        repaired = None
+        if repair == "clip":
+            array, repaired = _clipped(array)
+        root = _psd_root(array, "covariance")
+        vars(self).update(labels=assets, repaired=repaired, _matrix=array, _root=root)
 
     @property
     def operator(self) -> FloatArray:
+        """Σ itself."""
         return self._matrix
 
     @property
     def root(self) -> FloatArray:
+        """R with R'R = Σ: Cholesky, or from the eigenvalues where Σ is singular."""
         return self._root
 
     @cached_property
     def frobenius_norm(self) -> float:
+        """‖Σ‖_F."""
         return float(np.linalg.norm(self._matrix))
 
     @property
     def variances(self) -> FloatArray:
-        return np.diagonal(self._matrix)
+        """The diagonal of Σ, shape (n,)."""
+        return self._matrix.diagonal()
 
     def __repr__(self) -> str:
         return f"DenseCovariance({self.size} assets)"
 
 
-def _require_same(found: Iterable[Hashable], labels: Labels, name: str, kind: str) -> None:
-    found = unique_labels(found, kind)
-    for position, (left, right) in enumerate(zip(found, labels, strict=True)):
-        if left != right:
-            raise InputError(
-                f"{name} has {kind} {str(left)!r} at position {position} where {str(right)!r} is "
-                "expected; reindex one of them so that the labels agree"
-            )
+def multiplied_out(operator: LinearMap | FloatArray) -> FloatArray:
+    """A linear map as an array."""
+    return operator.toarray() if isinstance(operator, LinearMap) else operator
 
 
-def _require_symmetric(matrix: FloatArray, labels: Labels, name: str) -> None:
+def require_symmetric(matrix: FloatArray, labels: Labels, name: str) -> None:
+    """Raise where the matrix is not symmetric, naming the worst pair."""
     gap = np.abs(matrix - matrix.T)
-    if gap.max(initial=0.0) > _SYMMETRY_TOLERANCE * np.abs(matrix).max(initial=0.0):
-        i, j = np.unravel_index(gap.argmax(), gap.shape)
+    if gap.max() > _SYMMETRY_TOLERANCE * np.abs(matrix).max():
+        i, j = divmod(int(gap.argmax()), len(matrix))
         raise InputError(
-            f"{name} is not symmetric: entry ({labels[i]}, {labels[j]}) is {matrix[i, j]:.6g} but "
-            f"({labels[j]}, {labels[i]}) is {matrix[j, i]:.6g}; use (S + S.T) / 2 if both are meant"
+            f"{name} is not symmetric: ({labels[i]}, {labels[j]}) is {matrix[i, j]:.6g} but "
+            f"({labels[j]}, {labels[i]}) is {matrix[j, i]:.6g}; pass (S + S.T) / 2 to average them"
         )
 
 
-def _psd_root(matrix: FloatArray, name: str, clip: bool) -> tuple[FloatArray, str | None]:
-    """R with R'R = matrix: Cholesky, or from the eigenvalues where the matrix is singular.
+def _require_positive(variances: FloatArray, labels: Labels) -> None:
+    if variances.min() <= 0:
+        i = int(variances.argmin())
+        raise InputError(
+            f"asset {str(labels[i])!r} has variance {variances[i]:.6g}; every variance must be "
+            "positive: drop the asset or check its returns"
+        )
 
-    The second value says what was clipped, if anything.
-    """
+
+def _psd_root(matrix: FloatArray, name: str) -> FloatArray:
+    """R with R'R = matrix: Cholesky, or from the eigenvalues where the matrix is singular."""
     try:
-        return np.linalg.cholesky(matrix).T, None
+        return np.linalg.cholesky(matrix, upper=True).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrix)
-    smallest, repaired = values[0], None
-    if smallest < -_EIGENVALUE_TOLERANCE * np.abs(values).max():
-        if not clip:
-            raise InputError(
-                f"{name} is not positive semidefinite: its smallest eigenvalue is {smallest:.3g}; "
-                "estimate it again, or make it so (DenseCovariance has repair='clip')"
-            )
-        repaired = f"clipped {(values < 0).sum()} negative eigenvalues, smallest {smallest:.3g}"
-    kept = values > _EIGENVALUE_TOLERANCE * 1e-4 * values[-1]
-    return np.sqrt(values[kept])[:, None] * vectors[:, kept].T, repaired
+    if _is_negative(values):
+        raise InputError(
+            f"{name} is not positive semidefinite: its smallest eigenvalue is {values[0]:.6g}; "
+            "estimate it anew or pass the nearest such matrix (DenseCovariance: repair='clip')"
+        )
+    kept = values > len(matrix) * np.finfo(float).eps * values[-1]
+    root: FloatArray = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+    return root
+
+
+def _is_negative(eigenvalues: FloatArray) -> bool:
+    return bool(eigenvalues[0] < -_EIGENVALUE_TOLERANCE * np.abs(eigenvalues).max())
+
+
+def _clipped(matrix: FloatArray) -> tuple[FloatArray, str | None]:
+    """The nearest positive semidefinite matrix (in the Frobenius norm), and what was changed."""
+    values, vectors = np.linalg.eigh(matrix)
+    if not _is_negative(values):
+        return matrix, None
+    root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
+    said = f"clipped {(values < 0).sum()} negative eigenvalue(s) to 0, the smallest {values[0]:.6g}"
+    return frozen(root.T @ root), said

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
-from rrp_pyomo.data._validation import Labels, as_floats, require_finite
-from rrp_pyomo.data.covariance import Covariance, DenseCovariance, FactorCovariance
+from rrp_pyomo.data._validation import (
+    Labels,
+    Matrix,
+    agreed_labels,
+    as_floats,
+    frozen,
+    labels_of,
+    require_finite,
+    require_nonnegative,
+    require_shape,
+)
+from rrp_pyomo.data.covariance import (
+    Covariance,
+    DenseCovariance,
+    FactorCovariance,
+    multiplied_out,
+    require_symmetric,
+)
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap
 
@@ -40,15 +56,15 @@ class Perturbation:
 
     def matrix(self) -> pd.DataFrame:
         """Σ^Δ multiplied out and labelled, shape (n, n)."""
-        array = self.operator.toarray() if isinstance(self.operator, LinearMap) else self.operator
-        return pd.DataFrame(array, index=list(self.labels), columns=list(self.labels))
+        labels = list(self.labels)
+        return pd.DataFrame(multiplied_out(self.operator), index=labels, columns=labels)
 
 
 @dataclass(frozen=True, eq=False)
 class CovarianceUncertainty:
-    """A box of covariance matrices around a nominal one (6)–(7).
+    """A box of covariance matrices around a nominal one, (6) and (7).
 
-        U = { Σ⁰ + δ ⊙ Σ^Δ :  −1 ≤ δ_ij ≤ 1 },   Σ^Δ = Σ̄ − Σ⁰
+        U = { Σ = Σ⁰ + δ ⊙ Σ^Δ :  −1 ≤ δ_ij ≤ 1,  Σ̲_ij ≤ Σ_ij },   Σ^Δ = Σ̄ − Σ⁰
 
     Made by :meth:`FactorModel.covariance_uncertainty`, :meth:`from_loading_errors` or
     :meth:`from_bounds`.
@@ -59,8 +75,8 @@ class CovarianceUncertainty:
         Σ⁰ and Σ̄.
     perturbation : Perturbation
         Σ^Δ.
-    lower : Covariance or array or None
-        The lower bounds of (6); None stands for Σ⁰ − Σ^Δ.
+    lower : (n, n) array or None
+        Σ̲ where it was given; otherwise Σ⁰ − Σ^Δ is meant.
 
     References
     ----------
@@ -75,70 +91,62 @@ class CovarianceUncertainty:
 
     @classmethod
     def from_loading_errors(
-        cls,
-        nominal: FactorCovariance,
-        standard_errors: pd.DataFrame | ArrayLike,
-        scale: float = 1.0,
+        cls, nominal: FactorCovariance, standard_errors: Matrix, scale: float = 1.0
     ) -> CovarianceUncertainty:
-        """The set that the errors of the loadings imply, with the exact worst case of (10).
+        """The set that errors of the loadings imply, with the exact worst case of (10).
 
-        V* maximises 1'(V'FV + D)1 over |V − V⁰| ≤ scale · SE. The objective is u'Fu plus a constant
-        with u = V1; each u_k has an interval of its own, and a convex function is largest at one of
-        the 2^m corners, where row k of V* is V⁰_k ± scale · SE_k with one sign throughout. Where
-        corners tie, the first in the order (+…++), (+…+−), …, (−…−−) is taken.
+        V* maximises 1'(V'FV + D)1 over |V − V⁰| ≤ scale · SE. But for a constant this is u'Fu with
+        u = V1, each u_k has an interval of its own, and a convex function is largest at one of the
+        2^m corners of a box, where row k of V* is V⁰_k ± scale · SE_k with one sign throughout.
+        Where corners tie, the first in the order (+…++), (+…+−), …, (−…−−) is taken.
 
         Parameters
         ----------
         nominal : FactorCovariance
             Σ⁰ = V⁰'F V⁰ + D.
         standard_errors : (m, n) DataFrame or array
-            SE(V⁰), in the order of the loadings.
+            SE(V⁰), nonnegative, in the order of the loadings.
         scale : float
-            Multiplies the standard errors.
+            Multiplies the standard errors; the paper has 1.
 
         Raises
         ------
         InputError
-            ``scale`` or a standard error negative or not finite, more than 20 factors.
+            ``scale`` or a standard error negative or not finite, standard errors that do not fit
+            the loadings, more than 20 factors.
         """
-        if not (np.isfinite(scale) and scale >= 0):
-            raise InputError(f"scale is {scale}; expected a finite number of at least 0")
+        scale = require_nonnegative(scale, "scale")
+        width = scale * _standard_errors(standard_errors, nominal)
         m = len(nominal.factor_labels)
         if m > MOST_FACTORS:
             raise InputError(
-                f"the worst case over {m} factors has 2^{m} corners; at most {MOST_FACTORS} "
-                "factors are enumerated: use fewer factors or CovarianceUncertainty.from_bounds"
+                f"the worst case over {m} factors has 2^{m} corners and at most {MOST_FACTORS} "
+                "factors are enumerated; use fewer, or CovarianceUncertainty.from_bounds"
             )
-        width = scale * np.asarray(standard_errors, dtype=np.float64)
-        sign = _worst_signs(nominal.V.sum(axis=1), width.sum(axis=1), nominal.F)
-        step = sign[:, None] * width
-        worst_case = _with_loadings(nominal, nominal.V + step)
-        return cls(
-            nominal,
-            worst_case,
-            _factored_perturbation(nominal, worst_case),
-            _loading_width=width,
-        )
+        signs = _worst_signs(nominal.V.sum(axis=1), width.sum(axis=1), nominal.F)
+        worst_case = _with_loadings(nominal, nominal.V + signs[:, None] * width)
+        perturbation = _factored_perturbation(nominal, worst_case)
+        return cls(nominal, worst_case, perturbation, None, width)
 
     @classmethod
     def from_bounds(
         cls,
-        nominal: Covariance | pd.DataFrame | ArrayLike,
-        upper: Covariance | pd.DataFrame | ArrayLike,
-        lower: Covariance | pd.DataFrame | ArrayLike | None = None,
+        nominal: Covariance | Matrix,
+        upper: Covariance | Matrix,
+        lower: Covariance | Matrix | None = None,
     ) -> CovarianceUncertainty:
         """The set between given bounds (6), with Σ̄ = ``upper`` and Σ^Δ = ``upper`` − ``nominal``.
 
-        Two factor covariances with the same F and D stay factored. Only on the diagonal must
-        ``upper`` be at least ``nominal``: the worst case of a factor model raises the sum of all
-        covariances and lowers some of them (those of assets whose loadings have opposite signs).
+        Two factor covariances with the same F and D stay factored. Only variances must be bounded
+        from above and below: the worst case of a factor model raises the sum of all entries and
+        lowers some of them (those of assets whose loadings have opposite signs).
 
         Parameters
         ----------
         nominal, upper : Covariance, (n, n) DataFrame or array
             Positive semidefinite, over the same assets in the same order.
         lower : Covariance, (n, n) DataFrame or array, optional
-            Need not be positive semidefinite; default Σ⁰ − Σ^Δ.
+            Symmetric, need not be positive semidefinite; default Σ⁰ − Σ^Δ.
 
         Raises
         ------
@@ -146,24 +154,19 @@ class CovarianceUncertainty:
             Differing assets, bounds on the wrong side of a nominal variance, matrices that
             :class:`DenseCovariance` refuses.
         """
-        nominal, upper = _as_covariance(nominal), _as_covariance(upper)
-        if upper.labels != nominal.labels:
-            raise InputError("upper and nominal differ in their assets; reindex upper like nominal")
-        below = upper.variances < nominal.variances * (1 - 1e-12)
-        _refuse(below, "upper", upper.variances, "below", nominal)
-        bound = None
-        if lower is not None:
-            bound = _as_bound(lower, nominal.labels)
-            above = np.diagonal(bound) > nominal.variances * (1 + 1e-12)
-            _refuse(above, "lower", np.diagonal(bound), "above", nominal)
-        if _same_factors(nominal, upper):
+        nominal = _as_covariance(nominal)
+        upper = _as_covariance(upper, nominal.labels)
+        agreed_labels("asset", nominal.size, nominal=nominal.labels, upper=upper.labels)
+        _require_side("upper", upper.variances, nominal, 1)
+        bound = None if lower is None else _lower_bound(lower, nominal)
+        if isinstance(nominal, FactorCovariance) and _has_factors_of(upper, nominal):
             worst_case = _with_loadings(nominal, upper.V)
             return cls(nominal, worst_case, _factored_perturbation(nominal, worst_case), bound)
-        difference = _dense(upper) - _dense(nominal)
-        perturbation = Perturbation(
-            difference, difference, float(np.linalg.norm(difference)), nominal.labels
+        difference = multiplied_out(upper.operator) - multiplied_out(nominal.operator)
+        size = float(np.linalg.norm(difference))
+        return cls(
+            nominal, upper, Perturbation(difference, difference, size, nominal.labels), bound
         )
-        return cls(nominal, upper, perturbation, bound)
 
     @property
     def labels(self) -> Labels:
@@ -175,15 +178,15 @@ class CovarianceUncertainty:
         """The number of assets n."""
         return self.nominal.size
 
-    @cached_property
+    @property
     def worst_case_loadings(self) -> pd.DataFrame | None:
-        """V* of (10), shape (m, n); None for a set that is not factored."""
+        """V* of (10), shape (m, n); None where the worst case is not factored."""
         worst = self.worst_case
         return worst.loadings if isinstance(worst, FactorCovariance) else None
 
     @cached_property
     def loading_bounds(self) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-        """V⁰ ± scale · SE of (10), each of shape (m, n); None for a set from bounds."""
+        """V⁰ − scale · SE and V⁰ + scale · SE of (10), shape (m, n); None for a set from bounds."""
         if self._loading_width is None or not isinstance(self.nominal, FactorCovariance):
             return None
         loadings = self.nominal.loadings
@@ -195,10 +198,31 @@ class CovarianceUncertainty:
         return self.perturbation.frobenius_norm / self.nominal.frobenius_norm
 
     def penalty(self, omega: float) -> float:
-        """Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F, the penalty on marginal risk in (12c)."""
-        if not (np.isfinite(omega) and omega >= 0):
-            raise InputError(f"omega is {omega}; expected a finite number of at least 0")
-        return float(omega) * self.relative_size
+        """Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F, the weight of the perturbation in (12c).
+
+        Raises
+        ------
+        InputError
+            ω negative or not finite.
+        """
+        return require_nonnegative(omega, "omega") * self.relative_size
+
+    def contains(self, covariance: Covariance) -> bool:
+        """Whether a covariance is in the set (7), to 1e-12 of its largest entry; O(n²).
+
+        An entry may lie anywhere between its bounds, whichever of the two is the larger one.
+        """
+        agreed_labels("asset", self.size, set=self.labels, covariance=covariance.labels)
+        upper, entries = (
+            multiplied_out(self.worst_case.operator),
+            multiplied_out(covariance.operator),
+        )
+        lower = self.lower
+        if lower is None:
+            lower = upper - 2.0 * multiplied_out(self.perturbation.operator)
+        slack = 1e-12 * np.abs(upper).max()
+        above = entries >= np.minimum(lower, upper) - slack
+        return bool((above & (entries <= np.maximum(lower, upper) + slack)).all())
 
 
 def _worst_signs(center: FloatArray, width: FloatArray, F: FloatArray) -> FloatArray:
@@ -221,8 +245,8 @@ def _worst_signs(center: FloatArray, width: FloatArray, F: FloatArray) -> FloatA
 @lru_cache
 def _corners(k: int) -> FloatArray:
     """All sign vectors of length k as rows, from (+…++) over (+…+−) to (−…−−)."""
-    bits = np.arange(2**k)[:, None] >> np.arange(k)[::-1]
-    return 1.0 - 2.0 * (bits & 1)
+    bits = np.arange(2**k)[:, None] >> np.arange(k)[::-1] & 1
+    return np.where(bits, -1.0, 1.0)
 
 
 def _with_loadings(nominal: FactorCovariance, V: FloatArray) -> FactorCovariance:
@@ -246,7 +270,7 @@ def _factored_perturbation(nominal: FactorCovariance, worst: FactorCovariance) -
     and W x = (V*x − V⁰x, V⁰x) gives the columns that multiply the two exposures.
     """
     F, V, m = nominal.F, nominal.V, len(nominal.F)
-    R = np.linalg.qr(np.vstack([worst.V - V, V]).T, mode="r")
+    R = np.linalg.qr(np.vstack([worst.V - V, V]).T).R
     RM = np.hstack([(R[:, :m] + R[:, m:]) @ F, R[:, :m] @ F])
     worst_factor, factor = worst.operator.factors[0], nominal.operator.factors[0]
 
@@ -266,44 +290,61 @@ def _factored_perturbation(nominal: FactorCovariance, worst: FactorCovariance) -
     )
 
 
-def _as_covariance(value: Covariance | pd.DataFrame | ArrayLike) -> Covariance:
-    return value if isinstance(value, Covariance) else DenseCovariance(value)
+def _standard_errors(values: Matrix, nominal: FactorCovariance) -> FloatArray:
+    errors = as_floats(values, "standard_errors", 2)
+    m, n = nominal.V.shape
+    require_shape(errors, (m, n), "standard_errors", f"loadings of {m} factors and {n} assets")
+    if isinstance(values, pd.DataFrame):
+        agreed_labels("factor", m, loadings=nominal.factor_labels, standard_errors=values.index)
+        agreed_labels("asset", n, loadings=nominal.labels, standard_errors=values.columns)
+    require_finite(errors, "standard error", nominal.factor_labels, nominal.labels)
+    if errors.min() < 0:
+        raise InputError(f"a standard error is {errors.min():.6g}; expected at least 0")
+    return errors
 
 
-def _dense(covariance: Covariance) -> FloatArray:
-    operator = covariance.operator
-    return operator.toarray() if isinstance(operator, LinearMap) else operator
+def _as_covariance(value: Covariance | Matrix, labels: Labels | None = None) -> Covariance:
+    """A matrix as a covariance; ``labels`` are for arrays."""
+    if isinstance(value, Covariance):
+        return value
+    return DenseCovariance(value, None if isinstance(value, pd.DataFrame) else labels)
 
 
-def _as_bound(lower: Covariance | pd.DataFrame | ArrayLike, labels: Labels) -> FloatArray:
+def _lower_bound(lower: Covariance | Matrix, nominal: Covariance) -> FloatArray:
     """Lower bounds as an array, which need not be positive semidefinite."""
-    if isinstance(lower, Covariance):
-        lower = lower.matrix()
-    if isinstance(lower, pd.DataFrame) and not tuple(lower.index) == tuple(lower.columns) == labels:
-        raise InputError("lower and nominal differ in their assets; reindex lower like nominal")
-    bound = as_floats(lower, "lower", 2)
-    if bound.shape != (len(labels), len(labels)):
-        raise InputError(f"lower has shape {bound.shape}; {len(labels)} assets need n × n")
-    require_finite(bound, "lower", rows=labels, columns=labels)
+    matrix = lower.matrix() if isinstance(lower, Covariance) else lower
+    bound, n = frozen(as_floats(matrix, "lower", 2)), nominal.size
+    require_shape(bound, (n, n), "lower", f"{n} assets")
+    agreed_labels(
+        "asset",
+        n,
+        nominal=nominal.labels,
+        lower=labels_of(matrix),
+        lower_columns=labels_of(matrix, 1),
+    )
+    require_finite(bound, "lower", nominal.labels, nominal.labels)
+    require_symmetric(bound, nominal.labels, "lower")
+    _require_side("lower", bound.diagonal(), nominal, -1)
     return bound
 
 
-def _same_factors(nominal: Covariance, upper: Covariance) -> bool:
-    return (
-        isinstance(nominal, FactorCovariance)
-        and isinstance(upper, FactorCovariance)
-        and nominal.factor_labels == upper.factor_labels
-        and np.array_equal(nominal.F, upper.F)
-        and np.array_equal(nominal.D, upper.D)
-    )
-
-
-def _refuse(
-    wrong: NDArray[np.bool_], name: str, bound: FloatArray, side: str, nominal: Covariance
-) -> None:
+def _require_side(name: str, variances: FloatArray, nominal: Covariance, side: int) -> None:
+    """Variances must be at least (side 1) or at most (side −1) the nominal ones, up to rounding."""
+    wrong = side * (variances - nominal.variances) < -1e-12 * nominal.variances
     if wrong.any():
         i = int(wrong.argmax())
         raise InputError(
-            f"{name} variance of {str(nominal.labels[i])!r} is {bound[i]:.6g}, {side} the nominal "
-            f"{nominal.variances[i]:.6g}; bounds must enclose the nominal variances"
+            f"{name} has variance {variances[i]:.6g} for {str(nominal.labels[i])!r}, "
+            f"{'below' if side > 0 else 'above'} the nominal {nominal.variances[i]:.6g}; the "
+            "bounds must enclose every nominal variance"
         )
+
+
+def _has_factors_of(upper: Covariance, nominal: FactorCovariance) -> TypeGuard[FactorCovariance]:
+    """Whether two covariances have the same F and D and differ in their loadings only."""
+    return (
+        isinstance(upper, FactorCovariance)
+        and upper.factor_labels == nominal.factor_labels
+        and np.array_equal(upper.F, nominal.F)
+        and np.array_equal(upper.D, nominal.D)
+    )

@@ -1,4 +1,4 @@
-"""The set of admissible weights X."""
+"""The set X of admissible weights."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from scipy.optimize import LinearConstraint, milp
 
-from rrp_pyomo.data._validation import Labels, unique_labels
-from rrp_pyomo.errors import UnknownLabelError
+from rrp_pyomo.data._validation import (
+    Labels,
+    as_floats,
+    placed,
+    require_finite,
+    unique_labels,
+)
+from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
 Bounds = float | Mapping[Any, float] | pd.Series | None
 
-# Sums of weights within this of each other are taken as equal.
+# Bounds that miss each other by less than this meet.
 _TOLERANCE = 1e-9
 
 
 class Group(NamedTuple):
-    """Bounds on the total weight of some assets.
+    """``lower ≤ Σ_{i in members} x_i ≤ upper``: bounds on the total weight of some assets.
 
     Parameters
     ----------
@@ -41,7 +48,7 @@ class LinearRow(NamedTuple):
     ----------
     name : str
     coefficients : mapping or Series
-        a_i by asset label; zero where left out.
+        a_i by asset label, zero for the others.
     lower, upper : float, optional
     """
 
@@ -55,21 +62,22 @@ class LinearRow(NamedTuple):
 class ResolvedWeightSet:
     """X in numbers, in the order of ``labels``.
 
-        lower ≤ x ≤ upper,   row_lower ≤ matrix x ≤ row_upper,   1'x = 1 when fully invested
+        lower ≤ x ≤ upper,   row_lower ≤ matrix x ≤ row_upper,   1'x = 1 if fully invested
 
     Attributes
     ----------
     labels : tuple
     lower, upper : (n,) arrays
-        Infinite where there is no bound; zero of a long-only set is in ``lower``, and an upper
-        bound that cannot bind (of 1 or more in a long-only, fully invested set) is infinite.
+        Infinite where there is no bound. The zero of a long-only set is in ``lower``; an upper
+        bound of 1 or more in a long-only and fully invested set cannot bind and is infinite.
     matrix : (k, n) csr_matrix or None
     row_lower, row_upper : (k,) arrays
+        Infinite where there is no bound.
     row_names : tuple of str
-        Groups first, then rows.
+        The groups, then the rows.
     fully_invested, long_only : bool
     is_simplex : bool
-        Nothing but long-only and fully invested.
+        Long-only and fully invested, and nothing else.
     """
 
     labels: Labels
@@ -86,7 +94,7 @@ class ResolvedWeightSet:
 
 @dataclass(frozen=True, eq=False)
 class WeightSet:
-    """Which weights are admissible; for any assets until :meth:`resolve` names them.
+    """Which weights are admissible; independent of the assets until :meth:`resolve` names them.
 
     Parameters
     ----------
@@ -95,11 +103,18 @@ class WeightSet:
     long_only : bool
         x ≥ 0.
     lower, upper : float, mapping or Series, optional
-        Bounds on each weight: one for all, or by asset label (others stay free).
+        Bounds on the weights: one number for all, or by asset label (the others stay free).
     groups : mapping of str to Group, optional
         Bounds on the total weight of some assets; a tuple ``(members, lower, upper)`` will do.
     rows : sequence of LinearRow, optional
         Further linear rows.
+
+    Examples
+    --------
+    >>> energy = Group(["XOM", "CVX"], upper=0.3)
+    >>> X = WeightSet(upper=0.5, groups={"energy": energy}).resolve(["XOM", "CVX", "IBM", "KO"])
+    >>> X.row_names
+    ('energy',)
     """
 
     fully_invested: bool = True
@@ -117,49 +132,58 @@ class WeightSet:
         UnknownLabelError
             A bound, group or row names an asset that is not among ``labels``.
         InputError
-            Bounds, groups or rows that contradict each other.
+            Bounds, groups or rows that are not numbers, bound nothing or contradict each other: a
+            set that is returned is not empty.
         """
         labels = unique_labels(labels, "asset")
+        simplex = self.fully_invested and self.long_only
+        if simplex and all(p is None for p in (self.lower, self.upper, self.groups, self.rows)):
+            return _simplex(labels)
         lower = _bounds(self.lower, labels, -np.inf, "lower")
         upper = _bounds(self.upper, labels, np.inf, "upper")
         if self.long_only:
+            _refuse_negative(lower, labels)
             lower = np.maximum(lower, 0.0)
-        if self.long_only and self.fully_invested:
-            upper = np.where(upper >= 1.0, np.inf, upper)
+        _require_order(lower, upper, labels, "asset")
+        if simplex:
+            upper[upper >= 1.0] = np.inf
         rows = _rows(self.groups, self.rows)
-        matrix = _matrix(rows, labels) if rows else None
-        simplex = (
-            self.fully_invested
-            and self.long_only
-            and not rows
-            and not lower.any()
-            and bool((upper == np.inf).all())
-        )
-        return ResolvedWeightSet(
+        names = unique_labels([row.name for row in rows], "group or row")
+        row_lower = _row_bounds([row.lower for row in rows], -np.inf)
+        row_upper = _row_bounds([row.upper for row in rows], np.inf)
+        _require_order(row_lower, row_upper, names, "row")
+        resolved = ResolvedWeightSet(
             labels=labels,
             lower=lower,
             upper=upper,
-            matrix=matrix,
-            row_lower=np.array([-np.inf if r.lower is None else r.lower for r in rows]),
-            row_upper=np.array([np.inf if r.upper is None else r.upper for r in rows]),
-            row_names=tuple(r.name for r in rows),
+            matrix=_matrix(rows, labels) if rows else None,
+            row_lower=row_lower,
+            row_upper=row_upper,
+            row_names=tuple(map(str, names)),
             fully_invested=self.fully_invested,
             long_only=self.long_only,
-            is_simplex=simplex,
+            is_simplex=simplex and not rows and not lower.any() and bool((upper == np.inf).all()),
         )
+        if not resolved.is_simplex:
+            _require_nonempty(resolved)
+        return resolved
+
+
+def _simplex(labels: Labels) -> ResolvedWeightSet:
+    """The set without bounds, groups and rows: the common case, without the checks."""
+    lower, upper, none = np.zeros(len(labels)), np.full(len(labels), np.inf), np.zeros(0)
+    return ResolvedWeightSet(labels, lower, upper, None, none, none, (), True, True, True)
 
 
 def _bounds(given: Bounds, labels: Labels, default: float, name: str) -> FloatArray:
+    """A bound for each asset; those that are not named have the default."""
     if given is None:
         return np.full(len(labels), default)
     if not isinstance(given, Mapping | pd.Series):
-        return np.full(len(labels), float(given))
-    place = {label: i for i, label in enumerate(labels)}
+        return np.full(len(labels), as_floats(given, name, 0))
     bounds = np.full(len(labels), default)
-    for label, value in given.items():
-        if label not in place:
-            raise UnknownLabelError("asset", label, labels)
-        bounds[place[label]] = value
+    place, values = placed(given, labels, f"{name} bounds")
+    bounds[place] = values
     return bounds
 
 
@@ -167,21 +191,94 @@ def _rows(
     groups: Mapping[str, Group | tuple[Any, ...]] | None, rows: Sequence[LinearRow] | None
 ) -> list[LinearRow]:
     """Groups as rows of ones, then the rows."""
-    totals = [
-        LinearRow(name, dict.fromkeys(Group(*group).members, 1.0), *Group(*group)[1:])
-        for name, group in (groups or {}).items()
-    ]
-    return totals + [LinearRow(*row) for row in rows or ()]
+    totals = []
+    for name, group in (groups or {}).items():
+        if not (isinstance(group, tuple) and len(group) in (2, 3)):
+            raise InputError(f"group {name!r} is {group!r}; expected Group(members, lower, upper)")
+        members, *bounds = group
+        members = unique_labels(members, f"group {name!r}: asset")
+        totals.append(LinearRow(name, dict.fromkeys(members, 1.0), *bounds))
+    return totals + list(rows or ())
+
+
+def _row_bounds(given: list[float | None], default: float) -> FloatArray:
+    return as_floats([default if bound is None else bound for bound in given], "row bounds", 1)
 
 
 def _matrix(rows: list[LinearRow], labels: Labels) -> sp.csr_matrix:
-    place = {label: i for i, label in enumerate(labels)}
-    i, j, a = [], [], []
-    for k, row in enumerate(rows):
-        for label, value in row.coefficients.items():
-            if label not in place:
-                raise UnknownLabelError("asset", label, labels)
-            i.append(k)
-            j.append(place[label])
-            a.append(value)
-    return sp.csr_matrix((a, (i, j)), shape=(len(rows), len(labels)))
+    parts = []
+    for row in rows:
+        place, values = placed(row.coefficients, labels, f"coefficients of {row.name!r}")
+        require_finite(values, f"coefficient in {row.name!r}", row.coefficients.keys())
+        if not values.any() or (row.lower is None and row.upper is None):
+            raise InputError(
+                f"row {row.name!r} bounds nothing; give it assets and a lower or an upper bound"
+            )
+        parts.append((place, values))
+    starts = np.cumsum([0, *(len(place) for place, _ in parts)])
+    columns, entries = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sp.csr_matrix((entries, columns, starts), shape=(len(rows), len(labels)))
+
+
+def _refuse_negative(lower: FloatArray, labels: Labels) -> None:
+    negative = (lower < 0) & (lower > -np.inf)
+    if negative.any():
+        i = int(negative.argmax())
+        raise InputError(
+            f"lower bound of {str(labels[i])!r} is {lower[i]:.6g} in a long-only set; use "
+            "WeightSet(long_only=False) for short positions or leave the bound out"
+        )
+
+
+def _require_order(lower: FloatArray, upper: FloatArray, labels: Labels, kind: str) -> None:
+    """Lower bounds must not exceed upper bounds; NaN and bounds that nothing can meet do not."""
+    ordered = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
+    if not ordered.all():
+        i = int(ordered.argmin())
+        raise InputError(
+            f"bounds of {kind} {str(labels[i])!r} contradict: lower {lower[i]:.6g}, upper "
+            f"{upper[i]:.6g}; expected numbers with lower ≤ upper"
+        )
+
+
+def _require_nonempty(X: ResolvedWeightSet) -> None:
+    """Raise where no weights are in X: by sums, by row, and last by a linear program."""
+    lower, upper = X.lower, X.upper
+    if X.fully_invested:
+        if lower.sum() > 1.0 + _TOLERANCE:
+            raise InputError(
+                f"lower bounds sum to {lower.sum():.6g}, above the 1 of a fully invested set; "
+                "reduce them"
+            )
+        if upper.sum() < 1.0 - _TOLERANCE:
+            raise InputError(
+                f"upper bounds sum to {upper.sum():.6g}, below the 1 of a fully invested set; "
+                f"raise them (with one for all: at least 1/n = {1.0 / len(upper):.6g})"
+            )
+        # What the bounds of the others leave for each asset.
+        if np.isfinite(lower).all():
+            upper = np.minimum(upper, 1.0 - lower.sum() + lower)
+        if np.isfinite(X.upper).all():
+            lower = np.maximum(lower, 1.0 - X.upper.sum() + X.upper)
+    if X.matrix is None:
+        return
+    positive, negative = X.matrix.maximum(0), X.matrix.minimum(0)
+    least = positive @ lower + negative @ upper
+    most = positive @ upper + negative @ lower
+    missed = (least > X.row_upper + _TOLERANCE) | (most < X.row_lower - _TOLERANCE)
+    if missed.any():
+        k = int(missed.argmax())
+        raise InputError(
+            f"{X.row_names[k]!r} must lie between {X.row_lower[k]:.6g} and {X.row_upper[k]:.6g}, "
+            f"but the bounds of its assets allow only {least[k]:.6g} to {most[k]:.6g}; relax one "
+            "of them"
+        )
+    constraints = [LinearConstraint(X.matrix, X.row_lower, X.row_upper)]
+    if X.fully_invested:
+        constraints.append(LinearConstraint(np.ones((1, len(lower))), 1.0, 1.0))
+    result = milp(np.zeros(len(lower)), constraints=constraints, bounds=(X.lower, X.upper))
+    if not result.success:
+        raise InputError(
+            f"no weights satisfy all of {', '.join(map(repr, X.row_names))} within the bounds "
+            f"({result.message}); relax some of them"
+        )
