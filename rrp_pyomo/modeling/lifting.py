@@ -45,6 +45,7 @@ class _Lifting:
         self.loose = loose
         self.program = copy.copy(source)
         self.program.variables = dict(source.variables)
+        self.program._definitions = list(source._definitions)
         self.program.constraints = {}
         for name, constraint in source.constraints.items():
             self.program.constraints[name] = self._constraint(name, constraint)
@@ -100,9 +101,7 @@ class _Lifting:
         largest = float(np.max(np.abs(val) * units[col], initial=0.0)) or 1.0
         name = self.program.free_name(name)
         labels: Any = None if expression.size == 1 else self.program.row_labels(expression)
-        variable = self.program.variable(name, labels, lower=lower, unit=largest)
-        self.program.constraints[f"{name}_definition"] = Linear(variable - expression, 0.0, 0.0)
-        return variable
+        return self.program.define(name, expression, labels, lower=lower, unit=largest)
 
 
 def is_multiple(expression: Affine) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import Factor
 from rrp_pyomo.modeling.conic import ConicForm
 from rrp_pyomo.modeling.expressions import (
@@ -60,6 +60,7 @@ class Program:
         self.maximizing = False
         self._columns = 0
         self._intermediates: dict[tuple[int, int], tuple[Factor, Affine, Variable]] = {}
+        self._definitions: list[tuple[Variable, Affine]] = []
 
     # --- stating --------------------------------------------------------------------------------
 
@@ -120,10 +121,24 @@ class Program:
         if key not in self._intermediates:
             magnitude = np.abs(factor.right).sum(axis=1) * max(v.unit for v in x.terms)
             name = self.free_name(factor.name)
-            variable = self.variable(name, factor.labels, unit=float(magnitude.max()) or 1.0)
-            self.constraints[f"{name}_definition"] = Linear(variable - factor.right @ x, 0.0, 0.0)
+            unit = float(magnitude.max()) or 1.0
+            variable = self.define(name, x.__rmatmul__(factor.right), factor.labels, unit=unit)
             self._intermediates[key] = factor, x, variable
         return self._intermediates[key][2]
+
+    def define(
+        self,
+        name: str,
+        expression: Affine,
+        labels: Iterable[Hashable] | None,
+        lower: float = -np.inf,
+        unit: float = 1.0,
+    ) -> Variable:
+        """A variable that equals an expression, by the constraint ``<name>_definition``."""
+        variable = self.variable(name, labels, lower=lower, unit=unit)
+        self.constraints[f"{name}_definition"] = Linear(variable - expression, 0.0, 0.0)
+        self._definitions.append((variable, expression))
+        return variable
 
     def _set_objective(self, objective: Affine | Quadratic, maximizing: bool) -> None:
         if objective.size != 1:
@@ -229,14 +244,21 @@ class Program:
         return {v.name: x[v.offset : v.offset + v.size] for v in self.variables.values()}
 
     def point(self, values: Mapping[str, Any]) -> FloatArray:
-        """A point from values by variable name; intermediate products follow from the others."""
+        """A point from values by variable name; defined variables follow from the others.
+
+        Raises
+        ------
+        UnknownLabelError
+            The program has no variable of that name.
+        """
         x = np.zeros(self._columns)
         for name, value in values.items():
+            if name not in self.variables:
+                raise UnknownLabelError("variable", name, self.variables)
             v = self.variables[name]
             x[v.offset : v.offset + v.size] = value
-        for factor, expression, variable in self._intermediates.values():
-            product = factor.right @ expression.value(x)
-            x[variable.offset : variable.offset + variable.size] = product
+        for v, expression in self._definitions:
+            x[v.offset : v.offset + v.size] = expression.value(x)
         return x
 
     def residuals(self, x: FloatArray) -> dict[str, float]:

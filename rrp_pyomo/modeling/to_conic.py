@@ -65,7 +65,7 @@ def _add_conic(builder: ConicBuilder, name: str, constraint: Constraint) -> None
         case QuadraticBound(body, lower, _):
             # ‖e‖² ≤ affine is the product bound affine · 1 ≥ ‖e‖².
             small = body if lower == -np.inf else -body
-            if constraint.lower == constraint.upper or not is_sum_of_squares(small):
+            if not is_convex(constraint):
                 raise ModelError(
                     f"constraint {name!r} is not convex in the form in which it is stated; use a "
                     "nonlinear solver such as 'ipopt', or state it with norm(), square() or "
@@ -88,7 +88,14 @@ def stacked(pieces: Sequence[Rows]) -> Rows:
     )
 
 
+def is_convex(constraint: QuadraticBound) -> bool:
+    """Whether the constraint bounds a sum of squares from above, by its form."""
+    small = constraint.body if constraint.lower == -np.inf else -constraint.body
+    return constraint.lower != constraint.upper and is_sum_of_squares(small)
+
+
 def is_sum_of_squares(body: Quadratic) -> bool:
+    """Whether a quadratic is Σ w‖e‖² + affine with w ≥ 0, by its form."""
     if body.size > 1 and any(p.summed for p in body.products):
         return False
     return all(p.is_square and np.all(np.asarray(p.weight) >= 0) for p in body.products)

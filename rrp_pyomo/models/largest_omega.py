@@ -1,0 +1,75 @@
+"""The exact limit of feasibility of (12)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
+from rrp_pyomo.errors import SolverError
+from rrp_pyomo.modeling import Program, norm
+from rrp_pyomo.models.weights import state_cone_of_weights
+from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
+
+
+def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | None = None) -> float:
+    """The largest ω for which the robust problem (12) has a solution.
+
+    (12b) and (12c) need Ω ‖Σ^Δ x‖₂ / √n ≤ min_i (Σ⁰x)_i for some x ∈ X. Both sides are homogeneous
+    in x, so that the best ratio is the value of one second-order cone program,
+
+        maximise τ   subject to   (Σ⁰x)_i ≥ τ,   ‖Σ^Δ x‖₂ ≤ 1,   x ∈ cone(X),
+
+    and Ω_max = √n τ.
+
+    Parameters
+    ----------
+    uncertainty : CovarianceUncertainty
+    weight_set : WeightSet, optional
+        X; long-only and fully invested by default.
+
+    Returns
+    -------
+    float
+        ω_max = Ω_max ‖Σ⁰‖_F / ‖Σ^Δ‖_F; infinite where Σ^Δ = 0 or Σ^Δ x = 0 for some x that has
+        positive marginal risks, and 0 where no weights have positive marginal risks.
+
+    Raises
+    ------
+    InputError
+        A weight set that does not fit the assets.
+    SolverError
+        The solver failed.
+
+    References
+    ----------
+    Costa & Kwon (2020), the bound on ω at the end of section 4, made exact.
+    """
+    return largest_omega_of(uncertainty, (weight_set or WeightSet()).resolve(uncertainty.labels))
+
+
+def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWeightSet) -> float:
+    """:func:`largest_omega` for a weight set whose labels are resolved."""
+    if uncertainty.relative_size == 0.0:
+        return np.inf
+    n = uncertainty.size
+    Sigma_unit, Delta_unit = (
+        matrix.frobenius_norm / n for matrix in (uncertainty.nominal, uncertainty.perturbation)
+    )
+    program = Program("largest_omega")
+    x = state_cone_of_weights(program, weight_set)
+    tau = program.variable("tau")
+    program.maximize(tau)
+    program.subject_to(
+        marginal_risk=uncertainty.nominal.operator / Sigma_unit @ x >= tau,
+        perturbation=norm(uncertainty.perturbation.norm_map / Delta_unit @ x) <= 1.0,
+    )
+    solution = ClarabelBackend().solve(program.conic())
+    if solution.termination is Termination.UNBOUNDED:
+        return np.inf
+    if solution.termination is not Termination.SOLVED:
+        raise SolverError(
+            f"the largest omega could not be computed: Clarabel ended with {solution.status!r}"
+        )
+    (best,) = program.values(solution.x)["tau"]
+    Omega_max = np.sqrt(n) * best * Sigma_unit / Delta_unit
+    return max(0.0, float(Omega_max / uncertainty.relative_size))

@@ -1,0 +1,60 @@
+"""Problem (3): the least squares formulation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rrp_pyomo.modeling import Program, Variable, sum_squares
+from rrp_pyomo.models.formulation import FloatArray
+from rrp_pyomo.models.nonconvex import NonconvexRiskParity
+
+
+class RiskParityNLP(NonconvexRiskParity):
+    """Nominal risk parity as a nonlinear program, problem (3) of Costa & Kwon (2020).
+
+    With the risk contributions R_i = x_i (Σx)_i,
+
+        minimise    Σ_i Σ_j (R_i − R_j)²
+        subject to  x ∈ X                                                        (3)
+
+    stated as 2n Σ_i (R_i − θ)² with θ the mean of the R_i, which is the same number. With budgets,
+    R_i is divided by n b_i.
+
+    Guarantee: at an optimal value of 0 the portfolio is risk parity. The problem is not convex: a
+    solver may stop elsewhere, which the portfolio's certificate says.
+
+    Parameters
+    ----------
+    covariance : Covariance
+    budgets : Series, mapping or (n,) array, optional
+        Target relative risk contributions, positive, summing to 1; equal by default.
+    weight_set : WeightSet, optional
+        X; long-only and fully invested by default.
+
+    Raises
+    ------
+    InputError
+        Budgets or a weight set that do not fit the covariance's assets.
+
+    References
+    ----------
+    Costa & Kwon (2020), equation (3), after Maillard, Roncalli & Teïletche (2010).
+    """
+
+    _objective_power: ClassVar[float] = 2.0
+
+    def _state(self, program: Program, x: Variable) -> None:
+        n = x.size
+        Sigma = self.covariance.operator / self.risk_unit
+        R = program.variable("R", x.labels)
+        theta = program.variable("theta")
+
+        program.minimize(2 * n * sum_squares(R - theta))
+        program.subject_to(
+            risk_contribution=R == x * (Sigma @ x) / (n * self.budgets),
+            mean_contribution=theta == R.sum() / n,
+        )
+
+    def _auxiliary(self, x: FloatArray) -> dict[str, Any]:
+        R = self.contributions(x)
+        return {"R": R, "theta": R.mean()}

@@ -1,0 +1,60 @@
+"""Problem (4): a linear objective under quadratic constraints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rrp_pyomo.modeling import Program, Variable
+from rrp_pyomo.models.formulation import FloatArray
+from rrp_pyomo.models.nonconvex import NonconvexRiskParity
+
+
+class RiskParityQCLP(NonconvexRiskParity):
+    """Nominal risk parity as a quadratically constrained LP, problem (4) of Costa & Kwon (2020).
+
+    With the risk contributions R_i = x_i (Σx)_i,
+
+        minimise    ζ
+        subject to  ζ ≥ θ − R_i,   i = 1, …, n
+                    ζ ≥ R_i − θ,   i = 1, …, n
+                    x ∈ X                                                        (4)
+
+    With budgets, R_i is divided by n b_i.
+
+    Guarantee: at an optimal value of 0 the portfolio is risk parity. The problem is not convex: a
+    solver may stop elsewhere, which the portfolio's certificate says.
+
+    Parameters
+    ----------
+    covariance : Covariance
+    budgets : Series, mapping or (n,) array, optional
+        Target relative risk contributions, positive, summing to 1; equal by default.
+    weight_set : WeightSet, optional
+        X; long-only and fully invested by default.
+
+    Raises
+    ------
+    InputError
+        Budgets or a weight set that do not fit the covariance's assets.
+
+    References
+    ----------
+    Costa & Kwon (2020), equation (4).
+    """
+
+    def _state(self, program: Program, x: Variable) -> None:
+        Sigma = self.covariance.operator / self.risk_unit
+        theta = program.variable("theta")
+        zeta = program.variable("zeta")
+        R = x * (Sigma @ x) / (x.size * self.budgets)
+
+        program.minimize(zeta)
+        program.subject_to(
+            not_below=zeta >= theta - R,
+            not_above=zeta >= R - theta,
+        )
+
+    def _auxiliary(self, x: FloatArray) -> dict[str, Any]:
+        R = self.contributions(x)
+        theta = (R.max() + R.min()) / 2
+        return {"theta": theta, "zeta": R.max() - theta}

@@ -1,0 +1,155 @@
+"""Problem (12): robust risk parity."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.data import CovarianceUncertainty, WeightSet
+from rrp_pyomo.errors import InfeasibleError, SolverError
+from rrp_pyomo.modeling import Program, Variable, norm, square
+from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
+from rrp_pyomo.models.largest_omega import largest_omega_of
+from rrp_pyomo.models.weights import violation
+from rrp_pyomo.portfolio import Portfolio, RobustCertificate
+from rrp_pyomo.solvers.programs import ProgramSolution
+
+
+class RobustRiskParity(Formulation):
+    """Robust risk parity, problem (12) of Costa & Kwon (2020), a second-order cone program.
+
+        minimise    p − t                                                        (12a)
+        subject to  ‖Σ^Δ x‖₂ ≤ √n y                                              (12b)
+                    Ω y ≤ (Σ⁰x)_i − z_i,    i = 1, …, n                          (12c)
+                    x_i z_i ≥ n b_i t²,     i = 1, …, n                          (12d)
+                    ‖(Σ⁰ + Σ^Δ)^{1/2} x‖₂ ≤ √n p                                 (12e)
+                    z, p, t, y ≥ 0                                               (12f)
+                    x ∈ X                                                        (12g)
+
+    with Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F, and b_i = 1/n for equal budgets, which makes (12d) x_i z_i ≥ t².
+
+    Guarantee: convex; the portfolio equalises, as far as (12a) trades it off against the
+    worst-case risk, the contributions x_i z_i of marginal risks that are penalised for their
+    estimation error. It is not risk parity under Σ⁰ unless Σ^Δ = 0. With ω = 0 and Σ^Δ ≠ 0 it is
+    not the nominal portfolio either, because (12e) still uses Σ⁰ + Σ^Δ. Feasible for
+    ω ≤ ω_max = :func:`~rrp_pyomo.data.largest_omega`.
+
+    Parameters
+    ----------
+    uncertainty : CovarianceUncertainty
+        Σ⁰ and Σ^Δ.
+    omega : float
+        ω ≥ 0, the aversion to estimation error.
+    budgets : Series, mapping or (n,) array, optional
+        Target relative risk contributions, positive, summing to 1; equal by default.
+    weight_set : WeightSet, optional
+        X ⊆ {x ≥ 0}; long-only and fully invested by default.
+
+    Raises
+    ------
+    InputError
+        A negative ω, budgets or a weight set that do not fit the assets, or short positions.
+
+    References
+    ----------
+    Costa & Kwon (2020), equation (12).
+    """
+
+    default_solver: ClassVar[str] = "clarabel"
+
+    def __init__(
+        self,
+        uncertainty: CovarianceUncertainty,
+        omega: float = 1.0,
+        budgets: Budgets = None,
+        weight_set: WeightSet | None = None,
+    ) -> None:
+        super().__init__(uncertainty.nominal, budgets, weight_set)
+        self.uncertainty = uncertainty
+        self.omega = omega
+        self.Omega = uncertainty.penalty(omega)
+        self._require_long_only()
+
+    def _state(self, program: Program, x: Variable) -> None:
+        n = x.size
+        Omega = self.Omega
+        Sigma = self.uncertainty.nominal.operator / self.risk_unit
+        Delta = self.uncertainty.perturbation.norm_map / self.risk_unit
+        root = self.uncertainty.worst_case.root / np.sqrt(self.risk_unit)
+        z = program.variable("z", x.labels, lower=0, unit=n)  # (12f)
+        p = program.variable("p", lower=0)
+        t = program.variable("t", lower=0)
+        y = program.variable("y", lower=0, unit=n)
+
+        program.minimize(p - t)  # (12a)
+        program.subject_to(
+            perturbation=norm(Delta @ x) <= np.sqrt(n) * y,  # (12b)
+            marginal_risk=Omega * y <= Sigma @ x - z,  # (12c)
+            hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (12d)
+            portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
+        )
+
+    def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
+        """Solve the problem; see :meth:`Formulation.solve`.
+
+        Raises
+        ------
+        InfeasibleError
+            ω is beyond ω_max; the message has both.
+        """
+        try:
+            return super().solve(solver, **options)
+        except SolverError as error:
+            omega_max = self._omega_max()
+            if self.omega <= omega_max:
+                raise
+            raise InfeasibleError(
+                f"no weights satisfy (12) for omega = {self.omega:.9g}: it is beyond "
+                f"omega_max = {omega_max:.9g}; use a smaller omega"
+            ) from error
+
+    def _omega_max(self) -> float:
+        return largest_omega_of(self.uncertainty, self.weight_set)
+
+    def _portfolio(self, solution: ProgramSolution) -> Portfolio:
+        x = solution.values["x"]
+        return Portfolio(
+            weights=pd.Series(x, index=list(self.covariance.labels), name="weights"),
+            covariance=self.covariance,
+            budgets=self.budgets,
+            model=type(self).__name__,
+            objective=solution.objective * np.sqrt(self.risk_unit),
+            status=solution.status,
+            solver=solution.solver,
+            omega=self.omega,
+            find_omega_max=self._omega_max,
+            find_certificate=lambda: self._certificate(solution),
+        )
+
+    def _certificate(self, solution: ProgramSolution) -> RobustCertificate:
+        """Residuals of (12b)–(12g) from the data, relative to the equally weighted portfolio."""
+        values, unit, n = solution.values, self.risk_unit, self.covariance.size
+        x, z, p, t, y = (values[name] for name in "xzpty")
+        Delta_x = self.uncertainty.perturbation.operator @ x / unit
+        Sigma_x = self.covariance.operator @ x / unit
+        worst_variance = x @ (self.uncertainty.worst_case.operator @ x) / unit
+        gap = solution.duality_gap
+        return RobustCertificate(
+            status=solution.status,
+            residuals={
+                "12b": _excess(np.linalg.norm(Delta_x) - np.sqrt(n) * y) / n,
+                "12c": _excess(self.Omega * y - (Sigma_x - z)) / n,
+                "12d": _excess(n * self.budgets * t**2 - x * z),
+                "12e": _excess(np.sqrt(worst_variance) - np.sqrt(n) * p) / float(np.sqrt(n)),
+                "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / n),
+                "12g": violation(self.weight_set, x),
+            },
+            duality_gap=None if gap is None else float(gap * np.sqrt(unit)),
+            relative_duality_gap=gap,
+        )
+
+
+def _excess(values: FloatArray | np.floating) -> float:
+    return max(0.0, float(np.max(values)))

@@ -1,0 +1,74 @@
+"""Problem (11): risk parity as a second-order cone program."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from rrp_pyomo.data import Covariance, WeightSet
+from rrp_pyomo.modeling import Program, Variable, norm, square
+from rrp_pyomo.models.formulation import Budgets
+from rrp_pyomo.models.nominal import NominalRiskParity
+
+
+class RiskParitySOCP(NominalRiskParity):
+    """Nominal risk parity as a second-order cone program, problem (11) of Costa & Kwon (2020).
+
+        minimise    p − t                                                        (11a)
+        subject to  z_i = (Σx)_i,           i = 1, …, n                          (11b)
+                    x_i z_i ≥ n b_i t²,     i = 1, …, n                          (11c)
+                    ‖Σ^{1/2} x‖₂ ≤ √n p                                          (11d)
+                    z, p, t ≥ 0                                                  (11e)
+                    x ∈ X                                                        (11f)
+
+    with b_i = 1/n for equal budgets, which makes (11c) x_i z_i ≥ t².
+
+    Guarantee: convex; the optimal value is 0 exactly where the portfolio is risk parity, and the
+    portfolio is then the only long-only one. Where X rules it out, the largest ratio of the smallest
+    to the average contribution is traded off against risk as (11a) says.
+
+    Parameters
+    ----------
+    covariance : Covariance
+    budgets : Series, mapping or (n,) array, optional
+        Target relative risk contributions, positive, summing to 1; equal by default.
+    weight_set : WeightSet, optional
+        X ⊆ {x ≥ 0}; long-only and fully invested by default.
+
+    Raises
+    ------
+    InputError
+        Budgets or a weight set that do not fit the covariance's assets, or short positions.
+
+    References
+    ----------
+    Costa & Kwon (2020), equation (11), after Mausser & Romanko (2014).
+    """
+
+    default_solver: ClassVar[str] = "clarabel"
+    _objective_power: ClassVar[float] = 0.5
+
+    def __init__(
+        self,
+        covariance: Covariance,
+        budgets: Budgets = None,
+        weight_set: WeightSet | None = None,
+    ) -> None:
+        super().__init__(covariance, budgets, weight_set)
+        self._require_long_only()
+
+    def _state(self, program: Program, x: Variable) -> None:
+        n = x.size
+        Sigma = self.covariance.operator / self.risk_unit
+        root = self.covariance.root / np.sqrt(self.risk_unit)
+        z = program.variable("z", x.labels, lower=0, unit=n)  # (11e)
+        p = program.variable("p", lower=0)
+        t = program.variable("t", lower=0)
+
+        program.minimize(p - t)  # (11a)
+        program.subject_to(
+            marginal_risk=z == Sigma @ x,  # (11b)
+            hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (11c)
+            portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
+        )

@@ -1,0 +1,69 @@
+"""The weights x ∈ X as a part of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from rrp_pyomo.data import ResolvedWeightSet
+from rrp_pyomo.modeling import Affine, Program, Variable
+
+FloatArray = NDArray[np.float64]
+
+
+def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:
+    """The variable x with its bounds, and the rows of X."""
+    x = program.variable("x", X.labels, X.lower, X.upper, unit=1.0 / len(X.labels))
+    if X.fully_invested:
+        program.subject_to(fully_invested=x.sum() == 1.0)
+    for name, rows, bound in _inequalities(X):
+        program.subject_to(**{name: rows @ x >= bound})
+    return x
+
+
+def state_cone_of_weights(program: Program, X: ResolvedWeightSet) -> Variable:
+    """The variable x in the cone over X: every bound is multiplied by one scale s ≥ 0."""
+    x = program.variable(
+        "x", X.labels, np.where(X.lower == 0.0, 0.0, -np.inf), unit=1.0 / len(X.labels)
+    )
+    scale: Affine = x.sum() if X.fully_invested else program.variable("scale", lower=0)
+    bounds = [("lower_bound", X.lower, 1.0), ("upper_bound", X.upper, -1.0)]
+    for name, bound, sign in bounds:
+        at = np.flatnonzero(np.isfinite(bound) & (bound != 0.0))
+        if at.size:
+            pick = sp.csr_matrix(
+                (np.full(at.size, sign), (np.arange(at.size), at)), (at.size, x.size)
+            )
+            program.subject_to(**{name: pick @ x >= sign * bound[at] * scale})
+    for name, rows, bound in _inequalities(X):
+        program.subject_to(**{name: rows @ x >= bound * scale})
+    return x
+
+
+def violation(X: ResolvedWeightSet, x: FloatArray) -> float:
+    """By how much weights violate X, the worst of its bounds and rows."""
+    gaps = [X.lower - x, x - X.upper]
+    gaps += [bound - rows @ x for _, rows, bound in _inequalities(X)]
+    if X.fully_invested:
+        gaps.append(np.array([abs(x.sum() - 1.0)]))
+    return max(0.0, *(float(gap.max()) for gap in gaps))
+
+
+def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-6) -> bool:
+    """Whether a constraint of X other than x ≥ 0 and 1'x = 1 is active."""
+    gaps = [X.upper - x, (x - X.lower)[X.lower != 0.0]]
+    gaps += [rows @ x - bound for _, rows, bound in _inequalities(X)]
+    return any(bool((gap <= tolerance).any()) for gap in gaps)
+
+
+def _inequalities(X: ResolvedWeightSet) -> Iterator[tuple[str, sp.csr_matrix, FloatArray]]:
+    """The rows of X as ``rows @ x ≥ bound``, by name."""
+    if X.matrix is None:
+        return
+    for name, bound, sign in (("row_lower", X.row_lower, 1.0), ("row_upper", X.row_upper, -1.0)):
+        finite = np.isfinite(bound)
+        if finite.any():
+            yield name, sign * X.matrix[finite], sign * bound[finite]

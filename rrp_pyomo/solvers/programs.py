@@ -1,0 +1,261 @@
+"""Solving a program by a solver's name, through whichever realisation that solver reads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from numpy.typing import NDArray
+from pyomo.common.errors import ApplicationError
+from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+
+from rrp_pyomo.errors import InfeasibleError, ModelError, RiskParityWarning, SolverError
+from rrp_pyomo.modeling import Program, Quadratic
+from rrp_pyomo.modeling.expressions import NormBound, ProductBound, QuadraticBound
+from rrp_pyomo.modeling.lifting import lifted
+from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
+from rrp_pyomo.solvers.backends import ClarabelBackend, ConicSolution, Termination
+from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
+from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
+from rrp_pyomo.solvers.registry import EMBEDDED, Solver, Takes, find_solver
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramSolution:
+    """A solved program.
+
+    Attributes
+    ----------
+    values : dict of str to array
+        By variable name.
+    objective : float
+        Of the statement.
+    duality_gap : float or None
+        Primal minus dual objective, where the solver has a dual.
+    status : str
+        The solver's own words.
+    solver : str
+        Which solver, its version and where it was found.
+    iterations : int or None
+    """
+
+    values: dict[str, FloatArray]
+    objective: float
+    duality_gap: float | None
+    status: str
+    solver: str
+    iterations: int | None = None
+
+
+def solve_program(
+    program: Program,
+    solver: str = "clarabel",
+    start: Mapping[str, Any] | None = None,
+    time_limit: float | None = None,
+    tee: bool = False,
+    **options: Any,
+) -> ProgramSolution:
+    """Solve a program.
+
+    Parameters
+    ----------
+    program : Program
+    solver : str
+        Name of a solver, see :data:`~rrp_pyomo.solvers.registry.SOLVERS`.
+    start : mapping, optional
+        Values by variable name, where a nonlinear solver starts.
+    time_limit : float, optional
+        Seconds.
+    tee : bool
+        Print the solver's log.
+    **options
+        The solver's own options by name.
+
+    Raises
+    ------
+    UnknownLabelError
+        Unknown solver or option.
+    SolverUnavailableError
+        The solver is not installed here.
+    ModelError
+        The solver cannot represent the program.
+    InfeasibleError
+        The program has no solution.
+    SolverError
+        The solver stopped without one.
+    """
+    entry = find_solver(solver)
+    needed = needs(program)
+    if missing := needed - entry.takes:
+        able = ", ".join(s for s in ("clarabel", "ipopt", "scip") if needed <= find_solver(s).takes)
+        raise ModelError(
+            f"solver {solver!r} does not take {', '.join(sorted(missing))} problems such as "
+            f"{program.name!r}; use one that does: {able}"
+        )
+    found = entry.require()
+    named = f"{solver} {found.version} ({found.where})"
+    if solver in _CONIC_BACKENDS:
+        if time_limit is not None:
+            options["time_limit"] = float(time_limit)
+        backend = _CONIC_BACKENDS[solver](verbose=tee, **options)
+        return _from_conic(program, backend.solve(program.conic()), named)
+    if solver == "casadi_ipopt" or found.where == EMBEDDED:
+        flat = lifted(program)
+        point = flat.point(start or {})
+        answer = solve_quadratic_form(flat.quadratic(), point, options, time_limit, tee)
+        return _from_nonlinear(program, answer, named)
+    return _by_pyomo(program, entry, named, start, time_limit, tee, options)
+
+
+def needs(program: Program) -> frozenset[Takes]:
+    """The classes of problems to which a program belongs, by the form of its statement."""
+    needed = {Takes.LINEAR}
+    for constraint in program.constraints.values():
+        if isinstance(constraint, (NormBound, ProductBound)):
+            needed.add(Takes.SECOND_ORDER)
+        elif isinstance(constraint, QuadraticBound):
+            needed.add(Takes.SECOND_ORDER if is_convex(constraint) else Takes.NONCONVEX)
+    if isinstance(program.objective, Quadratic):
+        cost = -program.objective if program.maximizing else program.objective
+        needed.add(Takes.QUADRATIC if is_sum_of_squares(cost) else Takes.NONCONVEX)
+    return frozenset(needed)
+
+
+def _from_conic(program: Program, answer: ConicSolution, solver: str) -> ProgramSolution:
+    ended = f"{solver} ended with status {answer.status!r} on {program.name}"
+    if answer.termination is Termination.INFEASIBLE:
+        raise InfeasibleError(f"{ended}: it has no solution")
+    if answer.termination is Termination.ALMOST_SOLVED:
+        warnings.warn(
+            f"{ended}: its full accuracy was not reached; look at the certificate",
+            RiskParityWarning,
+            stacklevel=4,
+        )
+    elif answer.termination is not Termination.SOLVED:
+        raise SolverError(ended)
+    sign = -1.0 if program.maximizing else 1.0
+    return ProgramSolution(
+        values=program.values(answer.x),
+        objective=sign * answer.objective,
+        duality_gap=float(answer.objective - answer.dual_objective),
+        status=answer.status,
+        solver=solver,
+        iterations=answer.iterations,
+    )
+
+
+def _from_nonlinear(program: Program, answer: NonlinearSolution, solver: str) -> ProgramSolution:
+    ended = f"{solver} ended with status {answer.status!r} on {program.name}"
+    if answer.termination is TerminationCondition.locallyInfeasible:
+        raise InfeasibleError(f"{ended}: no feasible point was found near the start")
+    if answer.solution_status not in (SolutionStatus.optimal, SolutionStatus.feasible):
+        raise SolverError(ended)
+    sign = -1.0 if program.maximizing else 1.0
+    return ProgramSolution(
+        values=program.values(answer.x),
+        objective=sign * answer.objective,
+        duality_gap=None,
+        status=answer.status,
+        solver=solver,
+        iterations=answer.iterations,
+    )
+
+
+def _by_pyomo(
+    program: Program,
+    entry: Solver,
+    named: str,
+    start: Mapping[str, Any] | None,
+    time_limit: float | None,
+    tee: bool,
+    options: dict[str, Any],
+) -> ProgramSolution:
+    """Through the block that the solver reads, by Pyomo's own interface."""
+    block = program.block() if "environ" in entry.reads else program.kernel()
+    if start is not None:
+        _initialise(program, block, start)
+    try:
+        status, optimal, infeasible = (_run_legacy if entry.legacy else _run)(
+            entry.pyomo_name, block, time_limit, tee, options
+        )
+    except (ApplicationError, ValueError, RuntimeError, *_size_limits()) as error:
+        raise SolverError(f"{named} failed on {program.name}: {error}") from error
+    ended = f"{named} ended with status {status!r} on {program.name}"
+    if infeasible:
+        raise InfeasibleError(f"{ended}: it has no solution")
+    if not optimal:
+        raise SolverError(ended)
+    return ProgramSolution(
+        values={name: _values(getattr(block, name)) for name in program.variables},
+        objective=float(pyo.value(block.objective)),
+        duality_gap=None,
+        status=status,
+        solver=named,
+    )
+
+
+def _run(
+    name: str, block: Any, time_limit: float | None, tee: bool, options: dict[str, Any]
+) -> tuple[str, bool, bool]:
+    """Solve and load; the status, and whether it means optimal or infeasible."""
+    results = SolverFactory(name).solve(
+        block,
+        load_solutions=False,
+        raise_exception_on_nonoptimal_result=False,
+        time_limit=time_limit,
+        tee=tee,
+        solver_options=options,
+    )
+    optimal = results.solution_status is SolutionStatus.optimal
+    if optimal:
+        results.solution_loader.load_vars()
+    ended = results.termination_condition
+    return ended.name, optimal, ended in _INFEASIBLE
+
+
+def _run_legacy(
+    name: str, block: Any, time_limit: float | None, tee: bool, options: dict[str, Any]
+) -> tuple[str, bool, bool]:
+    solver = pyo.SolverFactory(name, options=options)
+    limit = {} if time_limit is None else {"timelimit": time_limit}
+    results = solver.solve(block, tee=tee, **limit)
+    ended = results.solver.termination_condition
+    return str(ended), ended == "optimal", ended == "infeasible"
+
+
+def _initialise(program: Program, block: Any, start: Mapping[str, Any]) -> None:
+    for name, values in program.values(program.point(start)).items():
+        component = getattr(block, name)
+        if program.variables[name].labels is None:
+            component.set_value(float(values[0]))
+        else:
+            for variable, value in zip(component.values(), values.tolist(), strict=True):
+                variable.set_value(value)
+
+
+def _values(component: Any) -> FloatArray:
+    entries = component.values() if hasattr(component, "values") else [component]
+    return np.array([pyo.value(entry) for entry in entries])
+
+
+def _size_limits() -> tuple[type[Exception], ...]:
+    """What gurobipy raises for a model that is too large for its built-in licence."""
+    try:
+        from gurobipy import GurobiError
+    except ImportError:
+        return ()
+    return (GurobiError,)
+
+
+_INFEASIBLE = (
+    TerminationCondition.provenInfeasible,
+    TerminationCondition.locallyInfeasible,
+)
+_CONIC_BACKENDS = {"clarabel": ClarabelBackend}
