@@ -148,7 +148,7 @@ class Affine(Expression):
             row.append(r)
             col.append(c)
             val.append(v)
-        constant = np.array(np.broadcast_to(self.constant, (self.size,)), dtype=float)
+        constant = np.full(self.size, self.constant, dtype=float)
         if not row:
             return Rows(_NO_INDEX, _NO_INDEX, _NO_VALUE, constant)
         return Rows(np.concatenate(row), np.concatenate(col), np.concatenate(val), constant)
@@ -497,4 +497,4 @@ def _triplets(block: Block, size: int, variable: Variable) -> tuple[Any, Any, An
         return row, col + variable.offset, np.ravel(block)
     row = np.arange(size)
     col = row + variable.offset if variable.size > 1 else np.full(size, variable.offset)
-    return row, col, np.full(size, block) if np.ndim(block) == 0 else block
+    return row, col, np.full(size, block) if isinstance(block, float) else block

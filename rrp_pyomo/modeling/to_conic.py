@@ -19,7 +19,6 @@ from rrp_pyomo.modeling.expressions import (
     ProductBound,
     Quadratic,
     QuadraticBound,
-    Variable,
 )
 from rrp_pyomo.modeling.program import Program
 
@@ -29,8 +28,7 @@ FloatArray = NDArray[np.float64]
 def conic_form(program: Program) -> ConicForm:
     """Compile a program to its conic form; see :meth:`Program.conic`."""
     builder = ConicBuilder(program.units)
-    for variable in program.variables.values():
-        _add_bounds(builder, variable)
+    _add_bounds(builder, program)
     for name, constraint in program.constraints.items():
         _add_conic(builder, name, constraint)
     sign = -1.0 if program.maximizing else 1.0
@@ -41,15 +39,14 @@ def conic_form(program: Program) -> ConicForm:
     return builder.build(row._replace(constant=row.constant + constant), triplets)
 
 
-def _add_bounds(builder: ConicBuilder, variable: Variable) -> None:
-    columns = np.arange(variable.offset, variable.offset + variable.size)
-    for bound, sign in ((variable.lower, 1.0), (variable.upper, -1.0)):
-        bounds = np.broadcast_to(bound, (variable.size,))
-        finite = np.flatnonzero(np.isfinite(bounds))
-        if finite.size:
-            values = np.full(finite.size, sign)
-            rows = Rows(np.arange(finite.size), columns[finite], values, -sign * bounds[finite])
-            builder.nonnegative(rows)
+def _add_bounds(builder: ConicBuilder, program: Program) -> None:
+    """±(x − bound) ≥ 0 in multiples of each variable's unit, all lower bounds, then all upper."""
+    units = program.units
+    for bound, sign in zip(program.bounds(), (1.0, -1.0), strict=True):
+        at = np.flatnonzero(np.isfinite(bound))
+        if at.size:
+            size = sign / units[at]
+            builder.nonnegative(Rows(np.arange(at.size), at, size, -size * bound[at]))
 
 
 def _add_conic(builder: ConicBuilder, name: str, constraint: Constraint) -> None:

@@ -6,6 +6,7 @@ the solver tests.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
@@ -104,6 +105,7 @@ def find_solver(name: str) -> Solver:
 def _package(module: str, distribution: str | None = None) -> Callable[[], Found | None]:
     """Locate a solver that comes as a Python package."""
 
+    @functools.cache
     def locate() -> Found | None:
         if importlib.util.find_spec(module) is None:
             return None
@@ -122,6 +124,7 @@ def _ipopt() -> Found | None:
     return Found(executable.version, f"{executable.path} ({executable.found_in})")
 
 
+@functools.cache
 def _newton() -> Found:
     return Found(importlib.metadata.version("rrp-pyomo"), "part of this package")
 
