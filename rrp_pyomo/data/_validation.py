@@ -78,6 +78,11 @@ def frozen(array: FloatArray) -> FloatArray:
     return array
 
 
+def shown(label: object) -> str:
+    """A label as messages show it; dates without their midnight."""
+    return repr(str(label).removesuffix(" 00:00:00"))
+
+
 def require_finite(
     array: FloatArray, name: str, rows: Iterable[Any], columns: Iterable[Any] | None = None
 ) -> None:
@@ -85,9 +90,9 @@ def require_finite(
     if np.isfinite(array).all():
         return
     place = tuple(np.argwhere(~np.isfinite(array))[0])
-    where = repr(str(tuple(rows)[place[0]]))
+    where = shown(tuple(rows)[place[0]])
     if columns is not None:
-        where = f"{str(tuple(columns)[place[1]])!r} at {where}"
+        where = f"{shown(tuple(columns)[place[1]])} at {where}"
     raise InputError(
         f"{name} of {where} is {array[place]}; finite numbers are expected: fill it in, or drop "
         "its row or column"
@@ -150,12 +155,13 @@ def require_dates(frame: pd.DataFrame, name: str) -> None:
     index = frame.index
     if not index.is_unique:
         raise InputError(
-            f"{name} have several rows for {index[index.duplicated()][0]}; keep one row per date"
+            f"{name} have several rows for {shown(index[index.duplicated()][0])}; keep one row "
+            "per date"
         )
     if not index.is_monotonic_increasing:
         k = next(k for k in range(1, len(index)) if not index[k - 1] < index[k])
         raise InputError(
-            f"{name} are not sorted by date: {index[k]} comes after {index[k - 1]}; "
+            f"{name} are not sorted by date: {shown(index[k])} comes after {shown(index[k - 1])}; "
             "use sort_index()"
         )
 
@@ -165,10 +171,10 @@ def require_same_dates(left: pd.Index, right: pd.Index, left_name: str, right_na
     if left is right or left.equals(right):
         return
     differing = left.symmetric_difference(right)
-    first = differing[0]
+    first, count = differing[0], len(differing)
     has, lacks = (left_name, right_name) if first in left else (right_name, left_name)
     raise InputError(
-        f"{left_name} and {right_name} differ in {len(differing)} date(s): {has} have {first}, "
+        f"{left_name} and {right_name} differ in {count} date(s): {has} have {shown(first)}, "
         f"{lacks} have not; select what both have: index.intersection(other.index)"
     )
 
@@ -178,5 +184,5 @@ def _first_text(frame: pd.DataFrame) -> str:
     for label, column in frame.items():
         bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
         if bad.any():
-            return f"; {str(label)!r} at {str(bad.idxmax())!r} is {column[bad].iloc[0]!r}"
+            return f"; {shown(label)} at {shown(bad.idxmax())} is {column[bad].iloc[0]!r}"
     return ""

@@ -41,8 +41,10 @@ def french() -> FrenchData:
 
     Examples
     --------
-    >>> data = french()
-    >>> model = FactorModel.fit(excess_returns(data.returns, data.risk_free), data.factors)
+    >>> from rrp_pyomo.data import FactorModel, datasets, excess_returns
+    >>> data = datasets.french()
+    >>> FactorModel.fit(excess_returns(data.returns, data.risk_free), data.factors)
+    FactorModel(30 assets, 3 factors, 819 observations)
     """
     try:
         from linearmodels.datasets import french as source

@@ -137,9 +137,11 @@ class CovarianceUncertainty:
     ) -> CovarianceUncertainty:
         """The set between given bounds (6), with Σ̄ = ``upper`` and Σ^Δ = ``upper`` − ``nominal``.
 
-        Two factor covariances with the same F and D stay factored. Only variances must be bounded
-        from above and below: the worst case of a factor model raises the sum of all entries and
-        lowers some of them (those of assets whose loadings have opposite signs).
+        Two factor covariances with the same F and D stay factored. Only the variances must lie
+        within their bounds: a worst case raises the sum of all covariances and may lower some of
+        them (a larger market beta moves an asset closer to some and away from its hedges). The
+        worst case of a factor model may lower even variances, those of assets with negative beta;
+        its set comes from :meth:`from_loading_errors`.
 
         Parameters
         ----------

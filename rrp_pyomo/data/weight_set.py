@@ -111,6 +111,7 @@ class WeightSet:
 
     Examples
     --------
+    >>> from rrp_pyomo.data import Group, WeightSet
     >>> energy = Group(["XOM", "CVX"], upper=0.3)
     >>> X = WeightSet(upper=0.5, groups={"energy": energy}).resolve(["XOM", "CVX", "IBM", "KO"])
     >>> X.row_names
