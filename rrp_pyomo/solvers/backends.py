@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import clarabel
 import numpy as np
@@ -97,10 +100,23 @@ class ClarabelBackend:
         self._solver: Any = None
         self._form: ConicForm | None = None
 
-    def solve(self, form: ConicForm) -> ConicSolution:
-        """Solve the form; never raises for what the solver says."""
+    def solve(self, form: ConicForm, log: TextIO | None = None) -> ConicSolution:
+        """Solve the form; never raises for what the solver says.
+
+        Parameters
+        ----------
+        form : ConicForm
+        log : text stream, optional
+            Where the solver's log goes, line by line as it is written.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Ctrl-C was pressed; the solver stops at its next iteration.
+        """
         start = time.perf_counter()
-        if self._form is not None and _same_pattern(self._form, form):
+        self._settings.verbose = log is not None
+        if self._form is not None and same_pattern(self._form, form):
             self._update(form)
         else:
             P = sp.csc_matrix(form.A.shape[1:] * 2) if form.P is None else form.P
@@ -108,13 +124,15 @@ class ClarabelBackend:
             self._solver = clarabel.DefaultSolver(P, form.q, form.A, form.b, cones, self._settings)
         self._form = form
         ready = time.perf_counter()
-        raw = self._solver.solve()
+        with _interruptible(self._solver), _printing_to(log):
+            raw = self._solver.solve()
         return _unscaled(form, raw, ready - start, time.perf_counter() - ready)
 
     def _update(self, form: ConicForm) -> None:
         old = self._form
         assert old is not None
         changes: dict[str, Any] = {"q": form.q, "b": form.b, "A": form.A.data}
+        changes["settings"] = self._settings
         if form.P is not None:
             changes["P"] = form.P.data
         self._solver.update(**changes)
@@ -155,7 +173,8 @@ def _clarabel_cones(form: ConicForm) -> list[Any]:
     return cones
 
 
-def _same_pattern(a: ConicForm, b: ConicForm) -> bool:
+def same_pattern(a: ConicForm, b: ConicForm) -> bool:
+    """Whether two forms differ in numbers only."""
     return (
         a.cones == b.cones
         and a.A.shape == b.A.shape
@@ -165,11 +184,34 @@ def _same_pattern(a: ConicForm, b: ConicForm) -> bool:
         and (
             a.P is None
             or b.P is None
-            or (
-                np.array_equal(a.P.indptr, b.P.indptr) and np.array_equal(a.P.indices, b.P.indices)
-            )
+            or (np.array_equal(a.P.indptr, b.P.indptr) and np.array_equal(a.P.indices, b.P.indices))
         )
     )
+
+
+@contextlib.contextmanager
+def _interruptible(solver: Any) -> Iterator[None]:
+    """Ctrl-C stops the solver at its next iteration and then raises KeyboardInterrupt.
+
+    Clarabel swallows exceptions in its callback, and without one looks for signals only at the end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    solver.set_termination_callback(lambda info: bool(pressed))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        solver.unset_termination_callback()
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def _printing_to(log: TextIO | None) -> contextlib.AbstractContextManager[Any]:
+    return contextlib.nullcontext() if log is None else contextlib.redirect_stdout(log)
 
 
 def _unscaled(form: ConicForm, raw: Any, setup_time: float, solve_time: float) -> ConicSolution:

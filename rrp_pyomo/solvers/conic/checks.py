@@ -1,0 +1,102 @@
+"""What the reader refuses: components, domains and numbers that no conic form has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyomo.core.kernel.base import ICategorizedObject
+from pyomo.environ import (
+    Block,
+    BooleanVar,
+    BuildAction,
+    BuildCheck,
+    Constraint,
+    Expression,
+    ExternalFunction,
+    Objective,
+    Param,
+    RangeSet,
+    Set,
+    SetOf,
+    Suffix,
+    Var,
+)
+from pyomo.network import Port
+
+from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
+
+FloatArray = NDArray[np.float64]
+
+#: Bounds from here on count as none, as in Clarabel, HiGHS and Gurobi.
+INFINITE = 1e20
+
+CONTINUOUS = "this solver takes continuous convex models only; try 'highs', 'gurobi' or 'scip'"
+
+_PASSIVE = {
+    Block, BooleanVar, BuildAction, BuildCheck, Constraint, Expression, ExternalFunction, Objective,
+    Param, Port, RangeSet, Set, SetOf, Suffix, Var,
+}  # fmt: skip
+
+
+def refuse_foreign_components(block: Any) -> None:
+    """Raise for kernel objects on an environ block, and for components that no row can state."""
+    for name, attribute in vars(block).items():
+        if isinstance(attribute, ICategorizedObject):
+            raise IncompatibleModelError(
+                f"{name!r} on {block.name!r} is a pyomo.kernel object on a pyomo.environ block; "
+                "Pyomo ignores such objects silently. Build the model from pyomo.kernel alone, or "
+                "state the cone as a quadratic constraint (x**2 + y**2 <= r**2 with r >= 0)"
+            )
+    for ctype in block.collect_ctypes(active=True, descend_into=False):
+        if ctype not in _PASSIVE:
+            names = ", ".join(repr(c.name) for c in block.component_objects(ctype, active=True))
+            raise IncompatibleModelError(f"{names}: {ctype.__name__} components; {CONTINUOUS}")
+
+
+def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper bounds, infinite where there are none, of continuous variables."""
+    discrete = [v for v in variables if not v.is_continuous()]
+    if discrete:
+        raise IncompatibleModelError(
+            f"variable {discrete[0].name!r} is integer or binary ({len(discrete)} in all); "
+            f"{CONTINUOUS}, or relax the domains with Pyomo's 'core.relax_integer_vars'"
+        )
+    pairs = [v.bounds for v in variables]
+    limits = np.array(pairs, float).reshape(-1, 2)
+    missing = np.isnan(limits)
+    if missing.sum() != sum(lb is None for lb, _ in pairs) + sum(ub is None for _, ub in pairs):
+        at = next(v for v, b in zip(variables, pairs, strict=True) if any(e != e for e in b))
+        raise not_finite("variable", at)
+    limits[missing[:, 0], 0], limits[missing[:, 1], 1] = -np.inf, np.inf
+    lower, upper = limits[:, 0].copy(), limits[:, 1].copy()
+    nowhere = (lower >= INFINITE) | (upper <= -INFINITE)
+    if nowhere.any():
+        raise not_finite("variable", variables[int(np.argmax(nowhere))])
+    return lower, upper
+
+
+def fixed_values(fixed: list[Any]) -> FloatArray:
+    """The numbers at which variables are fixed."""
+    for variable in fixed:
+        if variable.value is None or not np.isfinite(variable.value):
+            raise IncompatibleModelError(
+                f"variable {variable.name!r} is fixed at {variable.value}; expected a number: fix "
+                "it at a value or unfix it"
+            )
+    return np.array([v.value for v in fixed], float)
+
+
+def not_finite(kind: str, component: Any) -> IncompatibleModelError:
+    """The refusal of a component with a number that is none."""
+    return IncompatibleModelError(
+        f"{kind} {component.name!r} has a coefficient, constant or bound that is NaN, infinite or "
+        "no number; expected finite data (None for no bound)"
+    )
+
+
+def shown(expression: Any, most: int = 60) -> str:
+    """An expression, shortened."""
+    text = str(expression)
+    return text if len(text) <= most else text[: most - 1] + "…"

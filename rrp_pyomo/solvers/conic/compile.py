@@ -1,0 +1,295 @@
+"""From a model's standard form to the conic form that solvers take, and back to its duals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pyomo.common.errors import InfeasibleConstraintException
+
+from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, IntArray, Rows
+from rrp_pyomo.solvers.conic.checks import INFINITE
+from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members
+from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
+from rrp_pyomo.solvers.conic.quadratics import (
+    AffineRow,
+    ConicQuadratic,
+    Names,
+    as_cone,
+    square_root,
+)
+from rrp_pyomo.solvers.conic.standard_form import (
+    ConeGroup,
+    Quadratic,
+    QuadraticConstraint,
+    StandardForm,
+)
+
+FloatArray = NDArray[np.float64]
+
+#: By how much a constraint without variables may be violated, relative to its bound.
+TRIVIAL = 1e-8
+
+
+class _Interval(NamedTuple):
+    """lower ≤ rows ≤ upper in the conic form: which rows have which side, and in which group."""
+
+    size: int
+    equal: IntArray
+    below: IntArray
+    above: IntArray
+    zero: int
+    nonnegative: int
+
+    def dual(self, form: ConicForm, z: FloatArray) -> FloatArray:
+        """∂objective/∂rows: nonnegative at an active lower bound, nonpositive at an upper one."""
+        dual = np.zeros(self.size)
+        if self.equal.size:
+            dual[self.equal] = form.dual(self.zero, z).ravel()
+        if self.nonnegative >= 0:
+            sides = form.dual(self.nonnegative, z).ravel()
+            dual[self.below] = sides[: self.below.size]
+            dual[self.above] -= sides[self.below.size :]
+        return dual
+
+
+class _Quadratics(NamedTuple):
+    """Quadratic constraints that are equally shaped cones."""
+
+    constraints: list[QuadraticConstraint]
+    signs: FloatArray
+    heads: tuple[Rows, ...]
+    group: int
+
+    def dual(self, form: ConicForm, z: FloatArray, x: FloatArray) -> FloatArray:
+        """∂objective/∂body, the multiplier of the constraint as it is written.
+
+        Where ‖v‖² − a b is active, (z_a, z_b, z_v) = μ (b, a, −2v), and μ belongs to a b ≥ ‖v‖²;
+        where ‖v‖² − r² is, (z_r, z_v) = μ (2r, −2v). Without activity μ = 0; at the apex, where
+        no multiplier exists, it is NaN.
+        """
+        w = form.dual(self.group, z)[:, : len(self.heads)].sum(axis=1)
+        size = sum(_evaluated(rows, x) for rows in self.heads) * (3 - len(self.heads))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mu = np.where(w == 0.0, 0.0, w / size)
+        return self.signs * np.where(np.isfinite(mu), mu, np.nan)
+
+
+@dataclass
+class CompiledModel:
+    """A conic form and the way back to the model's components."""
+
+    standard: StandardForm
+    form: ConicForm
+    linear: _Interval
+    bounds: _Interval
+    cones: list[tuple[ConeGroup, DualReader]] = field(default_factory=list)
+    quadratics: list[_Quadratics] = field(default_factory=list)
+
+
+def compile_model(standard: StandardForm) -> CompiledModel:
+    """Compile the standard form of a model.
+
+    Raises
+    ------
+    IncompatibleModelError
+        The model is not convex, or a cone lacks the sign bounds that make it so.
+    InfeasibleConstraintException
+        A constraint without free variables is violated.
+    """
+    builder = ConicBuilder(standard.units, by_cone=True)
+    linear = _linear_rows(builder, standard)
+    implied = np.zeros(len(standard.variables), bool)
+    cones = [(group, _cone_rows(builder, standard, group, implied)) for group in standard.cones]
+    quadratics = _quadratic_rows(builder, standard)
+    bounds = _bound_rows(builder, standard, implied)
+    objective, triplets = _objective(standard)
+    form = builder.build(objective, triplets)
+    return CompiledModel(standard, form, linear, bounds, cones, quadratics)
+
+
+def _linear_rows(builder: ConicBuilder, standard: StandardForm) -> _Interval:
+    stated = standard.linear
+    rows = standard.substituted(stated.rows)
+    lower, upper = stated.lower - rows.constant, stated.upper - rows.constant
+    empty = np.bincount(rows.row[rows.val != 0.0], minlength=rows.size) == 0
+    if empty.any():
+        magnitude = TRIVIAL * np.maximum(1.0, np.abs(rows.constant))
+        violated = empty & ((lower > magnitude) | (upper < -magnitude))
+        if violated.any():
+            at = int(np.argmax(violated))
+            raise InfeasibleConstraintException(
+                f"constraint {stated.constraints[at].name!r} has no free variable and is violated: "
+                f"{stated.lower[at]} <= {rows.constant[at]} <= {stated.upper[at]}"
+            )
+        lower, upper = np.where(empty, -np.inf, lower), np.where(empty, np.inf, upper)
+    return _interval_rows(builder, rows, lower, upper)
+
+
+def _bound_rows(
+    builder: ConicBuilder, standard: StandardForm, implied: NDArray[np.bool_]
+) -> _Interval:
+    n = len(standard.variables)
+    columns = np.arange(n)
+    lower = np.where(implied & (standard.lower == 0.0), -np.inf, standard.lower)
+    rows = Rows(columns, columns, np.ones(n), np.zeros(n))
+    return _interval_rows(builder, rows, lower, standard.upper)
+
+
+def _interval_rows(
+    builder: ConicBuilder, rows: Rows, lower: FloatArray, upper: FloatArray
+) -> _Interval:
+    """lower ≤ rows − constant ≤ upper."""
+    same = lower == upper
+    equal = np.flatnonzero(same)
+    below = np.flatnonzero((lower > -INFINITE) & ~same)
+    above = np.flatnonzero((upper < INFINITE) & ~same)
+    zero = nonnegative = -1
+    if equal.size:
+        zero = builder.zero(_chosen(rows, equal, 1.0, -lower[equal]))
+    if below.size or above.size:
+        one, other = (
+            _chosen(rows, below, 1.0, -lower[below]),
+            _chosen(rows, above, -1.0, upper[above]),
+        )
+        nonnegative = builder.nonnegative(
+            Rows(
+                np.concatenate([one.row, other.row + below.size]),
+                np.concatenate([one.col, other.col]),
+                np.concatenate([one.val, other.val]),
+                np.concatenate([one.constant, other.constant]),
+            )
+        )
+    return _Interval(rows.size, equal, below, above, zero, nonnegative)
+
+
+def _chosen(rows: Rows, which: IntArray, sign: float, constant: FloatArray) -> Rows:
+    if which.size == rows.size:
+        return Rows(rows.row, rows.col, sign * rows.val, constant)
+    rank = np.full(rows.size, -1)
+    rank[which] = np.arange(which.size)
+    place = rank[rows.row]
+    mine = place >= 0
+    return Rows(place[mine], rows.col[mine], sign * rows.val[mine], constant)
+
+
+def _cone_rows(
+    builder: ConicBuilder, standard: StandardForm, group: ConeGroup, implied: NDArray[np.bool_]
+) -> DualReader:
+    columns = group.columns
+    if hasattr(group.constraints[0], "alpha") and not 0.0 < group.alpha < 1.0:
+        raise IncompatibleModelError(
+            f"cone {group.constraints[0].name!r} has alpha = {group.alpha}; expected 0 < alpha < 1"
+        )
+    nonnegative, nonpositive = BRIDGES[group.type].signs(group.dimension)
+    for place in nonnegative:
+        _check_sign(standard, group, place, 1)
+        implied[columns[columns[:, place] >= 0, place]] = True
+    for place in nonpositive:
+        _check_sign(standard, group, place, -1)
+    n = columns.size
+    rows = Rows(np.arange(n), columns.ravel(), np.ones(n), np.zeros(n))
+    units = np.ones(n)
+    free = rows.col >= 0
+    units[free] = standard.units[rows.col[free]]
+    members = Members(standard.substituted(rows), group.dimension, units)
+    return BRIDGES[group.type].rows(builder, members, group.alpha)
+
+
+def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:
+    mine = group.columns[:, place]
+    ends = standard.lower if sign > 0 else standard.upper
+    ends = np.concatenate([ends, standard.fixed[::-1]])[mine]
+    wrong = np.flatnonzero(ends < 0.0 if sign > 0 else ends > 0.0)
+    if wrong.size:
+        cone = group.constraints[wrong[0]]
+        member = BRIDGES[group.type].members(cone)[place]
+        side, word = ("lb", "nonnegative") if sign > 0 else ("ub", "nonpositive")
+        raise IncompatibleModelError(
+            f"cone {cone.name!r} (conic.{group.type.__name__}) is convex only where "
+            f"{member.name!r} is {word}; give that variable {side}=0"
+        )
+
+
+def _quadratic_rows(builder: ConicBuilder, standard: StandardForm) -> list[_Quadratics]:
+    shapes: dict[tuple[int, int], list[tuple[QuadraticConstraint, float, ConicQuadratic]]]
+    shapes = defaultdict(list)
+    for stated in standard.quadratics:
+        sign, g = _at_most_zero(stated)
+        names = Names(stated.constraint.name, standard.variables)
+        cone = as_cone(g, standard.lower, standard.upper, names)
+        shapes[len(cone.heads), len(cone.vector)].append((stated, sign, cone))
+    groups = []
+    for members in shapes.values():
+        constraints, signs, cones = (list(part) for part in zip(*members, strict=True))
+        heads = tuple(_rows(part) for part in zip(*(c.heads for c in cones), strict=True))
+        vector = _rows(list(chain.from_iterable(c.vector for c in cones)))
+        if len(heads) == 1:
+            group = builder.second_order(heads[0], vector)
+        else:
+            group = builder.product(heads[0], heads[1], vector)
+        groups.append(_Quadratics(constraints, np.array(signs), heads, group))
+    return groups
+
+
+def _at_most_zero(stated: QuadraticConstraint) -> tuple[float, Quadratic]:
+    """The body moved and turned so that the constraint is g ≤ 0, and the sign of its dual."""
+    name = repr(stated.constraint.name)
+    if stated.lower > -INFINITE and stated.upper < INFINITE:
+        raise IncompatibleModelError(
+            f"constraint {name} bounds a quadratic expression from both sides, which is not "
+            "convex; drop one bound (if it is redundant) or use a nonlinear solver such as 'ipopt'"
+        )
+    sign = 1.0 if stated.upper < INFINITE else -1.0
+    bound = stated.upper if sign > 0 else stated.lower
+    body = stated.body
+    g = Quadratic(
+        {ij: sign * v for ij, v in body.quadratic.items()},
+        {i: sign * v for i, v in body.linear.items()},
+        sign * (body.constant - bound),
+    )
+    return -sign, g
+
+
+def _rows(rows: Sequence[AffineRow]) -> Rows:
+    lengths = [len(row.columns) for row in rows]
+    n = sum(lengths)
+    return Rows(
+        np.repeat(np.arange(len(rows)), lengths),
+        np.fromiter(chain.from_iterable(row.columns for row in rows), np.intp, n),
+        np.fromiter(chain.from_iterable(row.values for row in rows), float, n),
+        np.array([row.constant for row in rows]),
+    )
+
+
+def _objective(standard: StandardForm) -> tuple[Rows, Any]:
+    body, sense = standard.objective, standard.sense
+    n = len(standard.variables)
+    linear = AffineRow(list(body.linear), list(body.linear.values()), body.constant)
+    row = _rows([linear]).times(sense)
+    if not body.quadratic:
+        return row, None
+    i, j = np.array(list(body.quadratic)).T
+    v = sense * np.array(list(body.quadratic.values()))
+    half = sp.coo_matrix((np.tile(0.5 * v, 2), (np.r_[i, j], np.r_[j, i])), (n, n))
+    if square_root(half) is None:
+        raise IncompatibleModelError(
+            "the objective is quadratic but not "
+            + ("convex" if sense > 0 else "concave")
+            + "; this solver takes convex models only. Use a nonlinear solver such as 'ipopt', or "
+            "a global one such as 'scip'"
+        )
+    # ½x'Px has P_ii = 2 v_ii, P_ij = v_ij.
+    return row, (np.minimum(i, j), np.maximum(i, j), np.where(i == j, 2.0 * v, v))
+
+
+def _evaluated(rows: Rows, x: FloatArray) -> FloatArray:
+    product = np.bincount(rows.row, rows.val * x[rows.col], minlength=rows.size)
+    value: FloatArray = product + rows.constant
+    return value

@@ -1,0 +1,217 @@
+"""Bridges: each conic constraint of ``pyomo.kernel.conic`` as cones of the conic form.
+
+A bridge hands the members y of equally shaped cones to the builder, as rows T y of a cone K that
+solvers know, and returns a reader of their dual cones' elements, w = T'z, in the order of the
+members. Where a cone needs auxiliary variables, theirs are left out: the multipliers of the
+auxiliaries' columns add up to zero, so that w alone is in the dual of the projected cone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pyomo.core.kernel import conic
+
+from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, IntArray, Rows
+
+FloatArray = NDArray[np.float64]
+
+#: From a form and its multipliers to the dual elements, one row of members for each cone.
+DualReader = Callable[[ConicForm, FloatArray], FloatArray]
+
+
+class Members:
+    """The members y of equally shaped cones, as affine rows with one cone after the other."""
+
+    def __init__(self, rows: Rows, dimension: int, units: FloatArray) -> None:
+        self.dimension = dimension
+        self.count = rows.size // dimension
+        self._rows = rows
+        #: The typical magnitude of each member, (count, dimension).
+        self.units = units.reshape(-1, dimension)
+
+    def __getitem__(self, places: int | slice) -> Rows:
+        """The rows of some members, cone by cone."""
+        chosen = np.arange(self.dimension)[places].reshape(-1)
+        if chosen.size == self.dimension:
+            return self._rows
+        rank = np.full(self.dimension, -1)
+        rank[chosen] = np.arange(chosen.size)
+        cone, place = np.divmod(self._rows.row, self.dimension)
+        mine = rank[place] >= 0
+        constant = self._rows.constant.reshape(-1, self.dimension)[:, chosen].ravel()
+        row = cone[mine] * chosen.size + rank[place[mine]]
+        return Rows(row, self._rows.col[mine], self._rows.val[mine], constant)
+
+
+def quadratic(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """‖x‖₂ ≤ r: a second-order cone as it stands, with itself as its dual."""
+    if y.dimension == 1:
+        return _in_order(builder.nonnegative(y[:]), (0,))
+    return _in_order(builder.second_order(y[0], y[1:]), range(y.dimension))
+
+
+def rotated_quadratic(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """‖x‖₂² ≤ 2 r₁ r₂: the product bound a b ≥ ‖x‖² with a = √2 r₁, b = √2 r₂."""
+    if y.dimension == 2:
+        return _in_order(builder.nonnegative(y[:]), (0, 1))
+    root = np.sqrt(2.0)
+    group = builder.product(y[0].times(root), y[1].times(root), y[2:])
+    scale = np.array([root, root] + [1.0] * (y.dimension - 2))
+    return lambda form, z: form.dual(group, z) * scale
+
+
+def primal_exponential(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """x₁ exp(x₂ / x₁) ≤ r: the exponential cone of (x₂, x₁, r)."""
+    return _in_order(builder.exponential(y[2], y[1], y[0]), (2, 1, 0))
+
+
+def dual_exponential(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """−x₂ exp(x₁ / x₂ − 1) ≤ r, x₂ ≤ 0: the exponential cone of (x₂ − x₁, −x₂, r).
+
+    With u = −x₂ ≥ 0 the left side is u exp(−x₁ / u − 1) = u exp((x₂ − x₁) / u).
+    """
+    group = builder.exponential(_difference(y[2], y[1]), y[2].times(-1.0), y[0])
+
+    def dual(form: ConicForm, z: FloatArray) -> FloatArray:
+        w = form.dual(group, z)
+        return np.column_stack([w[:, 2], -w[:, 0], w[:, 0] - w[:, 1]])
+
+    return dual
+
+
+def primal_power(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """‖x‖₂ ≤ r₁^α r₂^(1−α): the power cone of (r₁, r₂, t) with ‖x‖₂ ≤ t where x is a vector."""
+    return _power(builder, y[0], y[1], y[2:], y, alpha)
+
+
+def dual_power(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """‖x‖₂ ≤ (r₁/α)^α (r₂/(1−α))^(1−α): the power cone of (r₁/α, r₂/(1−α), x)."""
+    weights = 1.0 / alpha, 1.0 / (1.0 - alpha)
+    read = _power(builder, y[0].times(weights[0]), y[1].times(weights[1]), y[2:], y, alpha)
+    scale = np.array([*weights] + [1.0] * (y.dimension - 2))
+    return lambda form, z: read(form, z) * scale
+
+
+def primal_geomean(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """|x| ≤ (r₁ ⋯ r_m)^(1/m): a chain of power cones through t₂ … t_{m−1},
+
+        t₂ ≤ r₁^(1/2) r₂^(1/2),   t_k ≤ r_k^(1/k) t_{k−1}^((k−1)/k),   |x| ≤ r_m^(1/m) t_{m−1}^((m−1)/m),
+
+    so that t_k ≤ (r₁ ⋯ r_k)^(1/k).
+    """  # noqa: E501
+    return _geometric_mean(builder, y, y[y.dimension - 1])
+
+
+def dual_geomean(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
+    """|x| ≤ m (r₁ ⋯ r_m)^(1/m): the geometric mean cone of (r, x/m)."""
+    m = y.dimension - 1
+    read = _geometric_mean(builder, y, y[m].times(1.0 / m))
+    scale = np.array([1.0] * m + [1.0 / m])
+    return lambda form, z: read(form, z) * scale
+
+
+class Bridge(NamedTuple):
+    """How conic constraints of one type are read.
+
+    Attributes
+    ----------
+    members : callable
+        The variables of a constraint, in the order of its dual tuple.
+    signs : callable
+        The places of the members, of a given number, that must be nonnegative for the constraint
+        to be convex, and after them those that must be nonpositive.
+    rows : callable
+        The function that hands the members to a builder.
+    """
+
+    members: Callable[[Any], Sequence[Any]]
+    signs: Callable[[int], tuple[Sequence[int], Sequence[int]]]
+    rows: Callable[[ConicBuilder, Members, float], DualReader]
+
+
+def _two_heads(dimension: int) -> tuple[Sequence[int], Sequence[int]]:
+    return (0, 1), ()
+
+
+def _all_but_last(dimension: int) -> tuple[Sequence[int], Sequence[int]]:
+    return range(dimension - 1), ()
+
+
+def _heads_and_vector(c: Any) -> Sequence[Any]:
+    return c.r1, c.r2, *c.x
+
+
+def _exponential_members(c: Any) -> Sequence[Any]:
+    return c.r, c.x1, c.x2
+
+
+def _geomean_members(c: Any) -> Sequence[Any]:
+    return *c.r, c.x
+
+
+BRIDGES = {
+    conic.quadratic: Bridge(lambda c: (c.r, *c.x), lambda dimension: ((0,), ()), quadratic),
+    conic.rotated_quadratic: Bridge(_heads_and_vector, _two_heads, rotated_quadratic),
+    conic.primal_exponential: Bridge(_exponential_members, _two_heads, primal_exponential),
+    conic.dual_exponential: Bridge(
+        _exponential_members, lambda dimension: ((0,), (2,)), dual_exponential
+    ),
+    conic.primal_power: Bridge(_heads_and_vector, _two_heads, primal_power),
+    conic.dual_power: Bridge(_heads_and_vector, _two_heads, dual_power),
+    conic.primal_geomean: Bridge(_geomean_members, _all_but_last, primal_geomean),
+    conic.dual_geomean: Bridge(_geomean_members, _all_but_last, dual_geomean),
+}
+
+
+def _in_order(group: int, places: Sequence[int]) -> DualReader:
+    order = list(places)
+    return lambda form, z: form.dual(group, z).reshape(-1, len(order))[:, order]
+
+
+def _power(
+    builder: ConicBuilder, a: Rows, b: Rows, x: Rows, y: Members, alpha: float
+) -> DualReader:
+    if y.dimension == 3:
+        return _in_order(builder.power(a, b, x, alpha), range(3))
+    units = y.units[:, 0] ** alpha * y.units[:, 1] ** (1.0 - alpha)
+    t = _unit_rows(builder.variables(units))
+    power, norm = builder.power(a, b, t, alpha), builder.second_order(t, x)
+    return lambda form, z: np.hstack([form.dual(power, z)[:, :2], form.dual(norm, z)[:, 1:]])
+
+
+def _geometric_mean(builder: ConicBuilder, y: Members, x: Rows) -> DualReader:
+    m = y.dimension - 1
+    if m == 1:
+        group = builder.second_order(y[0], x)
+        return _in_order(group, (0, 1))
+    groups = []
+    mean = y[0]
+    for k in range(2, m + 1):
+        units = np.exp(np.log(y.units[:, :k]).mean(axis=1))
+        t = x if k == m else _unit_rows(builder.variables(units))
+        groups.append(builder.power(y[k - 1], mean, t, 1.0 / k))
+        mean = t
+
+    def dual(form: ConicForm, z: FloatArray) -> FloatArray:
+        w = [form.dual(group, z) for group in groups]
+        return np.column_stack([w[0][:, 1], *(part[:, 0] for part in w), w[-1][:, 2]])
+
+    return dual
+
+
+def _unit_rows(columns: IntArray) -> Rows:
+    n = columns.size
+    return Rows(np.arange(n), columns, np.ones(n), np.zeros(n))
+
+
+def _difference(a: Rows, b: Rows) -> Rows:
+    return Rows(
+        np.concatenate([a.row, b.row]),
+        np.concatenate([a.col, b.col]),
+        np.concatenate([a.val, -b.val]),
+        a.constant - b.constant,
+    )

@@ -1,0 +1,271 @@
+"""Which quadratic constraints are convex, and the cones that they are.
+
+For g(x) = x'Qx + a'x + c ≤ 0 there are two ways to be convex:
+
+- Q is positive semidefinite, Q = F'F. Then g ≤ 0 is the product bound −(a'x + c) · 1 ≥ ‖F x‖²,
+  and ‖F x‖ ≤ √−c where a = 0.
+- M = [Q, a/2; a'/2, c], the matrix of g in y = (x, 1), has exactly one negative eigenvalue,
+  M = N − w w' with N positive semidefinite. Then g ≤ 0 is the Lorentz cone ‖N^(1/2) y‖ ≤ |w'y|,
+  of which one half is convex: the bounds of the variables must say which sign w'y has. Squares and
+  a single product, ‖D x‖² + c ≤ r² and ‖D x‖² + c ≤ r₁ r₂, need no eigenvalues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+
+from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
+from rrp_pyomo.solvers.conic.standard_form import Quadratic
+
+FloatArray = NDArray[np.float64]
+
+#: Eigenvalues above −TOLERANCE times the largest (after scaling) count as nonnegative.
+TOLERANCE = 1e-10
+#: Matrices up to this order are factorised dense.
+DENSE = 2000
+
+
+class AffineRow(NamedTuple):
+    """Σ values_k x_{columns_k} + constant."""
+
+    columns: Sequence[int]
+    values: Sequence[float]
+    constant: float = 0.0
+
+
+class ConicQuadratic(NamedTuple):
+    """One head: ‖vector‖ ≤ heads₀. Two heads: ‖vector‖² ≤ heads₀ heads₁, both nonnegative."""
+
+    heads: tuple[AffineRow, ...]
+    vector: tuple[AffineRow, ...]
+
+
+def as_cone(g: Quadratic, lower: FloatArray, upper: FloatArray, names: _Names) -> ConicQuadratic:
+    """The cone that g(x) ≤ 0 is, within the bounds of the variables.
+
+    Raises
+    ------
+    IncompatibleModelError
+        g ≤ 0 is not convex, or its sign conditions do not follow from the bounds.
+    """
+    squares = {i: v for (i, j), v in g.quadratic.items() if i == j and v}
+    products = {ij: v for ij, v in g.quadratic.items() if ij[0] != ij[1] and v}
+    negative = [i for i, v in squares.items() if v < 0.0]
+    linear = {i: v for i, v in g.linear.items() if v}
+    if not products and not negative:
+        return _below(linear, g.constant, tuple(_root(i, v) for i, v in squares.items()))
+    if not linear and g.constant >= 0.0:
+        rest = [_root(i, v) for i, v in squares.items() if v > 0.0]
+        if g.constant > 0.0:
+            rest.append(AffineRow((), (), np.sqrt(g.constant)))
+        if len(negative) == 1 and not products:
+            (r,) = negative
+            sign = _sign(r, lower, upper, names)
+            return ConicQuadratic((AffineRow((r,), (sign * np.sqrt(-squares[r]),)),), tuple(rest))
+        if len(products) == 1 and not negative:
+            (((i, j), v),) = products.items()
+            if i not in squares and j not in squares:
+                s, t = _signs(i, j, v, lower, upper, names)
+                heads = AffineRow((i,), (s * abs(v),)), AffineRow((j,), (t,))
+                return ConicQuadratic(heads, tuple(rest))
+    return _general(g, linear, lower, upper, names)
+
+
+class _Names(NamedTuple):
+    """What messages call the constraint and its variables."""
+
+    constraint: str
+    variables: Sequence[object]
+
+    def variable(self, column: int) -> str:
+        return repr(self.variables[column].name)  # type: ignore[attr-defined]
+
+
+Names = _Names
+
+
+def square_root(Q: sp.coo_matrix) -> sp.csr_matrix | None:
+    """F with Q = F'F for a symmetric matrix, or None where Q is not positive semidefinite.
+
+    Each connected component is factorised by itself, after its diagonal is scaled to one.
+    """
+    n = Q.shape[0]
+    Q = Q.tocsr()
+    Q.eliminate_zeros()
+    diagonal = Q.diagonal()
+    used = np.flatnonzero(np.diff(Q.indptr))
+    if (diagonal[used] <= 0.0).any():
+        return None
+    scale = np.ones(n)
+    scale[used] = np.sqrt(diagonal[used])
+    correlation = sp.diags(1.0 / scale) @ Q @ sp.diags(1.0 / scale)
+    _, label = connected_components(Q, directed=False)
+    order = used[np.argsort(label[used], kind="stable")]
+    pieces = []
+    for block in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
+        if block.size == 1:
+            F = sp.csr_matrix(np.ones((1, 1)))
+        elif block.size <= DENSE:
+            F = _dense_root(correlation[block][:, block].toarray())
+        else:
+            F = _sparse_root(correlation[block][:, block])
+        if F is None:
+            return None
+        spread = sp.csr_matrix((scale[block], (np.arange(block.size), block)), (block.size, n))
+        pieces.append(F @ spread)
+    return sp.vstack(pieces, format="csr") if pieces else sp.csr_matrix((0, n))
+
+
+def _dense_root(Q: FloatArray) -> sp.csr_matrix | None:
+    """Cholesky's factor with pivoting, cut at the rank."""
+    U, pivots, rank, _ = lapack.dpstrf(Q)
+    F = np.zeros_like(Q)[:rank]
+    F[:, pivots - 1] = np.triu(U)[:rank]
+    return sp.csr_matrix(F) if np.abs(Q - F.T @ F).max() <= TOLERANCE else None
+
+
+def _sparse_root(Q: sp.csr_matrix) -> sp.csr_matrix | None:
+    """√D L' P of P Q P' = L D L', for Q moved by less than it is known."""
+    n = Q.shape[0]
+    moved = (Q + 1e-13 * n**0.5 * sp.eye(n)).tocsc()
+    try:
+        lu = splu(moved, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+                  options={"SymmetricMode": True})  # fmt: skip
+    except RuntimeError:  # a zero pivot
+        return None
+    pivots = lu.U.diagonal()
+    if (pivots <= 0.0).any() or (lu.perm_r != lu.perm_c).any():
+        return None
+    permuted = sp.csr_matrix((np.ones(n), (lu.perm_c, np.arange(n))), (n, n))
+    return (sp.diags(np.sqrt(pivots)) @ lu.L.T @ permuted).tocsr()
+
+
+def _below(
+    linear: dict[int, float], constant: float, vector: tuple[AffineRow, ...]
+) -> ConicQuadratic:
+    """‖vector‖² ≤ −(a'x + c)."""
+    if not linear and constant <= 0.0:
+        return ConicQuadratic((AffineRow((), (), np.sqrt(-constant)),), vector)
+    bound = AffineRow(tuple(linear), tuple(-v for v in linear.values()), -constant)
+    return ConicQuadratic((bound, AffineRow((), (), 1.0)), vector)
+
+
+def _general(
+    g: Quadratic, linear: dict[int, float], lower: FloatArray, upper: FloatArray, names: _Names
+) -> ConicQuadratic:
+    columns = sorted({i for ij in g.quadratic for i in ij} | set(linear))
+    place = {column: k for k, column in enumerate(columns)}
+    n = len(columns)
+    i = np.array([place[i] for i, _ in g.quadratic], np.intp)
+    j = np.array([place[j] for _, j in g.quadratic], np.intp)
+    half = 0.5 * np.array(list(g.quadratic.values()))
+    Q = sp.coo_matrix((np.tile(half, 2), (np.r_[i, j], np.r_[j, i])), (n, n))
+    F = square_root(Q)
+    if F is not None:
+        return _below(linear, g.constant, _affine_rows(F, columns))
+    if n > DENSE:
+        raise _not_convex(names)
+    M = np.zeros((n + 1, n + 1))
+    M[:n, :n] = Q.toarray()
+    at = [place[i] for i in linear]
+    M[at, n] = M[n, at] = 0.5 * np.array(list(linear.values()))
+    M[n, n] = g.constant
+    return _lorentz(M, columns, lower, upper, names)
+
+
+def _lorentz(
+    M: FloatArray, columns: list[int], lower: FloatArray, upper: FloatArray, names: _Names
+) -> ConicQuadratic:
+    scale = _equilibrating(M)
+    values, vectors = np.linalg.eigh(M * np.outer(scale, scale))
+    cut = TOLERANCE * np.abs(values).max()
+    if values[0] >= -cut or (values.size > 1 and values[1] < -cut):
+        raise _not_convex(names)
+    w = np.sqrt(-values[0]) * vectors[:, 0]
+    w[np.abs(w) <= 1e-12 * np.abs(w).max()] = 0.0
+    root = np.sqrt(np.maximum(values[1:], 0.0))[:, None] * vectors[:, 1:].T / scale
+    w /= scale
+    low = np.append(lower[columns], 1.0)
+    high = np.append(upper[columns], 1.0)
+    with np.errstate(invalid="ignore"):
+        ends = np.where(w == 0.0, 0.0, np.stack([w * low, w * high]))
+    slack = 1e-12 * np.abs(w).max()
+    if ends.min(axis=0).sum() < -slack:
+        w = -w
+        if ends.max(axis=0).sum() > slack:
+            head = " + ".join(
+                f"{v:.3g} {names.variable(c)}" for v, c in zip(w, columns, strict=False) if v
+            )
+            raise IncompatibleModelError(
+                f"constraint {names.constraint!r} is a second-order cone only where {head} + "
+                f"{w[-1]:.3g} has one sign, which the bounds of these variables do not say; give "
+                "them bounds that do"
+            )
+    kept = root[np.abs(root).max(axis=1) > 0.0]
+    heads = (_affine_row(w, columns),)
+    return ConicQuadratic(heads, tuple(_affine_row(row, columns) for row in kept))
+
+
+def _equilibrating(M: FloatArray) -> FloatArray:
+    """s with all rows of diag(s) M diag(s) of magnitude one."""
+    scale = np.ones(len(M))
+    for _ in range(10):
+        largest = np.abs(M * np.outer(scale, scale)).max(axis=1)
+        scale /= np.sqrt(np.where(largest > 0.0, largest, 1.0))
+    return scale
+
+
+def _affine_rows(F: sp.csr_matrix, columns: list[int]) -> tuple[AffineRow, ...]:
+    named = np.array(columns)[F.indices].tolist()
+    values, starts = F.data.tolist(), F.indptr.tolist()
+    return tuple(AffineRow(named[s:e], values[s:e]) for s, e in pairwise(starts))
+
+
+def _affine_row(row: FloatArray, columns: list[int]) -> AffineRow:
+    at = np.flatnonzero(row[:-1])
+    return AffineRow([columns[k] for k in at], row[at].tolist(), float(row[-1]))
+
+
+def _root(column: int, square: float) -> AffineRow:
+    return AffineRow((column,), (np.sqrt(square),))
+
+
+def _sign(r: int, lower: FloatArray, upper: FloatArray, names: _Names) -> float:
+    if lower[r] >= 0.0:
+        return 1.0
+    if upper[r] <= 0.0:
+        return -1.0
+    raise IncompatibleModelError(
+        f"constraint {names.constraint!r} is a second-order cone only where {names.variable(r)} "
+        "has one sign; give that variable a lower bound of 0"
+    )
+
+
+def _signs(
+    i: int, j: int, v: float, lower: FloatArray, upper: FloatArray, names: _Names
+) -> tuple[float, float]:
+    """Signs s, t with s x_i ≥ 0, t x_j ≥ 0 and −v x_i x_j = |v| (s x_i)(t x_j)."""
+    for s, t in ((1.0, 1.0), (-1.0, -1.0)) if v < 0.0 else ((1.0, -1.0), (-1.0, 1.0)):
+        if all(lower[k] >= 0.0 if sign > 0.0 else upper[k] <= 0.0 for k, sign in ((i, s), (j, t))):
+            return s, t
+    raise IncompatibleModelError(
+        f"constraint {names.constraint!r} is a rotated cone only where {names.variable(i)} and "
+        f"{names.variable(j)} have fixed signs; give these variables "
+        + ("lower bounds of 0" if v < 0.0 else "a lower and an upper bound of 0")
+    )
+
+
+def _not_convex(names: _Names) -> IncompatibleModelError:
+    return IncompatibleModelError(
+        f"constraint {names.constraint!r} is quadratic but not convex; this solver takes convex "
+        "models only. Use a nonlinear solver such as 'ipopt', or a global one such as 'scip'"
+    )

@@ -1,0 +1,228 @@
+"""What a conic solver's answer says about the Pyomo model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pyomo.common.collections import ComponentMap
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+from pyomo.contrib.solver.common.solution_loader import SolutionLoader
+from pyomo.contrib.solver.common.util import NoDualsError, NoReducedCostsError, NoSolutionError
+from pyomo.core.kernel.base import ICategorizedObject
+from pyomo.core.kernel.suffix import ISuffix
+from pyomo.core.staleflag import StaleFlagManager
+
+from rrp_pyomo.modeling.conic import ConicForm
+from rrp_pyomo.solvers.backends import ConicSolution, Termination
+from rrp_pyomo.solvers.conic.compile import CompiledModel
+
+FloatArray = NDArray[np.float64]
+
+CONDITION = {
+    Termination.SOLVED: TerminationCondition.convergenceCriteriaSatisfied,
+    Termination.ALMOST_SOLVED: TerminationCondition.unknown,
+    Termination.INFEASIBLE: TerminationCondition.provenInfeasible,
+    Termination.UNBOUNDED: TerminationCondition.unbounded,
+    Termination.ITERATION_LIMIT: TerminationCondition.iterationLimit,
+    Termination.TIME_LIMIT: TerminationCondition.maxTimeLimit,
+    Termination.INTERRUPTED: TerminationCondition.interrupted,
+    Termination.FAILED: TerminationCondition.error,
+}
+
+
+class RelativeErrors(NamedTuple):
+    """Largest residuals of the optimality conditions, relative to the numbers in them."""
+
+    primal: float
+    dual: float
+    gap: float
+
+
+def relative_errors(form: ConicForm, solution: ConicSolution) -> RelativeErrors:
+    """‖Ax + s − b‖, ‖Px + A'z + q‖ and the duality gap, from the data of the scaled form.
+
+    Each is divided by the largest of the terms in it and 1; s and z are in their cones.
+    """
+    x = solution.x / form.column_scale
+    s = solution.s * form.row_scale
+    z = solution.z / form.row_scale * form.objective_scale
+    Px = np.zeros_like(x)
+    if form.P is not None:
+        Px = form.P @ x + form.P.T @ x - form.P.diagonal() * x
+    primal = np.stack([form.A @ x, s, -form.b])
+    dual = np.stack([Px, form.A.T @ z, form.q])
+    quadratic = 0.5 * float(x @ Px)
+    values = quadratic + float(form.q @ x), -quadratic - float(form.b @ z)
+    return RelativeErrors(
+        primal=_largest(primal.sum(axis=0)) / max(1.0, _largest(primal)),
+        dual=_largest(dual.sum(axis=0)) / max(1.0, _largest(dual)),
+        gap=abs(values[0] - values[1]) / max(1.0, min(map(abs, values))),
+    )
+
+
+def _largest(array: FloatArray) -> float:
+    return float(np.abs(array).max(initial=0.0))
+
+
+class ConicSolutionLoader(SolutionLoader):  # type: ignore[misc]
+    """Values, duals and certificates by component.
+
+    With f the objective, as it is stated, and K the cones, duals and reduced costs satisfy
+
+        ∇f = Σ dual · ∇body + Σ dual' ∂members + reduced costs
+
+    over the constraints with a body and the conic constraints. So, when minimising, the dual of an
+    active lower bound is nonnegative and that of an active upper bound nonpositive, as everywhere
+    in Pyomo; the dual of a conic constraint is a tuple in its dual cone, one entry for each member
+    in the order of the constraint's arguments. All signs turn when maximising.
+    """
+
+    def __init__(
+        self, model: Any, compiled: CompiledModel, solution: ConicSolution, status: SolutionStatus
+    ) -> None:
+        self._pyomo_model = model
+        self._compiled = compiled
+        self._solution = solution
+        self._status = status
+
+    def get_number_of_solutions(self) -> int:
+        """1, or 0 where the solver has no point to show."""
+        return 0 if self._status is SolutionStatus.noSolution else 1
+
+    def load_vars(self, vars_to_load: Sequence[Any] | None = None) -> None:
+        """Set the values of the variables."""
+        if vars_to_load is not None:
+            super().load_vars(vars_to_load)
+            return
+        for variable, value in zip(self._variables, self._values(), strict=True):
+            variable.set_value(value, skip_validation=True)
+        StaleFlagManager.mark_all_as_stale(delayed=True)
+
+    def get_vars(self, vars_to_load: Sequence[Any] | None = None) -> Mapping[Any, float]:
+        """Values by variable."""
+        return _selected(zip(self._variables, self._values(), strict=True), vars_to_load)
+
+    def get_duals(self, cons_to_load: Sequence[Any] | None = None) -> dict[Any, Any]:
+        """Duals by constraint: a number, or a tuple for a conic constraint.
+
+        Raises
+        ------
+        NoDualsError
+            The solution is not optimal.
+        """
+        if self._status is not SolutionStatus.optimal:
+            raise NoDualsError()
+        duals = self._multipliers(self._compiled.standard.sense)
+        if cons_to_load is None:
+            return duals
+        return {c: duals[c] for c in cons_to_load}
+
+    def get_reduced_costs(self, vars_to_load: Sequence[Any] | None = None) -> Mapping[Any, float]:
+        """Multipliers of the variables' bounds.
+
+        Raises
+        ------
+        NoReducedCostsError
+            The solution is not optimal.
+        """
+        if self._status is not SolutionStatus.optimal:
+            raise NoReducedCostsError()
+        costs = self._bound_multipliers(self._compiled.standard.sense)
+        return _selected(zip(self._variables, costs, strict=True), vars_to_load)
+
+    def get_infeasibility_certificate(self) -> tuple[dict[Any, Any], Mapping[Any, float]]:
+        """Why no point is feasible, after the termination condition ``provenInfeasible``.
+
+        Returns
+        -------
+        (duals, reduced costs)
+            Multipliers like those of :meth:`get_duals` and :meth:`get_reduced_costs` for the
+            objective 0, whose weighted sum of the constraints is a contradiction: an affine
+            function that every feasible point would have to make nonnegative is a negative
+            constant. For constraints that were recognised as cones in a quadratic expression
+            the weights are tuples too, of the cone's heads and vector.
+
+        Raises
+        ------
+        NoDualsError
+            The solver ended otherwise.
+        """
+        if self._solution.termination is not Termination.INFEASIBLE:
+            raise NoDualsError("There is no certificate of infeasibility: " + self._ended())
+        costs = self._bound_multipliers(1.0)
+        return self._multipliers(1.0, certificate=True), ComponentMap(
+            zip(self._variables, costs, strict=True)
+        )
+
+    def get_unbounded_ray(self) -> Mapping[Any, float]:
+        """A direction of recession along which the objective improves without end.
+
+        Raises
+        ------
+        NoSolutionError
+            The solver did not end with the termination condition ``unbounded``.
+        """
+        if self._solution.termination is not Termination.UNBOUNDED:
+            raise NoSolutionError("There is no unbounded ray: " + self._ended())
+        return _selected(zip(self._variables, self._solution.x.tolist(), strict=False), None)
+
+    @property
+    def _variables(self) -> list[Any]:
+        return self._compiled.standard.variables
+
+    def _values(self) -> list[float]:
+        if self._status is SolutionStatus.noSolution:
+            raise NoSolutionError()
+        values: list[float] = self._solution.x[: len(self._variables)].tolist()
+        return values
+
+    def _ended(self) -> str:
+        return f"the solver ended with the status {self._solution.status!r}."
+
+    def _multipliers(self, sign: float, certificate: bool = False) -> dict[Any, Any]:
+        compiled, z = self._compiled, self._solution.z
+        form = compiled.form
+        linear = sign * compiled.linear.dual(form, z)
+        duals: dict[Any, Any] = dict(
+            zip(compiled.standard.linear.constraints, linear.tolist(), strict=True)
+        )
+        for group, read in compiled.cones:
+            tuples = map(tuple, (sign * read(form, z)).tolist())
+            duals.update(zip(group.constraints, tuples, strict=True))
+        for quadratics in compiled.quadratics:
+            constraints = [q.constraint for q in quadratics.constraints]
+            if certificate:
+                tuples = map(tuple, form.dual(quadratics.group, z).tolist())
+                duals.update(zip(constraints, tuples, strict=True))
+            else:
+                mu = sign * quadratics.dual(form, z, self._solution.x)
+                duals.update(zip(constraints, mu.tolist(), strict=True))
+        return duals
+
+    def _bound_multipliers(self, sign: float) -> list[float]:
+        costs = sign * self._compiled.bounds.dual(self._compiled.form, self._solution.z)
+        multipliers: list[float] = costs.tolist()
+        return multipliers
+
+    def _collect_and_clear_import_suffixes(self) -> dict[str, Any]:
+        if not isinstance(self._pyomo_model, ICategorizedObject):
+            suffixes: dict[str, Any] = super()._collect_and_clear_import_suffixes()
+            return suffixes
+        found: dict[str, Any] = {}
+        for suffix in self._pyomo_model.components(ctype=ISuffix):
+            if suffix.import_enabled():
+                suffix.clear()
+                found.setdefault(suffix.storage_key, suffix)
+        return found
+
+
+def _selected(
+    items: Iterable[tuple[Any, float]], wanted: Sequence[Any] | None
+) -> Mapping[Any, float]:
+    values: Mapping[Any, float] = ComponentMap(items)
+    if wanted is not None:
+        values = ComponentMap((v, values[v]) for v in wanted)
+    return values

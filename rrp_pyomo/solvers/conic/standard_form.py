@@ -1,0 +1,443 @@
+"""Reading a Pyomo model, kernel or environ, into arrays: rows, cones, quadratics, objective.
+
+Every variable gets a column: unfixed ones are numbered 0, 1, …, fixed ones −1, −2, …, so that
+fixed values can be moved into the constants in one step at the end.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pyomo.common.errors import PyomoException
+from pyomo.common.gc_manager import PauseGC
+from pyomo.common.numeric_types import native_numeric_types
+from pyomo.core.base.enums import TraversalStrategy
+from pyomo.core.expr.numvalue import value
+from pyomo.core.kernel import conic
+from pyomo.core.kernel.base import ICategorizedObject
+from pyomo.core.kernel.block import IBlock
+from pyomo.core.kernel.constraint import IConstraint, linear_constraint
+from pyomo.core.kernel.matrix_constraint import matrix_constraint
+from pyomo.core.kernel.objective import IObjective
+from pyomo.core.kernel.sos import ISOS
+from pyomo.core.kernel.suffix import ISuffix
+from pyomo.environ import Constraint, Objective, Suffix, maximize
+from pyomo.repn.quadratic import QuadraticRepnVisitor
+
+from rrp_pyomo.modeling.conic import Rows
+from rrp_pyomo.solvers.conic.checks import (
+    CONTINUOUS,
+    INFINITE,
+    bounds,
+    fixed_values,
+    not_finite,
+    refuse_foreign_components,
+    shown,
+)
+from rrp_pyomo.solvers.conic.cones import BRIDGES
+from rrp_pyomo.solvers.conic.errors import IncompatibleModelError, NonlinearModelError
+
+FloatArray = NDArray[np.float64]
+
+_KERNEL_BRANCHES = {IBlock, IConstraint, IObjective, ISuffix, ISOS}
+
+
+class LinearRows(NamedTuple):
+    """lower ≤ rows ≤ upper, with the constraint that each row comes from."""
+
+    rows: Rows
+    lower: FloatArray
+    upper: FloatArray
+    constraints: list[Any]
+
+
+@dataclass
+class ConeGroup:
+    """Conic constraints of one type, dimension and exponent, and the columns of their members."""
+
+    type: type
+    dimension: int
+    alpha: float
+    constraints: list[Any] = field(default_factory=list)
+    columns: Any = field(default_factory=lambda: array("q"))
+
+
+class Quadratic(NamedTuple):
+    """Σ quadratic[i, j] x_i x_j + Σ linear[i] x_i + constant, over unfixed columns."""
+
+    quadratic: dict[tuple[int, int], float]
+    linear: dict[int, float]
+    constant: float
+
+
+class QuadraticConstraint(NamedTuple):
+    """lower ≤ body ≤ upper."""
+
+    constraint: Any
+    body: Quadratic
+    lower: float
+    upper: float
+
+
+@dataclass
+class StandardForm:
+    """What a Pyomo model states, in arrays over its unfixed variables.
+
+    Attributes
+    ----------
+    variables : list
+        The unfixed variables that the objective or a constraint mentions; they are the columns.
+    lower, upper, units : (n,) arrays
+        ``units`` are 1 / ``scaling_factor`` where the model has that suffix, else 1.
+    fixed : array
+        Values of the fixed variables, column −1 first.
+    sense : float
+        1 to minimise, −1 to maximise.
+    objective : Quadratic
+    has_objective : bool
+    """
+
+    variables: list[Any]
+    lower: FloatArray
+    upper: FloatArray
+    units: FloatArray
+    fixed: FloatArray
+    linear: LinearRows
+    cones: list[ConeGroup]
+    quadratics: list[QuadraticConstraint]
+    objective: Quadratic
+    sense: float
+    has_objective: bool
+
+    def substituted(self, rows: Rows) -> Rows:
+        """The rows with fixed variables moved into the constants."""
+        if not self.fixed.size or not (mine := rows.col < 0).any():
+            return rows
+        shift = rows.val[mine] * self.fixed[-1 - rows.col[mine]]
+        constant = rows.constant + np.bincount(rows.row[mine], shift, minlength=rows.size)
+        return Rows(rows.row[~mine], rows.col[~mine], rows.val[~mine], constant)
+
+
+def read_model(model: Any, cones: bool = True) -> StandardForm:
+    """Read a model.
+
+    Parameters
+    ----------
+    model : pyomo.environ block or pyomo.kernel block
+    cones : bool
+        Whether conic constraints are kept as cones; otherwise they are read as what their bodies
+        say, such as the quadratic ``x**2 + y**2 - r**2 <= 0``.
+
+    Raises
+    ------
+    IncompatibleModelError
+        The model has something that is not linear, quadratic or conic over continuous variables,
+        or numbers that are NaN or infinite; the message names the component.
+    """
+    reader = _Reader(cones)
+    with PauseGC():
+        if isinstance(model, ICategorizedObject):
+            reader.kernel(model)
+        else:
+            reader.environ(model)
+        return reader.finish()
+
+
+class _Columns:
+    """Numbers variables; serves Pyomo's expression walker as its variable recorder."""
+
+    def __init__(self) -> None:
+        self.index: dict[int, int] = {}
+        self.var_map: dict[int, Any] = {}
+        self.fixed: list[Any] = []
+
+    def add(self, variable: Any) -> int:
+        if variable.fixed:
+            self.fixed.append(variable)
+            column = -len(self.fixed)
+        else:
+            column = len(self.var_map)
+            self.var_map[id(variable)] = variable
+        self.index[id(variable)] = column
+        return column
+
+    def of(self, variables: Iterable[Any]) -> list[int]:
+        """The columns of some variables, new ones where they are not known yet."""
+        index = self.index
+        return [index[id(v)] if id(v) in index else self.add(v) for v in variables]
+
+
+class _Reader:
+    def __init__(self, keep_cones: bool) -> None:
+        self._keep_cones = keep_cones
+        self._columns = _Columns()
+        visitor = QuadraticRepnVisitor({}, var_recorder=self._columns)
+        self._walk: Callable[[Any], Any] = visitor.walk_expression
+        # Linear rows from expressions, one after the other; matrices are kept as they are.
+        self._col, self._val, self._length = array("q"), array("d"), array("q")
+        self._constant, self._lower, self._upper = array("d"), array("d"), array("d")
+        self._constraints: list[Any] = []
+        self._matrices: list[LinearRows] = []
+        self._cones: dict[tuple[type, int, float], ConeGroup] = {}
+        self._quadratics: list[QuadraticConstraint] = []
+        self._objectives: list[Any] = []
+        self._scaling: list[Any] = []
+
+    # --- walking the two kinds of models --------------------------------------------------------
+
+    def kernel(self, container: Any) -> None:
+        """A kernel block or container and everything active below it."""
+        for child in container.children():
+            ctype = child.ctype
+            if ctype not in _KERNEL_BRANCHES or not child.active:
+                continue
+            if isinstance(child, matrix_constraint):
+                self._matrix(child)
+            elif child._is_container:
+                self.kernel(child)
+            elif isinstance(child, conic._ConicBase) and self._keep_cones:
+                self._cone(child)
+            elif isinstance(child, linear_constraint):
+                self._terms(child)
+            elif ctype is IConstraint:
+                self._expression(child)
+            elif ctype is IObjective:
+                self._objectives.append(child)
+            elif ctype is ISuffix:
+                self._suffix(child, child.storage_key)
+            else:
+                raise IncompatibleModelError(f"{child.name!r} is an SOS constraint; {CONTINUOUS}")
+
+    def environ(self, model: Any) -> None:
+        """An environ block and everything active below it."""
+        for block in model.block_data_objects(active=True, descend_into=True):
+            refuse_foreign_components(block)
+        for constraint in model.component_data_objects(Constraint, active=True, descend_into=True):
+            self._expression(constraint)
+        self._objectives.extend(
+            model.component_data_objects(Objective, active=True, descend_into=True)
+        )
+        for suffix in model.component_objects(
+            Suffix, active=True, descent_order=TraversalStrategy.BreadthFirstSearch
+        ):
+            self._suffix(suffix, suffix.local_name)
+
+    # --- constraints ----------------------------------------------------------------------------
+
+    def _matrix(self, block: matrix_constraint) -> None:
+        if block.x is None:
+            raise IncompatibleModelError(
+                f"matrix_constraint {block.name!r} has no variables; assign its x"
+            )
+        A = block.A
+        columns = np.array(self._columns.of(block.x), np.intp)
+        if block.sparse:
+            row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+            col, val = columns[A.indices], A.data
+        else:
+            row, place = np.nonzero(A)
+            col, val = columns[place], A[row, place]
+        rows = Rows(row, col, val, np.zeros(A.shape[0]))
+        lower, upper = np.array(block.lb), np.array(block.ub)
+        constraints = list(block)
+        active = np.array([c._active for c in constraints])
+        if not active.all():
+            lower[~active], upper[~active] = -np.inf, np.inf
+        self._matrices.append(LinearRows(rows, lower, upper, constraints))
+
+    def _terms(self, constraint: linear_constraint) -> None:
+        variables, coefficients = constraint._variables, constraint._coefficients
+        numbers = [c if c.__class__ in native_numeric_types else value(c) for c in coefficients]
+        self._row(
+            constraint, self._columns.of(variables), numbers, 0.0, constraint.lb, constraint.ub
+        )
+
+    def _expression(self, constraint: Any) -> None:
+        try:
+            lower, body, upper = constraint.to_bounded_expression(evaluate_bounds=True)
+        except ValueError as error:
+            raise IncompatibleModelError(
+                f"constraint {constraint.name!r} has a bound that is no number: {error}"
+            ) from error
+        if lower is None and upper is None:
+            return
+        repn = self._represented(body, "constraint", constraint)
+        index = self._columns.index
+        if repn.quadratic:
+            body = self._quadratic(repn, constraint)
+            low = -np.inf if lower is None else lower
+            high = np.inf if upper is None else upper
+            self._quadratics.append(QuadraticConstraint(constraint, body, low, high))
+        else:
+            columns = map(index.__getitem__, repn.linear)
+            self._row(constraint, columns, repn.linear.values(), repn.constant, lower, upper)
+
+    def _row(
+        self,
+        constraint: Any,
+        columns: Iterable[int],
+        values: Iterable[float],
+        constant: float,
+        lower: float | None,
+        upper: float | None,
+    ) -> None:
+        before = len(self._val)
+        try:
+            self._col.extend(columns)
+            self._val.extend(values)
+            self._constant.append(constant)
+            self._lower.append(-np.inf if lower is None else lower)
+            self._upper.append(np.inf if upper is None else upper)
+        except (PyomoException, ValueError, TypeError) as error:
+            raise not_finite("constraint", constraint) from error
+        self._length.append(len(self._val) - before)
+        self._constraints.append(constraint)
+
+    def _cone(self, cone: Any) -> None:
+        if type(cone) not in BRIDGES:
+            raise IncompatibleModelError(
+                f"cone {cone.name!r} is a conic.{type(cone).__name__}, which this solver does not "
+                f"take; it takes {', '.join(kind.__name__ for kind in BRIDGES)}"
+            )
+        members = BRIDGES[type(cone)].members(cone)
+        alpha = value(cone.alpha) if hasattr(cone, "alpha") else 0.0
+        key = type(cone), len(members), alpha
+        group = self._cones.get(key)
+        if group is None:
+            group = self._cones[key] = ConeGroup(*key)
+        group.constraints.append(cone)
+        group.columns.extend(self._columns.of(members))
+
+    # --- expressions ----------------------------------------------------------------------------
+
+    def _represented(self, expression: Any, kind: str, component: Any) -> Any:
+        try:
+            repn = self._walk(expression)
+        except (PyomoException, ValueError, ArithmeticError) as error:
+            raise IncompatibleModelError(
+                f"{kind} {component.name!r} cannot be evaluated: {error}"
+            ) from error
+        if repn.nonlinear is not None:
+            raise NonlinearModelError(
+                f"{kind} {component.name!r} has the nonlinear term {shown(repn.nonlinear)}; this "
+                "solver takes linear, convex quadratic and conic models. State it with a cone of "
+                "pyomo.kernel.conic, or use a nonlinear solver such as 'ipopt'"
+            )
+        return repn
+
+    def _quadratic(self, repn: Any, component: Any) -> Quadratic:
+        index = self._columns.index
+        try:
+            body = Quadratic(
+                {(index[i], index[j]): float(v) for (i, j), v in (repn.quadratic or {}).items()},
+                {index[i]: float(v) for i, v in repn.linear.items()},
+                float(repn.constant),
+            )
+        except (PyomoException, ValueError, TypeError) as error:
+            raise not_finite("component", component) from error
+        numbers = [*body.quadratic.values(), *body.linear.values(), body.constant]
+        if not np.isfinite(numbers).all():
+            raise not_finite("component", component)
+        return body
+
+    def _suffix(self, suffix: Any, name: str) -> None:
+        if name == "scaling_factor" and suffix.export_enabled():
+            self._scaling.append(suffix)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def finish(self) -> StandardForm:
+        objective, sense = self._objective()
+        columns = self._columns
+        variables = list(columns.var_map.values())
+        lower, upper = bounds(variables)
+        for group in self._cones.values():
+            group.columns = np.array(group.columns, np.intp).reshape(-1, group.dimension)
+        return StandardForm(
+            variables=variables,
+            lower=lower,
+            upper=upper,
+            units=self._units(len(variables)),
+            fixed=fixed_values(columns.fixed),
+            linear=self._linear(),
+            cones=list(self._cones.values()),
+            quadratics=self._quadratics,
+            objective=objective,
+            sense=sense,
+            has_objective=bool(self._objectives),
+        )
+
+    def _objective(self) -> tuple[Quadratic, float]:
+        if not self._objectives:
+            return Quadratic({}, {}, 0.0), 1.0
+        if len(self._objectives) > 1:
+            names = ", ".join(repr(o.name) for o in self._objectives)
+            raise IncompatibleModelError(
+                f"the model has {len(self._objectives)} active objectives ({names}); a solver "
+                "takes one: deactivate the others"
+            )
+        (objective,) = self._objectives
+        repn = self._represented(objective.expr, "objective", objective)
+        body = self._quadratic(repn, objective)
+        return body, -1.0 if objective.sense == maximize else 1.0
+
+    def _linear(self) -> LinearRows:
+        row = np.repeat(np.arange(len(self._constraints)), np.array(self._length, np.intp))
+        rows = Rows(
+            row, np.array(self._col, np.intp), np.array(self._val), np.array(self._constant)
+        )
+        stated = LinearRows(rows, np.array(self._lower), np.array(self._upper), self._constraints)
+        linear = _stacked([stated, *self._matrices])
+        sound = np.isfinite(linear.rows.constant)
+        sound[linear.rows.row[~np.isfinite(linear.rows.val)]] = False
+        sound &= ~np.isnan(linear.lower) & ~np.isnan(linear.upper)
+        sound &= (linear.lower < INFINITE) & (linear.upper > -INFINITE)
+        if not sound.all():
+            raise not_finite("constraint", linear.constraints[int(np.argmin(sound))])
+        return linear
+
+    def _units(self, n: int) -> FloatArray:
+        units = np.ones(n)
+        for suffix in reversed(self._scaling):  # the outermost block has the last word
+            for component, factor in suffix.items():
+                for variable in _scalars(component):
+                    column = self._columns.index.get(id(variable), -1)
+                    if column >= 0:
+                        if not (np.isfinite(factor) and factor > 0):
+                            raise IncompatibleModelError(
+                                f"scaling_factor of {variable.name!r} is {factor!r}; expected a "
+                                "positive number"
+                            )
+                        units[column] = 1.0 / factor
+        return units
+
+
+def _scalars(component: Any) -> Iterable[Any]:
+    """The component itself, or the members of an indexed one."""
+    if component is None or not hasattr(component, "is_indexed") or not component.is_indexed():
+        return (component,)
+    members: Iterable[Any] = component.values()
+    return members
+
+
+def _stacked(parts: list[LinearRows]) -> LinearRows:
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0] + [part.rows.size for part in parts])
+    rows = Rows(
+        np.concatenate([part.rows.row + s for part, s in zip(parts, starts, strict=False)]),
+        np.concatenate([part.rows.col for part in parts]),
+        np.concatenate([part.rows.val for part in parts]),
+        np.concatenate([part.rows.constant for part in parts]),
+    )
+    return LinearRows(
+        rows,
+        np.concatenate([part.lower for part in parts]),
+        np.concatenate([part.upper for part in parts]),
+        [c for part in parts for c in part.constraints],
+    )
