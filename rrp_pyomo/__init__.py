@@ -14,6 +14,7 @@ from rrp_pyomo.data import (
     FactorModel,
     WeightSet,
 )
+from rrp_pyomo.modeling import Program, norm, square, sum_squares
 from rrp_pyomo.models import (
     RiskParityNLP,
     RiskParityQCLP,
@@ -21,7 +22,6 @@ from rrp_pyomo.models import (
     RobustRiskParity,
     largest_omega,
 )
-from rrp_pyomo.modeling import Program, norm, square, sum_squares
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solvers.programs import solve_program
 

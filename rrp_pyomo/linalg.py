@@ -1,8 +1,8 @@
 """Matrices that stay factored: what covariances hand to statements, numbers only.
 
-A :class:`LinearMap` is ``sum_k left_k @ right_k + diag(diagonal)``. It multiplies an array like any
-matrix; a statement that meets one introduces the intermediate products ``right_k @ x`` (for a factor
-covariance: the factor exposures) as variables, once, so that it costs O(n·m) and never O(n²).
+A :class:`LinearMap` is ``sum_k left_k @ right_k + diag(diagonal)``. It multiplies an array like
+any matrix; a statement that meets one introduces the intermediate products ``right_k @ x`` (for a
+factor covariance: the factor exposures) as variables, once, so that it costs O(n·m), never O(n²).
 """
 
 from __future__ import annotations

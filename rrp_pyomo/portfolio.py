@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -125,7 +126,7 @@ class Portfolio:
     solver: str = ""
     omega: float | None = None
     find_omega_max: Callable[[], float] | None = field(default=None, repr=False)
-    find_certificate: Callable[[], Certificate] | None = field(default=None, repr=False)
+    certify: Certificate | Callable[[], Certificate] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, weights: pd.Series, covariance: Covariance, model: str = "") -> Portfolio:
@@ -154,7 +155,7 @@ class Portfolio:
     @property
     def volatility(self) -> float:
         """√(x'Σx), standard deviation of the return per period."""
-        return float(np.sqrt(self.weights @ self.marginal_risk))
+        return math.sqrt(float((self.weights * self.marginal_risk).sum()))
 
     @property
     def cv(self) -> float:
@@ -190,7 +191,7 @@ class Portfolio:
     @cached_property
     def certificate(self) -> Certificate | None:
         """What can be said of the portfolio from the data, whatever the solver says."""
-        return None if self.find_certificate is None else self.find_certificate()
+        return self.certify() if callable(self.certify) else self.certify
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, ready for JSON."""

@@ -249,7 +249,8 @@ class Quadratic(Expression):
             affine, products = self.affine + other.affine, self.products + other.products
         else:
             affine, products = self.affine + other, self.products
-        return Quadratic(affine.size, affine, products)
+        size: int = affine.size
+        return Quadratic(size, affine, tuple(_stretched(p, size) for p in products))
 
     __radd__ = __add__
 
@@ -436,6 +437,18 @@ def _repeated(block: Block, columns: int, size: int) -> Block:
         return np.full(size, block)
     dense = np.repeat(_dense(block, 1, columns), size, axis=0)
     return dense[:, 0] if columns == 1 else dense
+
+
+def _stretched(product: Product, size: int) -> Product:
+    """A scalar product repeated over ``size`` rows."""
+    if (1 if product.summed else product.a.size) == size:
+        return product
+    if product.summed:
+        raise InputError(
+            f"a sum of squares cannot be repeated over {size} rows; bind it to a variable"
+        )
+    a, b = (Affine(size, _broadcast(e, size), e.constant) for e in (product.a, product.b))
+    return Product(a, a if product.is_square else b, product.weight)
 
 
 def _sum(a: Affine, b: Affine) -> Affine:

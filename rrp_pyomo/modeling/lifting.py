@@ -15,7 +15,6 @@ import numpy as np
 from rrp_pyomo.modeling.expressions import (
     Affine,
     Constraint,
-    Linear,
     NormBound,
     Product,
     ProductBound,

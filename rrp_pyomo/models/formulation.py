@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -124,8 +124,26 @@ class Formulation(ABC):
         SolverError
             The solver failed.
         """
-        solution = solve_program(self._program, solver or self.default_solver, **options)
+        return self._solve(solver, self._equal_weights, options)
+
+    def _solve(
+        self, solver: str | None, start: Callable[[], FloatArray], options: dict[str, Any]
+    ) -> Portfolio:
+        """Solve with weights from which a nonlinear solver starts."""
+        solution = solve_program(
+            self._program,
+            solver or self.default_solver,
+            start=lambda: self._values_at(start()),
+            **options,
+        )
         return self._portfolio(solution)
+
+    @abstractmethod
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        """The best values of the statement's variables for given weights, by name."""
+
+    def _equal_weights(self) -> FloatArray:
+        return np.full(self.covariance.size, 1.0 / self.covariance.size)
 
     @abstractmethod
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:

@@ -55,6 +55,6 @@ class RiskParityNLP(NonconvexRiskParity):
             mean_contribution=theta == R.sum() / n,
         )
 
-    def _auxiliary(self, x: FloatArray) -> dict[str, Any]:
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
         R = self.contributions(x)
-        return {"R": R, "theta": R.mean()}
+        return {"x": x, "R": R, "theta": R.mean()}

@@ -60,29 +60,19 @@ class NominalRiskParity(Formulation):
                 "weight set has more constraints: use 'clarabel' with RiskParitySOCP or 'ipopt'"
             )
         result = newton(self.covariance, self.budgets, **options)
-        return self._certified(result.weights, 0.0, result.status, "newton")
+        point = self._program.point(self._values_at(result.weights))
+        (objective,) = self._program.objective.value(point)
+        return self._certified(result.weights, objective, result.status, solver)
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
-        objective = solution.objective * self.risk_unit**self._objective_power
-        weights = solution.values["x"]
-        return self._certified(weights, objective, solution.status, solution.solver)
+        x = solution.values["x"]
+        return self._certified(x, solution.objective, solution.status, solution.solver)
 
-    def _certified(
-        self, weights: FloatArray, objective: float, status: str, solver: str
-    ) -> Portfolio:
-        portfolio = Portfolio(
-            weights=pd.Series(weights, index=list(self.covariance.labels), name="weights"),
-            covariance=self.covariance,
-            budgets=self.budgets,
-            model=type(self).__name__,
-            objective=objective,
-            status=status,
-            solver=solver,
-            find_certificate=lambda: certificate,
-        )
-        deviation = portfolio.largest_deviation
+    def _certified(self, x: FloatArray, objective: float, status: str, solver: str) -> Portfolio:
+        R = x * (self.covariance.operator @ x)
+        deviation = float(np.abs(R / R.sum() - self.budgets).max())
         certificate = NominalCertificate(status, deviation)
-        if not certificate.is_risk_parity and not binds(self.weight_set, weights):
+        if not certificate.is_risk_parity and not binds(self.weight_set, x):
             warnings.warn(
                 f"{type(self).__name__} by {solver} ended with status {status!r} at a portfolio "
                 f"that is not risk parity: a relative risk contribution is {deviation:.3g} away "
@@ -91,4 +81,13 @@ class NominalRiskParity(Formulation):
                 RiskParityWarning,
                 stacklevel=4,
             )
-        return portfolio
+        return Portfolio(
+            weights=pd.Series(x, index=list(self.covariance.labels), name="weights"),
+            covariance=self.covariance,
+            budgets=self.budgets,
+            model=type(self).__name__,
+            objective=float(objective * self.risk_unit**self._objective_power),
+            status=status,
+            solver=solver,
+            certify=certificate,
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,12 +41,7 @@ class NonconvexRiskParity(NominalRiskParity):
         """
         if solver == "newton":
             return super().solve(solver, **options)
-        x = self._start(start)
-        return super().solve(solver, start={"x": x, **self._auxiliary(x)}, **options)
-
-    @abstractmethod
-    def _auxiliary(self, x: FloatArray) -> dict[str, Any]:
-        """The best values of the other variables for given weights."""
+        return self._solve(solver, lambda: self._start(start), options)
 
     def contributions(self, x: FloatArray) -> FloatArray:
         """x_i (Σx)_i / (n b_i) in multiples of :attr:`risk_unit`, shape (n,)."""
@@ -55,7 +49,6 @@ class NonconvexRiskParity(NominalRiskParity):
         return R / (x.size * self.budgets)
 
     def _start(self, start: str | pd.Series) -> FloatArray:
-        n = self.covariance.size
         if isinstance(start, pd.Series):
             x: FloatArray = start.reindex(list(self.covariance.labels)).to_numpy(dtype=float)
             if not np.isfinite(x).all():
@@ -65,10 +58,10 @@ class NonconvexRiskParity(NominalRiskParity):
                 )
             return x
         if start == "equal":
-            return np.full(n, 1.0 / n)
+            return self._equal_weights()
         if start == "inverse_volatility":
             inverse = 1.0 / np.sqrt(self.covariance.variances)
-            return inverse / inverse.sum()
+            return np.asarray(inverse / inverse.sum())
         if start != "convex":
             raise UnknownLabelError("start", start, STARTS)
         if self.weight_set.is_simplex or not self.weight_set.long_only:

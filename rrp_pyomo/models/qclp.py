@@ -54,7 +54,7 @@ class RiskParityQCLP(NonconvexRiskParity):
             not_above=zeta >= R - theta,
         )
 
-    def _auxiliary(self, x: FloatArray) -> dict[str, Any]:
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
         R = self.contributions(x)
         theta = (R.max() + R.min()) / 2
-        return {"theta": theta, "zeta": R.max() - theta}
+        return {"x": x, "theta": theta, "zeta": R.max() - theta}

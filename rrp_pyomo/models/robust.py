@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -91,6 +92,13 @@ class RobustRiskParity(Formulation):
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
         )
 
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        n, unit = x.size, self.risk_unit
+        y = np.linalg.norm(self.uncertainty.perturbation.norm_map @ x) / unit / np.sqrt(n)
+        z = np.maximum(self.covariance.operator @ x / unit - self.Omega * y, 0.0)
+        p = np.sqrt(x @ (self.uncertainty.worst_case.operator @ x) / unit / n)
+        return {"x": x, "z": z, "p": p, "t": np.sqrt((x * z / (n * self.budgets)).min()), "y": y}
+
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
         """Solve the problem; see :meth:`Formulation.solve`.
 
@@ -120,18 +128,19 @@ class RobustRiskParity(Formulation):
             covariance=self.covariance,
             budgets=self.budgets,
             model=type(self).__name__,
-            objective=solution.objective * np.sqrt(self.risk_unit),
+            objective=float(solution.objective * np.sqrt(self.risk_unit)),
             status=solution.status,
             solver=solution.solver,
             omega=self.omega,
             find_omega_max=self._omega_max,
-            find_certificate=lambda: self._certificate(solution),
+            certify=partial(self._certificate, solution),
         )
 
     def _certificate(self, solution: ProgramSolution) -> RobustCertificate:
         """Residuals of (12b)–(12g) from the data, relative to the equally weighted portfolio."""
         values, unit, n = solution.values, self.risk_unit, self.covariance.size
         x, z, p, t, y = (values[name] for name in "xzpty")
+        t_i = np.sqrt(n * self.budgets) * t
         Delta_x = self.uncertainty.perturbation.operator @ x / unit
         Sigma_x = self.covariance.operator @ x / unit
         worst_variance = x @ (self.uncertainty.worst_case.operator @ x) / unit
@@ -141,7 +150,7 @@ class RobustRiskParity(Formulation):
             residuals={
                 "12b": _excess(np.linalg.norm(Delta_x) - np.sqrt(n) * y) / n,
                 "12c": _excess(self.Omega * y - (Sigma_x - z)) / n,
-                "12d": _excess(n * self.budgets * t**2 - x * z),
+                "12d": _excess(np.hypot(2 * t_i, n * x - z / n) - (n * x + z / n)),
                 "12e": _excess(np.sqrt(worst_variance) - np.sqrt(n) * p) / float(np.sqrt(n)),
                 "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / n),
                 "12g": violation(self.weight_set, x),

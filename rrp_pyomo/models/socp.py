@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.modeling import Program, Variable, norm, square
-from rrp_pyomo.models.formulation import Budgets
+from rrp_pyomo.models.formulation import Budgets, FloatArray
 from rrp_pyomo.models.nominal import NominalRiskParity
 
 
@@ -24,9 +24,9 @@ class RiskParitySOCP(NominalRiskParity):
 
     with b_i = 1/n for equal budgets, which makes (11c) x_i z_i ≥ t².
 
-    Guarantee: convex; the optimal value is 0 exactly where the portfolio is risk parity, and the
-    portfolio is then the only long-only one. Where X rules it out, the largest ratio of the smallest
-    to the average contribution is traded off against risk as (11a) says.
+    Guarantee: convex; the optimal value is 0 exactly where the portfolio is risk parity, and then
+    no other long-only portfolio is. Where X rules risk parity out, (11a) brings the smallest
+    contribution as close to the average one as it can.
 
     Parameters
     ----------
@@ -72,3 +72,9 @@ class RiskParitySOCP(NominalRiskParity):
             hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (11c)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
         )
+
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        n = x.size
+        z = np.maximum(self.covariance.operator @ x / self.risk_unit, 0.0)
+        t = np.sqrt((x * z / (n * self.budgets)).min())
+        return {"x": x, "z": z, "p": np.sqrt(x @ z / n), "t": t}

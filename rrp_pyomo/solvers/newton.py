@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, FactorCovariance
 from rrp_pyomo.errors import SolverError
+from rrp_pyomo.linalg import LinearMap
 
 FloatArray = NDArray[np.float64]
 
@@ -76,7 +77,8 @@ def newton(
     x = np.sqrt(budgets) / sigma
     x *= np.sqrt(budgets.sum() / (x @ (covariance.operator @ x)))
     best, best_deviation = x, np.inf
-    for iteration in range(max_iter):
+    steps = 0
+    while steps < max_iter:
         contribution = x * (covariance.operator @ x)
         deviation = float(np.abs(contribution / budgets - 1.0).max())
         if deviation >= best_deviation and best_deviation <= tol:
@@ -91,13 +93,14 @@ def newton(
         decrement = np.sqrt(gradient @ step / budgets.min())
         damping = 1.0 if decrement < 0.3 else 1.0 / (1.0 + decrement)
         x = x - damping * step
+        steps += 1
     if best_deviation > tol:
         raise SolverError(
             f"Newton's method did not reach risk parity in {max_iter} iterations (deviation "
             f"{best_deviation:.3g}); a long-only portfolio with almost no risk seems to exist: "
             "check the covariance"
         )
-    return NewtonResult(best / best.sum(), best_deviation, iteration, "converged")
+    return NewtonResult(best / best.sum(), best_deviation, steps, "converged")
 
 
 def _dense_solver(covariance: Covariance) -> Callable[[FloatArray, FloatArray], FloatArray]:
@@ -118,14 +121,16 @@ def _factored_solver(
     covariance: FactorCovariance,
 ) -> Callable[[FloatArray, FloatArray], FloatArray]:
     """(U'U + E)⁻¹ g = E⁻¹g − E⁻¹U'(I + U E⁻¹ U')⁻¹ U E⁻¹ g, with U'U = V'FV and E = D + diag(e)."""
-    part = covariance.root.parts[0].factors[0]
-    U = part.left @ part.right
+    systematic = covariance.root.parts[0]
+    assert isinstance(systematic, LinearMap)
+    U = systematic.factors[0].left @ systematic.factors[0].right
     identity = np.eye(U.shape[0])
 
     def solve(e: FloatArray, g: FloatArray) -> FloatArray:
         E = covariance.D + e
         scaled = U / E
         small = np.linalg.solve(identity + scaled @ U.T, scaled @ g)
-        return (g - small @ U) / E
+        solution: FloatArray = (g - small @ U) / E
+        return solution
 
     return solve

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyomo.environ as pyo
@@ -25,6 +25,7 @@ from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
 from rrp_pyomo.solvers.registry import EMBEDDED, Solver, Takes, find_solver
 
 FloatArray = NDArray[np.float64]
+Start: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class ProgramSolution:
 def solve_program(
     program: Program,
     solver: str = "clarabel",
-    start: Mapping[str, Any] | None = None,
+    start: Start = None,
     time_limit: float | None = None,
     tee: bool = False,
     **options: Any,
@@ -69,8 +70,9 @@ def solve_program(
     program : Program
     solver : str
         Name of a solver, see :data:`~rrp_pyomo.solvers.registry.SOLVERS`.
-    start : mapping, optional
-        Values by variable name, where a nonlinear solver starts.
+    start : mapping, or function that returns one, optional
+        Values by variable name, where a nonlinear solver starts; it is called only by solvers
+        that use it.
     time_limit : float, optional
         Seconds.
     tee : bool
@@ -108,7 +110,7 @@ def solve_program(
         return _from_conic(program, backend.solve(program.conic()), named)
     if solver == "casadi_ipopt" or found.where == EMBEDDED:
         flat = lifted(program)
-        point = flat.point(start or {})
+        point = flat.point(_evaluated(start))
         answer = solve_quadratic_form(flat.quadratic(), point, options, time_limit, tee)
         return _from_nonlinear(program, answer, named)
     return _by_pyomo(program, entry, named, start, time_limit, tee, options)
@@ -172,7 +174,7 @@ def _by_pyomo(
     program: Program,
     entry: Solver,
     named: str,
-    start: Mapping[str, Any] | None,
+    start: Start,
     time_limit: float | None,
     tee: bool,
     options: dict[str, Any],
@@ -180,7 +182,7 @@ def _by_pyomo(
     """Through the block that the solver reads, by Pyomo's own interface."""
     block = program.block() if "environ" in entry.reads else program.kernel()
     if start is not None:
-        _initialise(program, block, start)
+        _initialise(program, block, _evaluated(start))
     try:
         status, optimal, infeasible = (_run_legacy if entry.legacy else _run)(
             entry.pyomo_name, block, time_limit, tee, options
@@ -228,6 +230,10 @@ def _run_legacy(
     results = solver.solve(block, tee=tee, **limit)
     ended = results.solver.termination_condition
     return str(ended), ended == "optimal", ended == "infeasible"
+
+
+def _evaluated(start: Start) -> Mapping[str, Any]:
+    return start() if callable(start) else (start or {})
 
 
 def _initialise(program: Program, block: Any, start: Mapping[str, Any]) -> None:
