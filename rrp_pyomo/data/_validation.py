@@ -39,12 +39,12 @@ def agreed_labels(kind: str, size: int, **sources: Iterable[Hashable] | None) ->
         return tuple(range(size))
     first, labels = given[0][0], unique_labels(given[0][1], kind)
     if len(labels) != size:
-        raise InputError(f"{first} has {len(labels)} {kind} labels for {size} {kind}s")
+        raise InputError(f"{first} holds {len(labels)} {kind}s where {size} are expected")
     for name, others in given[1:]:
         if others == labels:
             continue
         if len(others) != size:
-            raise InputError(f"{name} has {len(others)} {kind}s where {first} has {size}")
+            raise InputError(f"{name} holds {len(others)} {kind}s where {first} holds {size}")
         k = next(k for k in range(size) if others[k] != labels[k])
         raise InputError(
             f"{kind} {k + 1} is {str(labels[k])!r} in {first} but {str(others[k])!r} in {name}; "
@@ -66,7 +66,7 @@ def as_floats(values: Vector | Matrix, name: str, ndim: int) -> FloatArray:
         where = _first_text(values) if isinstance(values, pd.DataFrame) else f": {error}"
         raise InputError(f"{name} must hold numbers only{where}") from None
     if array.ndim != ndim:
-        raise InputError(f"{name} has shape {array.shape}; expected {ndim} dimension(s)")
+        raise InputError(f"{name} has shape {array.shape}; {ndim} dimension(s) are expected")
     return array
 
 
@@ -127,7 +127,9 @@ def placed(
     """What a Series or mapping holds: the positions among the labels, and the numbers there."""
     if isinstance(values, Mapping):
         return positions(values, labels), as_floats(list(values.values()), name, 1)
-    return positions(values.index, labels), as_floats(values, name, 1)
+    if isinstance(values, pd.Series):
+        return positions(values.index, labels), as_floats(values, name, 1)
+    raise InputError(f"{name} are a {type(values).__name__}; expected a mapping or Series by asset")
 
 
 def by_label(values: Mapping[Any, float] | Vector, labels: Labels, name: str) -> FloatArray:

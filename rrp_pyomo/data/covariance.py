@@ -28,7 +28,7 @@ from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
 # Rounding leaves asymmetries and negative eigenvalues of this size, relative to the largest entry
 # or eigenvalue; anything above it is in the data.
-_SYMMETRY_TOLERANCE = 1e-9
+_SYMMETRY_TOLERANCE = 1e-10
 _EIGENVALUE_TOLERANCE = 1e-10
 
 
@@ -167,7 +167,7 @@ class FactorCovariance(Covariance):
         exposure_name: str = "exposure",
     ) -> None:
         V = frozen(as_floats(loadings, "loadings", 2))
-        F = frozen(as_floats(factor_covariance, "factor_covariance", 2))
+        F = as_floats(factor_covariance, "factor_covariance", 2)
         D = frozen(as_floats(residual_variance, "residual_variance", 1))
         m, n = V.shape
         require_shape(F, (m, m), "factor_covariance", f"loadings of {m} factors")
@@ -188,19 +188,13 @@ class FactorCovariance(Covariance):
             columns=labels_of(factor_covariance, 1),
         )
         require_finite(V, "loading", factors, assets)
-        require_finite(F, "factor covariance", factors, factors)
         require_finite(D, "residual variance", assets)
-        require_symmetric(F, factors, "factor_covariance")
-        if (D < 0).any():
-            i = int(D.argmin())
-            raise InputError(
-                f"residual variance of {str(assets[i])!r} is {D[i]:.6g}; it must be at least 0"
-            )
-        # A frozen dataclass accepts its fields this way only.
+        _require_nonnegative(D, assets)
+        F = symmetric(F, factors, "factor_covariance")
+        root = _psd_root(F, "factor_covariance")
+        # A frozen dataclass accepts its fields in this way only.
         vars(self).update(V=V, F=F, D=D, labels=assets, factor_labels=factors)
-        vars(self).update(
-            exposure_name=exposure_name, _factor_root=_psd_root(F, "factor_covariance")
-        )
+        vars(self).update(exposure_name=exposure_name, _factor_root=root)
         _require_positive(self.variances, assets)
 
     @cached_property
@@ -287,14 +281,13 @@ class DenseCovariance(Covariance):
     ) -> None:
         if repair not in (None, "clip"):
             raise InputError(f"repair is {repair!r}; expected None or 'clip'")
-        array = frozen(as_floats(matrix, "covariance", 2))
+        array = as_floats(matrix, "covariance", 2)
         n = len(array)
         require_shape(array, (n, n), "covariance", f"{n} assets")
         assets = agreed_labels(
             "asset", n, labels=labels, rows=labels_of(matrix), columns=labels_of(matrix, 1)
         )
-        require_finite(array, "covariance", assets, assets)
-        require_symmetric(array, assets, "covariance")
+        array = symmetric(array, assets, "covariance")
         _require_positive(array.diagonal(), assets)
         repaired = None
         if repair == "clip":
@@ -331,14 +324,24 @@ def multiplied_out(operator: LinearMap | FloatArray) -> FloatArray:
     return operator.toarray() if isinstance(operator, LinearMap) else operator
 
 
-def require_symmetric(matrix: FloatArray, labels: Labels, name: str) -> None:
-    """Raise where the matrix is not symmetric, naming the worst pair."""
+def symmetric(matrix: FloatArray, labels: Labels, name: str) -> FloatArray:
+    """The matrix, read-only, its rounding errors averaged out; the worst other pair is named."""
+    require_finite(matrix, name, labels, labels)
     gap = np.abs(matrix - matrix.T)
     if gap.max() > _SYMMETRY_TOLERANCE * np.abs(matrix).max():
         i, j = divmod(int(gap.argmax()), len(matrix))
         raise InputError(
             f"{name} is not symmetric: ({labels[i]}, {labels[j]}) is {matrix[i, j]:.6g} but "
             f"({labels[j]}, {labels[i]}) is {matrix[j, i]:.6g}; pass (S + S.T) / 2 to average them"
+        )
+    return frozen((matrix + matrix.T) / 2 if gap.any() else matrix)
+
+
+def _require_nonnegative(variances: FloatArray, labels: Labels) -> None:
+    if variances.min() < 0:
+        i = int(variances.argmin())
+        raise InputError(
+            f"residual variance of {str(labels[i])!r} is {variances[i]:.6g}; expected at least 0"
         )
 
 

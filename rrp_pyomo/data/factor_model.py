@@ -29,7 +29,7 @@ _RANK_TOLERANCE = 1e-10
 
 
 class _Estimates(NamedTuple):
-    """Least squares of p returns of n assets on m factors: a, V, s², SE(V), residuals, φ, F."""
+    """What least squares of p returns of n assets on m factors gives, as read-only arrays."""
 
     alpha: FloatArray
     V: FloatArray
@@ -229,7 +229,7 @@ def _least_squares(Y: FloatArray, X: FloatArray, labels: Labels, factors: Labels
     V = inverse @ (Q.T @ Yc)
     residuals = Yc - Xc @ V
     s = _lengths(residuals) / np.sqrt(p - m - 1)
-    return _Estimates(
+    estimates = _Estimates(
         alpha=means - factor_means @ V,
         V=V,
         residual_variance=s**2,
@@ -238,6 +238,9 @@ def _least_squares(Y: FloatArray, X: FloatArray, labels: Labels, factors: Labels
         factor_means=factor_means,
         F=Xc.T @ Xc / (p - 1),
     )
+    for array in estimates:
+        array.flags.writeable = False
+    return estimates
 
 
 def _lengths(columns: FloatArray) -> FloatArray:

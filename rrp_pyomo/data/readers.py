@@ -127,7 +127,7 @@ def _read_table(path: str | Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty; expected a header line and rows below it") from None
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputError(f"{path} is not a CSV file: {error}") from None
+        raise InputError(f"{path} is not a CSV file: {str(error).strip()}") from None
     if text.shape[1] < 2 or len(text) < 2:
         raise InputError(
             f"{path} has {text.shape[1]} column(s) and {len(text) - 1} row(s) below its header; "

@@ -14,7 +14,6 @@ from rrp_pyomo.data._validation import (
     Matrix,
     agreed_labels,
     as_floats,
-    frozen,
     labels_of,
     require_finite,
     require_nonnegative,
@@ -25,7 +24,7 @@ from rrp_pyomo.data.covariance import (
     DenseCovariance,
     FactorCovariance,
     multiplied_out,
-    require_symmetric,
+    symmetric,
 )
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap
@@ -156,8 +155,8 @@ class CovarianceUncertainty:
             Differing assets, bounds on the wrong side of a nominal variance, matrices that
             :class:`DenseCovariance` refuses.
         """
-        nominal = _as_covariance(nominal)
-        upper = _as_covariance(upper, nominal.labels)
+        nominal = _as_covariance(nominal, "nominal")
+        upper = _as_covariance(upper, "upper", nominal.labels)
         agreed_labels("asset", nominal.size, nominal=nominal.labels, upper=upper.labels)
         _require_side("upper", upper.variances, nominal, 1)
         bound = None if lower is None else _lower_bound(lower, nominal)
@@ -305,17 +304,22 @@ def _standard_errors(values: Matrix, nominal: FactorCovariance) -> FloatArray:
     return errors
 
 
-def _as_covariance(value: Covariance | Matrix, labels: Labels | None = None) -> Covariance:
+def _as_covariance(
+    value: Covariance | Matrix, name: str, labels: Labels | None = None
+) -> Covariance:
     """A matrix as a covariance; ``labels`` are for arrays."""
     if isinstance(value, Covariance):
         return value
-    return DenseCovariance(value, None if isinstance(value, pd.DataFrame) else labels)
+    try:
+        return DenseCovariance(value, None if isinstance(value, pd.DataFrame) else labels)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _lower_bound(lower: Covariance | Matrix, nominal: Covariance) -> FloatArray:
     """Lower bounds as an array, which need not be positive semidefinite."""
     matrix = lower.matrix() if isinstance(lower, Covariance) else lower
-    bound, n = frozen(as_floats(matrix, "lower", 2)), nominal.size
+    bound, n = as_floats(matrix, "lower", 2), nominal.size
     require_shape(bound, (n, n), "lower", f"{n} assets")
     agreed_labels(
         "asset",
@@ -324,8 +328,7 @@ def _lower_bound(lower: Covariance | Matrix, nominal: Covariance) -> FloatArray:
         lower=labels_of(matrix),
         lower_columns=labels_of(matrix, 1),
     )
-    require_finite(bound, "lower", nominal.labels, nominal.labels)
-    require_symmetric(bound, nominal.labels, "lower")
+    bound = symmetric(bound, nominal.labels, "lower")
     _require_side("lower", bound.diagonal(), nominal, -1)
     return bound
 

@@ -181,7 +181,8 @@ def _bounds(given: Bounds, labels: Labels, default: float, name: str) -> FloatAr
     if given is None:
         return np.full(len(labels), default)
     if not isinstance(given, Mapping | pd.Series):
-        return np.full(len(labels), as_floats(given, name, 0))
+        what = f"{name} (one number, or a mapping or Series by asset)"
+        return np.full(len(labels), as_floats(given, what, 0))
     bounds = np.full(len(labels), default)
     place, values = placed(given, labels, f"{name} bounds")
     bounds[place] = values
@@ -199,7 +200,7 @@ def _rows(
         members, *bounds = group
         members = unique_labels(members, f"group {name!r}: asset")
         totals.append(LinearRow(name, dict.fromkeys(members, 1.0), *bounds))
-    return totals + list(rows or ())
+    return totals + [LinearRow(*row) for row in rows or ()]
 
 
 def _row_bounds(given: list[float | None], default: float) -> FloatArray:

@@ -78,7 +78,7 @@ CASES = {
     "no assets": (lambda: fit(RETURNS.iloc[:, :0]), ["no assets"]),
     "labels do not fit": (
         lambda: FactorModel.from_arrays(RETURNS.to_numpy(), FACTORS.to_numpy(), ["A"]),
-        ["1 asset labels for 3 assets"],
+        ["labels holds 1 assets where 3 are expected"],
     ),
     "one dimension": (lambda: FactorModel.from_arrays(np.ones(5), V), ["(5,)", "2 dimension"]),
     "constant factor": (lambda: fit(factors=FACTORS.assign(SMB=0.01)), ["'SMB'", "zero variance"]),
@@ -167,9 +167,13 @@ CASES = {
     ),
     "asymmetric lower": (lambda: bounds(lower=changed(SIGMA, 0, 1, -0.5)), ["lower", "symmetric"]),
     "upper for other assets": (lambda: bounds(DenseCovariance(np.eye(3))), ["'AAPL'", "upper"]),
+    "upper for fewer assets": (
+        lambda: bounds(DenseCovariance(np.eye(2))),
+        ["upper holds 2 assets", "nominal holds 3"],
+    ),
     "upper not PSD": (
         lambda: bounds(SIGMA + 9 * (1 - np.eye(3))),
-        ["not positive semidefinite", "smallest eigenvalue"],
+        ["upper: ", "not positive semidefinite", "smallest eigenvalue"],
     ),
     "negative omega": (lambda: errors().penalty(-0.5), ["omega is -0.5", "at least 0"]),
     "infinite omega": (lambda: errors().penalty(np.inf), ["omega is inf", "finite"]),
@@ -180,6 +184,11 @@ CASES = {
         ["'XOM'", "lower 0.5", "upper 0.4"],
     ),
     "bound is NaN": (lambda: resolve(upper={"AAPL": np.nan}), ["'AAPL'", "nan"]),
+    "bounds without labels": (lambda: resolve(upper=[0.5] * 3), ["upper", "(3,)", "by asset"]),
+    "row without labels": (
+        lambda: resolve(rows=[LinearRow("r", [1.0, 0, 0], 0.1)]),
+        ["'r'", "list", "mapping or Series"],
+    ),
     "bound is text": (lambda: resolve(upper="much"), ["upper", "numbers"]),
     "short bound, long only": (
         lambda: resolve(lower={"MSFT": -0.1}),

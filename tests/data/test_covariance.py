@@ -103,6 +103,13 @@ def test_clip_leaves_a_sound_matrix_alone():
     np.testing.assert_array_equal(covariance.operator, half.T @ half)
 
 
+def test_rounding_errors_are_averaged_out():
+    matrix = np.array([[1.0, 0.5], [0.5 + 1e-13, 1.0]])
+    operator = DenseCovariance(matrix).operator
+    np.testing.assert_array_equal(operator, operator.T)
+    assert operator[0, 1] == pytest.approx(0.5 + 0.5e-13, rel=1e-15)
+
+
 def test_immutable_and_independent_of_its_input():
     matrix = np.eye(3)
     dense = DenseCovariance(matrix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import product
 
 import numpy as np
@@ -165,6 +166,14 @@ def test_statements_can_share_exposures(make_covariance):
         assert linear_map.factors[0].right is worst.operator.factors[0].right
         assert linear_map.factors[0].right is worst.root.parts[0].factors[0].right
         assert linear_map.factors[1].right is nominal.operator.factors[0].right
+
+
+def test_copies_by_pickle_share_exposures_as_well(sample):
+    uncertainty = pickle.loads(pickle.dumps(FactorModel.fit(*sample).covariance_uncertainty()))
+    worst = uncertainty.worst_case
+    assert uncertainty.perturbation.norm_map.factors[0].right is worst.operator.factors[0].right
+    assert worst.operator.factors[0].right is worst.V
+    assert uncertainty.penalty(1.0) > 0
 
 
 def test_factor_model_hands_its_errors_over(sample):
