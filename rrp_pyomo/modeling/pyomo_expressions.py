@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from pyomo.core.expr.numeric_expr import LinearExpression
@@ -16,8 +16,8 @@ Components: TypeAlias = dict[str, list[Any]]
 def expressions(body: Affine | Quadratic, components: Components) -> list[Any]:
     """A Pyomo expression for each row."""
     if isinstance(body, Affine):
-        return _affine(body, components)
-    total = _affine(body.affine, components)
+        return [row.expression() for row in _rows(body, components)]
+    total = expressions(body.affine, components)
     for product in body.products:
         rows = _products(product, components)
         if product.summed:
@@ -27,31 +27,54 @@ def expressions(body: Affine | Quadratic, components: Components) -> list[Any]:
     return total
 
 
+class _Row(NamedTuple):
+    """``constant + Σ coefficient · variable``."""
+
+    constant: float
+    coefficients: list[float]
+    variables: list[Any]
+
+    @property
+    def is_monomial(self) -> bool:
+        return self.constant == 0.0 and len(self.variables) == 1
+
+    def expression(self) -> Any:
+        if self.is_monomial and self.coefficients[0] == 1.0:
+            return self.variables[0]
+        return LinearExpression(
+            constant=self.constant, linear_coefs=self.coefficients, linear_vars=self.variables
+        )
+
+
 def _products(product: Product, components: Components) -> list[Any]:
-    left = _affine(product.a, components)
+    left = _rows(product.a, components)
+    right = left if product.is_square else _rows(product.b, components)
     weights = np.broadcast_to(product.weight, (len(left),)).tolist()
-    if product.is_square:
-        return [w * e**2 for w, e in zip(weights, left, strict=True)]
-    right = _affine(product.b, components)
-    return [w * (u * v) for w, u, v in zip(weights, left, right, strict=True)]
+    return [_multiplied(*row) for row in zip(weights, left, right, strict=True)]
 
 
-def _affine(body: Affine, components: Components) -> list[Any]:
-    rows = body.rows()
+def _multiplied(weight: float, a: _Row, b: _Row) -> Any:
+    """The product of two rows; of two monomials, one coefficient before the variables."""
+    if a.is_monomial and b.is_monomial:
+        coefficient = weight * a.coefficients[0] * b.coefficients[0]
+        u, v = a.variables[0], b.variables[0]
+    else:
+        coefficient, u, v = weight, a.expression(), b.expression()
+    term = u**2 if a is b else u * v
+    return term if coefficient == 1.0 else coefficient * term
+
+
+def _rows(body: Affine, components: Components) -> list[_Row]:
+    triplets = body.rows()
     columns = {
         variable.offset + k: component
         for variable in body.terms
         for k, component in enumerate(components[variable.name])
     }
-    terms: list[tuple[list[float], list[Any]]] = [([], []) for _ in range(rows.size)]
-    for r, c, value in zip(rows.row.tolist(), rows.col.tolist(), rows.val.tolist(), strict=True):
+    rows = [_Row(constant, [], []) for constant in triplets.constant.tolist()]
+    entries = (triplets.row.tolist(), triplets.col.tolist(), triplets.val.tolist())
+    for r, c, value in zip(*entries, strict=True):
         if value != 0.0:
-            terms[r][0].append(value)
-            terms[r][1].append(columns[c])
-    return [_linear(c, *row) for c, row in zip(rows.constant.tolist(), terms, strict=True)]
-
-
-def _linear(constant: float, coefficients: list[float], variables: list[Any]) -> Any:
-    if constant == 0.0 and coefficients == [1.0]:
-        return variables[0]
-    return LinearExpression(constant=constant, linear_coefs=coefficients, linear_vars=variables)
+            rows[r].coefficients.append(value)
+            rows[r].variables.append(columns[c])
+    return rows
