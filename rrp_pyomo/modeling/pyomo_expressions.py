@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from pyomo.core.expr.numeric_expr import LinearExpression
 
-from rrp_pyomo.modeling.expressions import Affine, Product, Quadratic
+from rrp_pyomo.modeling.expressions import Affine, Linear, Product, Quadratic, QuadraticBound
 
 # Pyomo variables by the name of the program's variable, in label order.
 Components: TypeAlias = dict[str, list[Any]]
@@ -25,6 +25,24 @@ def expressions(body: Affine | Quadratic, components: Components) -> list[Any]:
         else:
             total = [t + r for t, r in zip(total, rows, strict=True)]
     return total
+
+
+def bounded_rows(
+    bound: Linear | QuadraticBound, components: Components
+) -> list[tuple[float | None, Any, float | None]]:
+    """``(lower, body, upper)`` for each row, with the constants in the bounds.
+
+    Pyomo 6.10's interface to SCIP loses a constant in the body of a constraint with two bounds.
+    """
+    body = bound.body
+    affine = body if isinstance(body, Affine) else body.affine
+    constants = np.full(body.size, affine.constant)
+    rows = expressions(body - constants, components)
+    bounds = (
+        [None if np.isinf(b) else b for b in (side - constants).tolist()]
+        for side in (bound.lower, bound.upper)
+    )
+    return [(low, row, high) for row, low, high in zip(rows, *bounds, strict=True)]
 
 
 class _Row(NamedTuple):

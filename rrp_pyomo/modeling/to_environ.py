@@ -12,7 +12,7 @@ from pyomo.core.base.var import VarData
 from rrp_pyomo.modeling.binding import bound_and_lifted, resolve
 from rrp_pyomo.modeling.expressions import Constraint, Linear, Variable
 from rrp_pyomo.modeling.program import Program
-from rrp_pyomo.modeling.pyomo_expressions import Components, expressions
+from rrp_pyomo.modeling.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.modeling.to_quadratic import as_quadratic_bound
 
 
@@ -62,14 +62,16 @@ def _variables(variable: Variable) -> pyo.Var:
 
 def _constraint(program: Program, constraint: Constraint, components: Components) -> pyo.Constraint:
     bound = constraint if isinstance(constraint, Linear) else as_quadratic_bound(constraint)
-    rows = expressions(bound.body, components)
-    low = None if bound.lower == -np.inf else bound.lower
-    high = None if bound.upper == np.inf else bound.upper
+    rows = bounded_rows(bound, components)
     if len(rows) == 1:
-        return pyo.Constraint(expr=(low, rows[0], high))
+        return pyo.Constraint(expr=_stated(*rows[0]))
     labels = list(program.row_labels(bound.body))
     by_label = dict(zip(labels, rows, strict=True))
-    return pyo.Constraint(labels, rule=lambda _, *key: (low, by_label[_key(key)], high))
+    return pyo.Constraint(labels, rule=lambda _, *key: _stated(*by_label[_key(key)]))
+
+
+def _stated(lower: float | None, body: Any, upper: float | None) -> tuple[Any, ...]:
+    return (body, upper) if lower == upper else (lower, body, upper)
 
 
 def _key(key: tuple[Any, ...]) -> Any:

@@ -21,7 +21,7 @@ from rrp_pyomo.modeling.expressions import (
     Variable,
 )
 from rrp_pyomo.modeling.program import Program
-from rrp_pyomo.modeling.pyomo_expressions import Components, expressions
+from rrp_pyomo.modeling.pyomo_expressions import Components, bounded_rows, expressions
 
 
 def kernel_block(program: Program, bind: Mapping[str, Any], objective: bool) -> pmo.block:
@@ -79,11 +79,14 @@ def _constraint(program: Program, constraint: Constraint, components: Components
                 for r1, r2, x in zip(left, right, root, strict=True)
             ]
             return pmo.constraint_dict(zip(program.row_labels(a), cones, strict=True))
-        case QuadraticBound(body, lower, upper):
-            low = None if lower == -np.inf else lower
-            high = None if upper == np.inf else upper
-            rows = [pmo.constraint(body=e, lb=low, ub=high) for e in expressions(body, components)]
-            return pmo.constraint_dict(zip(program.row_labels(body), rows, strict=True))
+        case QuadraticBound():
+            rows = [
+                pmo.constraint(body=body, rhs=low)
+                if low == high
+                else pmo.constraint(low, body, high)
+                for low, body, high in bounded_rows(constraint, components)
+            ]
+            return pmo.constraint_dict(zip(program.row_labels(constraint.body), rows, strict=True))
 
 
 def _name(expression: Affine) -> str:

@@ -194,8 +194,15 @@ def _by_pyomo(
         raise InfeasibleError(f"{ended}: it has no solution")
     if not optimal:
         raise SolverError(ended)
+    values = {name: _values(getattr(block, name)) for name in program.variables}
+    residuals = program.residuals(np.concatenate(list(values.values())))
+    worst = max(residuals, key=residuals.__getitem__)
+    if not residuals[worst] <= _LARGEST_RESIDUAL:
+        raise SolverError(
+            f"{ended}, but constraint {worst!r} is violated by {residuals[worst]:.3g}"
+        )
     return ProgramSolution(
-        values={name: _values(getattr(block, name)) for name in program.variables},
+        values=values,
         objective=float(pyo.value(block.objective)),
         duality_gap=None,
         status=status,
@@ -264,4 +271,6 @@ _INFEASIBLE = (
     TerminationCondition.provenInfeasible,
     TerminationCondition.locallyInfeasible,
 )
+# A point that another solver calls optimal may miss a constraint by this much.
+_LARGEST_RESIDUAL = 1e-3
 _CONIC_BACKENDS = {"clarabel": ClarabelBackend}
