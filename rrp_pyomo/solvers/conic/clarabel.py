@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
+import clarabel
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.factory import SolverFactory
 
@@ -40,7 +40,7 @@ class Clarabel(ConicSolver):
 
     def version(self) -> tuple[int, ...]:
         """The version of the installed wheel."""
-        return tuple(int(part) for part in version("clarabel").split(".")[:3])
+        return tuple(int(part) for part in clarabel.__version__.split(".")[:3])
 
     def _options(self, config: Any) -> dict[str, Any]:
         options = dict(config.solver_options.value())

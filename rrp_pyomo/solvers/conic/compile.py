@@ -193,20 +193,18 @@ def _cone_rows(
         implied[columns[columns[:, place] >= 0, place]] = True
     for place in nonpositive:
         _check_sign(standard, group, place, -1)
-    n = columns.size
-    rows = Rows(np.arange(n), columns.ravel(), np.ones(n), np.zeros(n))
-    units = np.ones(n)
-    free = rows.col >= 0
-    units[free] = standard.units[rows.col[free]]
-    members = Members(standard.substituted(rows), group.dimension, units)
+    units = np.where(columns < 0, 1.0, standard.units[np.maximum(columns, 0)])
+    members = Members(columns, units, standard.substituted)
     return BRIDGES[group.type].rows(builder, members, group.alpha)
 
 
 def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:
     mine = group.columns[:, place]
-    ends = standard.lower if sign > 0 else standard.upper
-    ends = np.concatenate([ends, standard.fixed[::-1]])[mine]
-    wrong = np.flatnonzero(ends < 0.0 if sign > 0 else ends > 0.0)
+    # Columns of fixed variables, −1, −2, …, count from the end.
+    ends = np.concatenate(
+        [sign * (standard.lower if sign > 0 else standard.upper), sign * standard.fixed[::-1]]
+    )
+    wrong = np.flatnonzero(ends[mine] < 0.0)
     if wrong.size:
         cone = group.constraints[wrong[0]]
         member = BRIDGES[group.type].members(cone)[place]

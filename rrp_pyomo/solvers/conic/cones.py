@@ -24,27 +24,29 @@ DualReader = Callable[[ConicForm, FloatArray], FloatArray]
 
 
 class Members:
-    """The members y of equally shaped cones, as affine rows with one cone after the other."""
+    """The members y of equally shaped cones.
 
-    def __init__(self, rows: Rows, dimension: int, units: FloatArray) -> None:
-        self.dimension = dimension
-        self.count = rows.size // dimension
-        self._rows = rows
-        #: The typical magnitude of each member, (count, dimension).
-        self.units = units.reshape(-1, dimension)
+    Parameters
+    ----------
+    columns : (count, dimension) array
+        The variables that they are.
+    units : (count, dimension) array
+        Their typical magnitudes.
+    substituted : callable
+        Moves fixed variables of affine rows into the constants.
+    """
+
+    def __init__(
+        self, columns: IntArray, units: FloatArray, substituted: Callable[[Rows], Rows]
+    ) -> None:
+        self.columns = columns
+        self.units = units
+        self.dimension = columns.shape[1]
+        self._substituted = substituted
 
     def __getitem__(self, places: int | slice) -> Rows:
         """The rows of some members, cone by cone."""
-        chosen = np.arange(self.dimension)[places].reshape(-1)
-        if chosen.size == self.dimension:
-            return self._rows
-        rank = np.full(self.dimension, -1)
-        rank[chosen] = np.arange(chosen.size)
-        cone, place = np.divmod(self._rows.row, self.dimension)
-        mine = rank[place] >= 0
-        constant = self._rows.constant.reshape(-1, self.dimension)[:, chosen].ravel()
-        row = cone[mine] * chosen.size + rank[place[mine]]
-        return Rows(row, self._rows.col[mine], self._rows.val[mine], constant)
+        return self._substituted(_unit_rows(self.columns[:, places].ravel()))
 
 
 def quadratic(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
