@@ -255,7 +255,7 @@ class Quadratic(Expression):
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Quadratic:
-        return self + (-other)
+        return self.__add__(-other)
 
     def __rsub__(self, other: Operand) -> Quadratic:
         return (-self) + other
