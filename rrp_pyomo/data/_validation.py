@@ -20,7 +20,7 @@ Matrix = pd.DataFrame | ArrayLike
 
 def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
     """The labels as a tuple; a repeated one is an error."""
-    labels = tuple(labels)
+    labels = _listed(labels)
     if len(set(labels)) < len(labels):
         label, count = Counter(labels).most_common(1)[0]
         raise InputError(
@@ -34,7 +34,7 @@ def agreed_labels(kind: str, size: int, **sources: Iterable[Hashable] | None) ->
     """The labels on which all sources agree; 0 … size − 1 where no source has any."""
     if size == 0:
         raise InputError(f"there are no {kind}s; at least one is needed")
-    given = [(name, tuple(labels)) for name, labels in sources.items() if labels is not None]
+    given = [(name, _listed(labels)) for name, labels in sources.items() if labels is not None]
     if not given:
         return tuple(range(size))
     first, labels = given[0][0], unique_labels(given[0][1], kind)
@@ -61,10 +61,16 @@ def labels_of(values: object, axis: int = 0) -> Iterable[Hashable] | None:
 def as_floats(values: Vector | Matrix, name: str, ndim: int) -> FloatArray:
     """The values as a float array of ``ndim`` dimensions, not copied where that can be avoided."""
     try:
-        array = np.asarray(values, dtype=np.float64)
+        if isinstance(values, pd.DataFrame | pd.Series):
+            array = values.to_numpy()  # np.asarray takes ten times as long
+        else:
+            array = np.asarray(values)
+        if array.dtype.kind not in "fiubO":  # numpy would take dates for numbers
+            raise TypeError(f"found {array.dtype}")
+        array = np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        where = _first_text(values) if isinstance(values, pd.DataFrame) else f": {error}"
-        raise InputError(f"{name} must hold numbers only{where}") from None
+        where = _first_other(values) if isinstance(values, pd.DataFrame) else str(error)
+        raise InputError(f"{name} must hold numbers only: {where}") from None
     if array.ndim != ndim:
         raise InputError(f"{name} has shape {array.shape}; {ndim} dimension(s) are expected")
     return array
@@ -153,7 +159,8 @@ def by_label(values: Mapping[Any, float] | Vector, labels: Labels, name: str) ->
 
 def require_dates(frame: pd.DataFrame, name: str) -> None:
     """Raise where columns are repeated, or dates repeated or unsorted."""
-    unique_labels(frame.columns, f"{name}: column")
+    if not frame.columns.is_unique:
+        unique_labels(frame.columns, f"{name}: column")
     index = frame.index
     if not index.is_unique:
         raise InputError(
@@ -181,10 +188,16 @@ def require_same_dates(left: pd.Index, right: pd.Index, left_name: str, right_na
     )
 
 
-def _first_text(frame: pd.DataFrame) -> str:
+def _listed(labels: Iterable[Hashable]) -> Labels:
+    return tuple(labels.tolist() if isinstance(labels, pd.Index) else labels)
+
+
+def _first_other(frame: pd.DataFrame) -> str:
     """Where a frame holds something that is not a number."""
     for label, column in frame.items():
-        bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+        if column.dtype.kind in "mMc":
+            return f"{shown(label)} holds {column.dtype}"
+        bad = pd.to_numeric(column, errors="coerce").isna()
         if bad.any():
-            return f"; {shown(label)} at {shown(bad.idxmax())} is {column[bad].iloc[0]!r}"
-    return ""
+            return f"{shown(label)} at {shown(bad.idxmax())} is {column[bad].iloc[0]!r}"
+    return f"found {frame.to_numpy().dtype}"

@@ -62,6 +62,16 @@ CASES = {
     "NaN return": (lambda: fit(changed(RETURNS, 4, 1, np.nan)), ["'MSFT' at '2001-02-02'", "nan"]),
     "infinite factor": (lambda: fit(factors=changed(FACTORS, 0, 1, np.inf)), ["'SMB'", "inf"]),
     "text in returns": (lambda: fit(changed(RETURNS, 2, 0, "n/a")), ["'AAPL'", "'n/a'", "numbers"]),
+    "dates in returns": (
+        lambda: fit(RETURNS.assign(date=DATES)),
+        ["numbers", "'date' holds datetime64"],
+    ),
+    "dates alone": (lambda: FactorModel.from_arrays(DATES.to_numpy()[:, None], V), ["datetime64"]),
+    "missing value of pandas": (
+        lambda: fit(changed(RETURNS.astype("Float64"), 3, 2, pd.NA)),
+        ["'XOM' at '2001-01-26'"],
+    ),
+    "ragged": (lambda: FactorModel.from_arrays([[1.0], [1.0, 2.0]], V), ["returns", "numbers"]),
     "misaligned": (lambda: fit(RETURNS.iloc[1:]), ["1 date", "'2001-01-05'", "intersection"]),
     "repeated asset": (lambda: fit(RETURNS[["XOM", "AAPL", "XOM"]]), ["'XOM'", "2 times"]),
     "repeated factor": (lambda: fit(factors=FACTORS[["SMB", "SMB"]]), ["factors", "'SMB'"]),
