@@ -154,6 +154,7 @@ class _Columns:
 
     def __init__(self) -> None:
         self.index: dict[int, int] = {}
+        self.var_order = self.index  # the walker's name for it, in products of sums
         self.var_map: dict[int, Any] = {}
         self.fixed: list[Any] = []
 
