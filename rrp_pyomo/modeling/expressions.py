@@ -1,16 +1,7 @@
 """Array expressions: affine maps of a program's variables, products of them, and norms.
 
-An :class:`Affine` expression is a small map from variable to coefficient block, plus a constant.
-A block is what it needs to be and no more:
-
-=====================  ==========================================================
-block                  meaning, for an expression of k rows
-=====================  ==========================================================
-``float``              c·I for a variable of size k, a constant column for a scalar one
-``(k,)`` array         a diagonal for a variable of size k, a column for a scalar one
-``(k, size)`` array    a dense matrix
-sparse ``(k, size)``   a sparse matrix
-=====================  ==========================================================
+An :class:`Affine` expression is a small map from variable to coefficient block
+(:mod:`~rrp_pyomo.modeling.blocks`), plus a constant.
 """
 
 from __future__ import annotations
@@ -26,21 +17,23 @@ from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import LinearMap, Stack
+from rrp_pyomo.modeling.blocks import Block, added, repeated, row_scaled, times, triplets
 from rrp_pyomo.modeling.conic import Rows
 
 if TYPE_CHECKING:
     from rrp_pyomo.modeling.program import Program
 
 FloatArray = NDArray[np.float64]
-Block: TypeAlias = Any  # float, 1-d array, 2-d array or scipy sparse matrix: see the table above
 Operand: TypeAlias = Union["Expression", float, FloatArray]
 
 
 class Expression:
     """What affine expressions, products and norms share: comparison and arithmetic operators."""
 
-    # numpy must hand `array * expression` to the expression instead of looping over its entries.
+    # numpy must hand `array * expression` to the expression instead of looping over its entries,
+    # and pandas too.
     __array_ufunc__ = None
+    __pandas_priority__ = 5000
     __hash__ = object.__hash__
     size: int
 
@@ -74,9 +67,9 @@ class Affine(Expression):
             return _sum(self, other)
         if isinstance(other, Expression):
             return NotImplemented
-        constant = np.asarray(other, dtype=float)
-        size = _common_size(self.size, constant.size)
-        return Affine(size, _broadcast(self, size), self.constant + _flat(constant))
+        constant = _numbers(other)
+        size = _common_size(self.size, np.size(constant))
+        return Affine(size, _broadcast(self, size), self.constant + constant)
 
     __radd__ = __add__
 
@@ -91,12 +84,12 @@ class Affine(Expression):
             return Quadratic.product(self, other)
         if isinstance(other, Expression):
             return NotImplemented
-        return self._scaled(_flat(np.asarray(other, dtype=float)))
+        return self._scaled(_numbers(other))
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: float | FloatArray) -> Affine:
-        return self._scaled(1.0 / np.asarray(other, dtype=float))
+    def __truediv__(self, divisor: float | FloatArray) -> Affine:
+        return self._scaled(1.0 / _numbers(divisor))
 
     @overload
     def __rmatmul__(self, left: Stack) -> tuple[Affine, ...]: ...
@@ -110,7 +103,8 @@ class Affine(Expression):
             return tuple(part @ self for part in left.parts)
         if isinstance(left, LinearMap):
             return self._mapped(left)
-        matrix = left if sp.issparse(left) else np.asarray(left, dtype=float)
+        # Sums of sparse matrices and arrays would be of numpy's matrix type, with its own product.
+        matrix = sp.csr_array(left) if sp.issparse(left) else np.asarray(left, dtype=float)
         if matrix.ndim == 1:
             matrix = matrix[None, :]
         if matrix.ndim != 2 or matrix.shape[1] != self.size:
@@ -118,7 +112,7 @@ class Affine(Expression):
                 f"cannot multiply a matrix of shape {matrix.shape} and an expression of "
                 f"{self.size} rows; expected shape (·, {self.size})"
             )
-        terms = {v: _times(matrix, block, v.size, self.size) for v, block in self.terms.items()}
+        terms = {v: times(matrix, block, v.size, self.size) for v, block in self.terms.items()}
         constant = matrix @ np.broadcast_to(self.constant, (self.size,))
         return Affine(matrix.shape[0], terms, constant)
 
@@ -128,7 +122,7 @@ class Affine(Expression):
 
     def _scaled(self, factor: Any) -> Affine:
         size = _common_size(self.size, np.size(factor))
-        terms = {v: _row_scaled(b, factor) for v, b in _broadcast(self, size).items()}
+        terms = {v: row_scaled(b, factor) for v, b in _broadcast(self, size).items()}
         return Affine(size, terms, self.constant * factor)
 
     def _mapped(self, left: LinearMap) -> Affine:
@@ -144,13 +138,14 @@ class Affine(Expression):
         """The expression as triplets over the program's columns."""
         row, col, val = [], [], []
         for variable, block in self.terms.items():
-            r, c, v = _triplets(block, self.size, variable)
+            r, c, v = triplets(block, self.size, variable.size, variable.offset)
             row.append(r)
             col.append(c)
             val.append(v)
         constant = np.full(self.size, self.constant, dtype=float)
         if not row:
-            return Rows(_NO_INDEX, _NO_INDEX, _NO_VALUE, constant)
+            none = np.zeros(0, np.intp)
+            return Rows(none, none, np.zeros(0), constant)
         return Rows(np.concatenate(row), np.concatenate(col), np.concatenate(val), constant)
 
     def value(self, x: FloatArray) -> FloatArray:
@@ -232,7 +227,7 @@ class Quadratic(Expression):
         size = _common_size(a.size, b.size)
         if a is b:
             return cls(size, Affine(size, {}), (Product(a, a),))
-        a, b = (Affine(size, _broadcast(e, size), e.constant) for e in (a, b))
+        a, b = _repeated_rows(a, size), _repeated_rows(b, size)
         return cls(size, Affine(size, {}), (Product(a, b),))
 
     @property
@@ -261,16 +256,16 @@ class Quadratic(Expression):
         return (-self) + other
 
     def __mul__(self, factor: float | FloatArray) -> Quadratic:
-        scaled = tuple(
-            Product(p.a, p.b, p.weight * _flat(np.asarray(factor, dtype=float)), p.summed)
-            for p in self.products
-        )
-        return Quadratic(self.size, self.affine * factor, scaled)
+        factor = _numbers(factor)
+        affine = self.affine * factor
+        stretched = (_stretched(p, affine.size) for p in self.products)
+        products = (Product(p.a, p.b, p.weight * factor, p.summed) for p in stretched)
+        return Quadratic(affine.size, affine, tuple(products))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float | FloatArray) -> Quadratic:
-        return self * (1.0 / np.asarray(divisor, dtype=float))
+        return self * (1.0 / _numbers(divisor))
 
     def value(self, x: FloatArray) -> FloatArray:
         """The rows at a point ``x`` of all the program's variables."""
@@ -300,6 +295,14 @@ class Norm(Expression):
 
     def __truediv__(self, divisor: float) -> Norm:
         return self * (1.0 / divisor)
+
+    def _not_affine(self, other: object = None) -> Any:
+        raise InputError(
+            "a norm is no part of sums and objectives; bound it by a variable, `norm(e) <= s`, and "
+            "use s in its place"
+        )
+
+    __neg__ = __add__ = __radd__ = __sub__ = __rsub__ = _not_affine
 
 
 def norm(*parts: Affine | tuple[Affine, ...]) -> Norm:
@@ -379,8 +382,7 @@ def _compare(left: Any, right: Any, sense: str) -> Constraint:
     if isinstance(left, Norm):
         if sense != "<=" or isinstance(right, (Norm, Quadratic)):
             raise InputError("a norm can only be bounded from above, by an affine expression")
-        bound = right if isinstance(right, Affine) else Affine(1, {}, float(right))
-        return NormBound(left.parts, bound / left.factor if left.factor != 1.0 else bound)
+        return _norm_bound(left, Affine(1, {}) + right)
     if isinstance(left, Quadratic) and isinstance(right, Quadratic):
         if sense == "<=":
             left, right = right, left
@@ -394,6 +396,14 @@ def _compare(left: Any, right: Any, sense: str) -> Constraint:
     return Linear(body, *_BOUNDS[sense])
 
 
+def _norm_bound(norm: Norm, bound: Affine) -> NormBound | Linear:
+    if bound.size != 1:
+        raise InputError(f"the bound of a norm has {bound.size} rows; expected a scalar")
+    if norm.factor == 0.0:
+        return Linear(bound, 0.0, np.inf)
+    return NormBound(norm.parts, bound if norm.factor == 1.0 else bound / norm.factor)
+
+
 def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
     """``a ∘ b >= square(c)``, recognised by its form."""
     if not (left.is_pure and right.is_pure and right.products[0].is_square):
@@ -401,42 +411,51 @@ def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
     product, squared = left.products[0], right.products[0]
     if product.summed or squared.summed or np.any(np.asarray(squared.weight) < 0):
         return None
-    if np.any(np.asarray(product.weight) <= 0):
+    # x² ≥ c² holds for negative x too.
+    if product.is_square or np.any(np.asarray(product.weight) <= 0):
         return None
     c = squared.a * np.sqrt(squared.weight / product.weight)
     size = _common_size(left.size, c.size)
-    return ProductBound(product.a, product.b, Affine(size, _broadcast(c, size), c.constant))
+    return ProductBound(*(_repeated_rows(e, size) for e in (product.a, product.b, c)))
 
 
-# --- blocks -------------------------------------------------------------------------------------
-
-_NO_INDEX = np.zeros(0, np.intp)
-_NO_VALUE = np.zeros(0)
+# --- sizes and numbers --------------------------------------------------------------------------
 
 
-def _flat(value: FloatArray) -> Any:
-    """A float for a scalar, a 1-d array otherwise."""
-    return float(value) if value.ndim == 0 else value.ravel()
+def _numbers(value: Any) -> Any:
+    """A float for a single number, a 1-d array for several."""
+    try:
+        if hasattr(value, "index") and hasattr(value, "to_numpy"):
+            raise TypeError("its labels would not be looked at: pass .to_numpy(), in their order")
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a {type(value).__name__} cannot be combined with an expression ({error}); expected "
+            "numbers, an array or another expression of this program"
+        ) from None
+    return array.item() if array.size == 1 else array.ravel()
 
 
 def _common_size(a: int, b: int) -> int:
     if a != b and 1 not in (a, b):
-        raise InputError(f"expressions of {a} and {b} rows do not go together")
+        raise InputError(
+            f"expressions of {a} and {b} rows do not go together; expected the same number, or one"
+        )
     return max(a, b)
+
+
+def _repeated_rows(expression: Affine, size: int) -> Affine:
+    """A scalar expression repeated over ``size`` rows."""
+    if expression.size == size:
+        return expression
+    return Affine(size, _broadcast(expression, size), expression.constant)
 
 
 def _broadcast(expression: Affine, size: int) -> dict[Variable, Block]:
     """The terms of a scalar expression repeated over ``size`` rows."""
     if expression.size == size:
         return expression.terms
-    return {v: _repeated(b, v.size, size) for v, b in expression.terms.items()}
-
-
-def _repeated(block: Block, columns: int, size: int) -> Block:
-    if isinstance(block, float):
-        return np.full(size, block)
-    dense = np.repeat(_dense(block, 1, columns), size, axis=0)
-    return dense[:, 0] if columns == 1 else dense
+    return {v: repeated(b, v.size, size) for v, b in expression.terms.items()}
 
 
 def _stretched(product: Product, size: int) -> Product:
@@ -447,8 +466,9 @@ def _stretched(product: Product, size: int) -> Product:
         raise InputError(
             f"a sum of squares cannot be repeated over {size} rows; bind it to a variable"
         )
-    a, b = (Affine(size, _broadcast(e, size), e.constant) for e in (product.a, product.b))
-    return Product(a, a if product.is_square else b, product.weight)
+    a = _repeated_rows(product.a, size)
+    b = a if product.is_square else _repeated_rows(product.b, size)
+    return Product(a, b, product.weight)
 
 
 def _sum(a: Affine, b: Affine) -> Affine:
@@ -456,58 +476,6 @@ def _sum(a: Affine, b: Affine) -> Affine:
     terms = dict(_broadcast(a, size))
     for variable, block in _broadcast(b, size).items():
         terms[variable] = (
-            _added(terms[variable], block, size, variable.size) if variable in terms else block
+            added(terms[variable], block, size, variable.size) if variable in terms else block
         )
     return Affine(size, terms, a.constant + b.constant)
-
-
-def _added(a: Block, b: Block, size: int, columns: int) -> Block:
-    if np.ndim(a) < 2 and np.ndim(b) < 2 and not (sp.issparse(a) or sp.issparse(b)):
-        return a + b
-    return _matrix(a, size, columns) + _matrix(b, size, columns)
-
-
-def _matrix(block: Block, size: int, columns: int) -> Block:
-    if sp.issparse(block) or np.ndim(block) == 2:
-        return block
-    if columns == 1:
-        return np.full(size, block)[:, None] if np.ndim(block) == 0 else block[:, None]
-    return sp.diags_array(np.broadcast_to(block, (size,)), format="csr")
-
-
-def _dense(block: Block, size: int, columns: int) -> FloatArray:
-    matrix = _matrix(block, size, columns)
-    dense: FloatArray = matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
-    return dense
-
-
-def _row_scaled(block: Block, factor: Any) -> Block:
-    if np.ndim(factor) == 0:
-        return block * factor
-    if sp.issparse(block):
-        return sp.diags_array(factor) @ block
-    return factor[:, None] * block if np.ndim(block) == 2 else block * factor
-
-
-def _times(matrix: Any, block: Block, columns: int, inner: int) -> Block:
-    """``matrix @ block`` where the block has ``inner`` rows and ``columns`` columns."""
-    if columns == 1 and np.ndim(block) < 2:
-        return matrix @ np.broadcast_to(block, (inner,))
-    if sp.issparse(block) or np.ndim(block) == 2:
-        return matrix @ block
-    if np.ndim(block) == 0:
-        return matrix if block == 1.0 else matrix * block
-    return matrix @ sp.diags_array(block) if sp.issparse(matrix) else matrix * block
-
-
-def _triplets(block: Block, size: int, variable: Variable) -> tuple[Any, Any, Any]:
-    if sp.issparse(block):
-        coo = block.tocoo()
-        return coo.row, coo.col + variable.offset, coo.data
-    if np.ndim(block) == 2:
-        k, columns = block.shape
-        row, col = np.divmod(np.arange(k * columns), columns)
-        return row, col + variable.offset, np.ravel(block)
-    row = np.arange(size)
-    col = row + variable.offset if variable.size > 1 else np.full(size, variable.offset)
-    return row, col, np.full(size, block) if isinstance(block, float) else block

@@ -1,0 +1,86 @@
+"""Coefficient blocks: what multiplies one variable in an affine expression.
+
+A block is what it needs to be and no more:
+
+=====================  ==========================================================
+block                  meaning, for an expression of k rows
+=====================  ==========================================================
+``float``              c·I for a variable of size k, a constant column for a scalar one
+``(k,)`` array         a diagonal for a variable of size k, a column for a scalar one
+``(k, size)`` array    a dense matrix
+sparse ``(k, size)``   a sparse matrix
+=====================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Block: TypeAlias = Any
+
+
+def repeated(block: Block, columns: int, size: int) -> Block:
+    """A block of one row, ``size`` times."""
+    if isinstance(block, float):
+        return np.full(size, block)
+    dense = np.repeat(_dense(block, 1, columns), size, axis=0)
+    return dense[:, 0] if columns == 1 else dense
+
+
+def added(a: Block, b: Block, size: int, columns: int) -> Block:
+    """The sum of two blocks."""
+    if np.ndim(a) < 2 and np.ndim(b) < 2 and not (sp.issparse(a) or sp.issparse(b)):
+        return a + b
+    return _matrix(a, size, columns) + _matrix(b, size, columns)
+
+
+def _matrix(block: Block, size: int, columns: int) -> Block:
+    if sp.issparse(block) or np.ndim(block) == 2:
+        return block
+    if columns == 1:
+        return np.full(size, block)[:, None] if np.ndim(block) == 0 else block[:, None]
+    return sp.diags_array(np.broadcast_to(block, (size,)), format="csr")
+
+
+def _dense(block: Block, size: int, columns: int) -> FloatArray:
+    matrix = _matrix(block, size, columns)
+    dense: FloatArray = matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
+    return dense
+
+
+def row_scaled(block: Block, factor: Any) -> Block:
+    """A block with its rows multiplied by a number, or each by its own."""
+    if np.ndim(factor) == 0:
+        return block * factor
+    if sp.issparse(block):
+        return sp.diags_array(factor) @ block
+    return factor[:, None] * block if np.ndim(block) == 2 else block * factor
+
+
+def times(matrix: Any, block: Block, columns: int, inner: int) -> Block:
+    """``matrix @ block`` where the block has ``inner`` rows and ``columns`` columns."""
+    if columns == 1 and np.ndim(block) < 2:
+        return matrix @ np.broadcast_to(block, (inner,))
+    if sp.issparse(block) or np.ndim(block) == 2:
+        return matrix @ block
+    if np.ndim(block) == 0:
+        return matrix if block == 1.0 else matrix * block
+    return matrix @ sp.diags_array(block) if sp.issparse(matrix) else matrix * block
+
+
+def triplets(block: Block, size: int, columns: int, offset: int) -> tuple[Any, Any, Any]:
+    """Rows, columns (the first one being ``offset``) and values."""
+    if sp.issparse(block):
+        coo = block.tocoo()
+        return coo.row, coo.col + offset, coo.data
+    if np.ndim(block) == 2:
+        row, col = np.divmod(np.arange(size * columns), columns)
+        return row, col + offset, np.ravel(block)
+    row = np.arange(size)
+    col = row + offset if columns > 1 else np.full(size, offset)
+    return row, col, np.full(size, block) if isinstance(block, float) else block
