@@ -127,13 +127,18 @@ class Formulation(ABC):
         return self._solve(solver, self._equal_weights, options)
 
     def _solve(
-        self, solver: str | None, start: Callable[[], FloatArray], options: dict[str, Any]
+        self,
+        solver: str | None,
+        start: Callable[[], FloatArray],
+        options: dict[str, Any],
+        near: bool = False,
     ) -> Portfolio:
         """Solve with weights from which a nonlinear solver starts."""
         solution = solve_program(
             self._program,
             solver or self.default_solver,
             start=lambda: self._values_at(start()),
+            near=near,
             **options,
         )
         return self._portfolio(solution)

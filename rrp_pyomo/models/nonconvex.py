@@ -41,7 +41,8 @@ class NonconvexRiskParity(NominalRiskParity):
         """
         if solver == "newton":
             return super().solve(solver, **options)
-        return self._solve(solver, lambda: self._start(start), options)
+        near = isinstance(start, str) and start == "convex"
+        return self._solve(solver, lambda: self._start(start), options, near)
 
     def contributions(self, x: FloatArray) -> FloatArray:
         """x_i (Σx)_i / (n b_i) in multiples of :attr:`risk_unit`, shape (n,)."""

@@ -45,8 +45,7 @@ def newton(
 
         minimise  ½ x'Σx − Σ_i b_i log x_i,    with gradient  Σx − b/x  and Hessian  Σ + diag(b/x²),
 
-    whose Newton steps are damped by 1/(1 + λ) while the decrement λ is large (which a
-    self-concordant function rewards with convergence from anywhere) and full afterwards. With
+    which is self-concordant, so that Newton steps with a line search converge from anywhere. With
     Σ = V'FV + D a step costs O(n m²) by the Woodbury identity, and no n × n matrix is formed.
 
     Parameters
@@ -88,11 +87,8 @@ def newton(
         if not np.isfinite(deviation):
             break
         gradient = (contribution - budgets) / x
-        step = solve(budgets / x**2, gradient)
-        # Self-concordance with budgets needs the decrement relative to the smallest of them.
-        decrement = np.sqrt(gradient @ step / budgets.min())
-        damping = 1.0 if decrement < 0.3 else 1.0 / (1.0 + decrement)
-        x = x - damping * step
+        direction = -solve(budgets / x**2, gradient)
+        x = x + _step_length(covariance, budgets, x, gradient, direction) * direction
         steps += 1
     if best_deviation > tol:
         raise SolverError(
@@ -101,6 +97,31 @@ def newton(
             "check the covariance"
         )
     return NewtonResult(best / best.sum(), best_deviation, steps, "converged")
+
+
+def _step_length(
+    covariance: Covariance, b: FloatArray, x: FloatArray, g: FloatArray, d: FloatArray
+) -> float:
+    """The length s of the step x + s d; a full step is taken where it changes x by little.
+
+    Otherwise the minimum along the line, a convex function of s, by Newton's method again:
+
+        φ'(s) = g'd + s d'Σd + Σ_i b_i r_i (1 − 1/(1 + s r_i)),   r = d/x.
+    """
+    r = d / x
+    furthest = -r.min()
+    if furthest < 0.1 and r.max() < 0.1:
+        return 1.0
+    slope, curvature = g @ d, d @ (covariance.operator @ d)
+    s = min(1.0, 0.9 / furthest) if furthest > 0 else 1.0
+    for _ in range(4):
+        shrunk = r / (1.0 + s * r)
+        gradient = slope + s * curvature + b @ (r - shrunk)
+        step = -gradient / (curvature + b @ shrunk**2)
+        # Stay inside the domain 1 + s r > 0, nine tenths of the way to its edge at the most.
+        edge = 1.0 / furthest if furthest > 0 else np.inf
+        s = max(0.1 * s, min(s + step, s + 0.9 * (edge - s)))
+    return float(s)
 
 
 def _dense_solver(covariance: Covariance) -> Callable[[FloatArray, FloatArray], FloatArray]:

@@ -59,6 +59,7 @@ def solve_program(
     program: Program,
     solver: str = "clarabel",
     start: Start = None,
+    near: bool = False,
     time_limit: float | None = None,
     tee: bool = False,
     **options: Any,
@@ -73,6 +74,8 @@ def solve_program(
     start : mapping, or function that returns one, optional
         Values by variable name, where a nonlinear solver starts; it is called only by solvers
         that use it.
+    near : bool
+        Whether the start is a solution or close to one: Ipopt is then kept from leaving it.
     time_limit : float, optional
         Seconds.
     tee : bool
@@ -102,6 +105,8 @@ def solve_program(
             f"{program.name!r}; use one that does: {able}"
         )
     found = entry.require()
+    if near and entry.pyomo_name.endswith("ipopt"):
+        options = {**STAY_NEAR, **options}
     named = f"{solver} {found.version} ({found.where})"
     if solver in _CONIC_BACKENDS:
         if time_limit is not None:
@@ -271,6 +276,15 @@ _INFEASIBLE = (
     TerminationCondition.provenInfeasible,
     TerminationCondition.locallyInfeasible,
 )
+# Ipopt moves a start away from its bounds by these amounts. A risk parity portfolio of assets that
+# hedge has weights near 0, and from a little further off Ipopt may end in the trap x_i = 0.
+STAY_NEAR: dict[str, object] = {
+    "bound_push": 1e-6,
+    "bound_frac": 1e-6,
+    "slack_bound_push": 1e-6,
+    "slack_bound_frac": 1e-6,
+    "mu_init": 1e-7,
+}
 # A point that another solver calls optimal may miss a constraint by this much.
 _LARGEST_RESIDUAL = 1e-3
 _CONIC_BACKENDS = {"clarabel": ClarabelBackend}
