@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyomo.environ as pyo
-import pytest
 
 Solvers = Sequence[tuple[str, type]]
 
@@ -19,7 +18,7 @@ _MODULE = "pyomo.contrib.solver.tests.solvers.test_solvers"
 
 
 def pyomo_suite(
-    lists: Mapping[str, Solvers], excluded: Mapping[str, str], ipopt: type = type(None)
+    lists: Mapping[str, Solvers], excluded: Mapping[str, str], ipopt: type | None = None
 ) -> types.ModuleType:
     """Pyomo's test module with its solver lists replaced.
 
@@ -48,7 +47,8 @@ def pyomo_suite(
     suite = types.ModuleType(_MODULE)
     suite.__dict__.update({name: list(lists.get(name, ())) for name in stated})
     exec(compile(tree, spec.origin, "exec"), suite.__dict__)
-    suite.__dict__["Ipopt"] = ipopt
+    if ipopt is not None:
+        suite.__dict__["Ipopt"] = ipopt
     _exclude(suite, excluded)
     _register_legacy_names(lists)
     return suite
@@ -77,7 +77,7 @@ def _exclude(suite: types.ModuleType, excluded: Mapping[str, str]) -> None:
         mine = [(c, t) for c in cases for t in vars(c) if expanded.fullmatch(t)]
         assert mine, f"Pyomo has no test {name}"
         for case, test in mine:
-            setattr(case, test, pytest.mark.skip(reason=reason)(vars(case)[test]))
+            setattr(case, test, unittest.skip(reason)(vars(case)[test]))
 
 
 def _register_legacy_names(lists: Mapping[str, Solvers]) -> None:

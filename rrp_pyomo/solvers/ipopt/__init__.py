@@ -1,0 +1,16 @@
+"""Ipopt for Pyomo: embedded, from CasADi's wheel, or the executable where there is one.
+
+Importing this package registers the solver ``casadi_ipopt`` with both of Pyomo's factories.
+"""
+
+from rrp_pyomo.solvers.ipopt.executable import IpoptExecutable, find_ipopt, ipopt_solver
+from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
+from rrp_pyomo.solvers.ipopt.solver import CasadiIpopt
+
+__all__ = [
+    "CasadiIpopt",
+    "IpoptExecutable",
+    "find_ipopt",
+    "ipopt_solver",
+    "solve_quadratic_form",
+]

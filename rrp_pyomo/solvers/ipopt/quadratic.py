@@ -165,7 +165,7 @@ class _ScaledForm:
         rows, n = self.A.shape[0] - 1, self.A.shape[1]
         x, parameters = casadi.MX.sym("x", n), casadi.MX.sym("p", 0)
         lam_f, lam_g = casadi.MX.sym("lam_f"), casadi.MX.sym("lam_g", rows)
-        products = x[self.i.tolist()] * x[self.j.tolist()]
+        products = x[self.i.tolist(), 0] * x[self.j.tolist(), 0]
         objective, constraints = slice(0, 1), slice(1, None)
         f, g = (
             _times(self.A[part], x) + _times(self.S[part], products)

@@ -1,0 +1,74 @@
+"""Where an ``ipopt`` executable is found, and which Ipopt ``solver="ipopt"`` means."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyomo.common import Executable
+from pyomo.contrib.solver.common.base import SolverBase
+from pyomo.contrib.solver.solvers.ipopt import Ipopt
+
+from rrp_pyomo.solvers.ipopt.solver import CasadiIpopt
+
+
+@dataclass(frozen=True)
+class IpoptExecutable:
+    """An ``ipopt`` that runs on its own.
+
+    Attributes
+    ----------
+    path : Path
+    version : str
+        What it answers to ``--version``.
+    found_in : str
+        ``"on PATH"`` or ``"in the IDAES folder …"``.
+    """
+
+    path: Path
+    version: str
+    found_in: str
+
+
+def find_ipopt() -> IpoptExecutable | None:
+    """The first ``ipopt`` that answers to ``--version``: Pyomo's, then the one IDAES installs.
+
+    Pyomo looks on PATH and in its own folder; ``idaes get-extensions`` fills ``bin`` below
+    ``$IDAES_DATA``, or ``~/.idaes`` (on Windows ``%LOCALAPPDATA%\\idaes``).
+    """
+    for path, found_in in _candidates():
+        version = Ipopt(executable=path).version()
+        if version is not None:
+            return IpoptExecutable(Path(path), ".".join(map(str, version)), found_in)
+    return None
+
+
+def ipopt_solver() -> SolverBase:
+    """Pyomo's interface to the ``ipopt`` executable where there is one, else the embedded Ipopt.
+
+    The ``solver_name`` of its results says which: ``"ipopt"`` or ``"casadi_ipopt"``.
+    """
+    executable = find_ipopt()
+    return CasadiIpopt() if executable is None else Ipopt(executable=str(executable.path))
+
+
+def _candidates() -> Iterator[tuple[str, str]]:
+    known = Executable("ipopt")
+    known.rehash()  # PATH may have changed since Pyomo last looked
+    if path := known.path():
+        yield path, "on PATH" if shutil.which("ipopt") else "in Pyomo's own folder"
+    for root in _idaes_roots():
+        for folder in (root / "bin", *sorted(p for p in root.rglob("*") if p.is_dir())):
+            if found := shutil.which("ipopt", path=folder):
+                yield found, f"in the IDAES folder {folder}"
+
+
+def _idaes_roots() -> Iterator[Path]:
+    if data := os.environ.get("IDAES_DATA"):
+        yield Path(data)
+    yield Path.home() / ".idaes"
+    if local := os.environ.get("LOCALAPPDATA"):
+        yield Path(local) / "idaes"

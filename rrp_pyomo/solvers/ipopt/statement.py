@@ -1,0 +1,57 @@
+"""What the two ways of reading a Pyomo model, as a quadratic form or as .nl, have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyomo.repn.plugins.nl_writer import NLWriterInfo
+
+from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
+from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
+
+FloatArray = NDArray[np.float64]
+Run = Callable[[Mapping[str, object], float | None, bool], NonlinearSolution]
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A Pyomo model as Ipopt gets it.
+
+    Attributes
+    ----------
+    info : NLWriterInfo
+        Variables and constraints in the order of the solution's arrays, and what has been
+        eliminated or scaled: Pyomo's record, which its own solution loader reads.
+    sense : float
+        1 where the model minimises, −1 where it maximises, 0 where it has no objective.
+    run : callable
+        Ipopt on the problem, from options, seconds and whether to print. It minimises ``sense``
+        times the objective, and its objective and multipliers are those of that.
+    """
+
+    info: NLWriterInfo
+    sense: float
+    run: Run
+
+    def objective(self, solution: NonlinearSolution) -> float:
+        """The model's objective at the solution, unscaled."""
+        scaling = self.info.scaling
+        scale = scaling.objectives[0] if scaling else 1.0
+        return self.sense * solution.objective / scale
+
+
+def start_values(variables: Iterable[Any]) -> FloatArray:
+    """Where Ipopt starts: the variables' values, 0 where there is none."""
+    variables = list(variables)
+    for variable in variables:
+        if variable.value is not None and not math.isfinite(variable.value):
+            raise IncompatibleModelError(
+                f"variable {variable.name!r} has the value {variable.value}, where Ipopt would "
+                "start; give it a finite value, or None"
+            )
+    return np.array([0.0 if v.value is None else float(v.value) for v in variables])
