@@ -67,7 +67,22 @@ def _largest(array: FloatArray) -> float:
     return float(np.abs(array).max(initial=0.0))
 
 
-class ConicSolutionLoader(SolutionLoader):  # type: ignore[misc]
+class KernelSuffixes(SolutionLoader):  # type: ignore[misc]
+    """A solution loader that finds the suffixes of kernel models too."""
+
+    def _collect_and_clear_import_suffixes(self) -> dict[str, Any]:
+        if not isinstance(self._pyomo_model, ICategorizedObject):
+            suffixes: dict[str, Any] = super()._collect_and_clear_import_suffixes()
+            return suffixes
+        found: dict[str, Any] = {}
+        for suffix in self._pyomo_model.components(ctype=ISuffix):
+            if suffix.import_enabled():
+                suffix.clear()
+                found.setdefault(suffix.storage_key, suffix)
+        return found
+
+
+class ConicSolutionLoader(KernelSuffixes):
     """Values, duals and certificates by component.
 
     With f the objective, as it is stated, and K the cones, duals and reduced costs satisfy
@@ -206,17 +221,6 @@ class ConicSolutionLoader(SolutionLoader):  # type: ignore[misc]
         costs = sign * self._compiled.bounds.dual(self._compiled.form, self._solution.z)
         multipliers: list[float] = costs.tolist()
         return multipliers
-
-    def _collect_and_clear_import_suffixes(self) -> dict[str, Any]:
-        if not isinstance(self._pyomo_model, ICategorizedObject):
-            suffixes: dict[str, Any] = super()._collect_and_clear_import_suffixes()
-            return suffixes
-        found: dict[str, Any] = {}
-        for suffix in self._pyomo_model.components(ctype=ISuffix):
-            if suffix.import_enabled():
-                suffix.clear()
-                found.setdefault(suffix.storage_key, suffix)
-        return found
 
 
 def _selected(

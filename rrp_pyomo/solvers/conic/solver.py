@@ -84,7 +84,7 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
             config.timer = HierarchicalTimer()
         options = self._options(config)
         StaleFlagManager.mark_all_as_stale()
-        log = _Log(config.tee)
+        log = Log(config.tee) if config.tee else None
         try:
             config.timer.start("compile")
             compiled = compile_model(read_model(model))
@@ -99,7 +99,7 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
             config.timer.stop("solve")
             results = self._results(model, compiled, solution, config)
             results.timing_info.compile_time = compiled_at - start
-        results.solver_log = log.getvalue()
+        results.solver_log = log.getvalue() if log else ""
         results.timing_info.start_timestamp = start_timestamp
         results.timing_info.wall_time = time.perf_counter() - start
         results.timing_info.timer = config.timer
@@ -115,12 +115,14 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
         raise NotImplementedError
 
     def _tolerances(self, options: Mapping[str, Any]) -> tuple[float, float]:
-        """Relative tolerances of feasibility and of the duality gap."""
+        """Relative tolerances of feasibility and of the duality gap, for almost solved forms."""
         raise NotImplementedError
 
     # --- what they share ------------------------------------------------------------------------
 
-    def _solution(self, form: ConicForm, options: dict[str, Any], log: TextIO) -> ConicSolution:
+    def _solution(
+        self, form: ConicForm, options: dict[str, Any], log: TextIO | None
+    ) -> ConicSolution:
         if self._backend is None or options != self._backend_options:
             self._backend, self._backend_options = self._new_backend(options), options
         try:
@@ -181,7 +183,7 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
         return CONDITION[solution.termination], SolutionStatus.noSolution
 
 
-class _Log(io.StringIO):
+class Log(io.StringIO):
     """Keeps a solver's log and passes it on."""
 
     def __init__(self, streams: list[TextIO]) -> None:

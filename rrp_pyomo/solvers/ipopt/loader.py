@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pyomo.contrib.solver.solvers.asl_sol_reader import ASLSolFileData, ASLSolFileSolutionLoader
-from pyomo.core.kernel.base import ICategorizedObject
-from pyomo.core.kernel.suffix import ISuffix
 
+from rrp_pyomo.solvers.conic.results import KernelSuffixes
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.statement import Statement
 
 
-class IpoptSolutionLoader(ASLSolFileSolutionLoader):  # type: ignore[misc]
+class IpoptSolutionLoader(KernelSuffixes, ASLSolFileSolutionLoader):  # type: ignore[misc]
     """Values, duals and reduced costs by component.
 
     With f the objective as it is stated, λ and z Ipopt's multipliers and the sense σ = 1 to
@@ -31,14 +30,3 @@ class IpoptSolutionLoader(ASLSolFileSolutionLoader):  # type: ignore[misc]
         data.duals = (sign * solution.row_multipliers).tolist()
         data.var_suffixes["rc"] = dict(enumerate((sign * solution.bound_multipliers).tolist()))
         super().__init__(data, statement.info, model)
-
-    def _collect_and_clear_import_suffixes(self) -> dict[str, Any]:
-        if not isinstance(self._pyomo_model, ICategorizedObject):
-            suffixes: dict[str, Any] = super()._collect_and_clear_import_suffixes()
-            return suffixes
-        found: dict[str, Any] = {}
-        for suffix in self._pyomo_model.components(ctype=ISuffix):
-            if suffix.import_enabled():
-                suffix.clear()
-                found.setdefault(suffix.storage_key, suffix)
-        return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import io
 import time
 from typing import Any
 
 from pyomo.common.config import ConfigDict, ConfigValue, In, document_configdict
 from pyomo.common.errors import InfeasibleConstraintException
-from pyomo.common.tee import TeeStream, capture_output
 from pyomo.common.timing import HierarchicalTimer
 from pyomo.contrib.solver.common.base import Availability, SolverBase
 from pyomo.contrib.solver.common.config import SolverConfig
@@ -25,6 +24,7 @@ from pyomo.core.staleflag import StaleFlagManager
 from pyomo.repn.plugins.nl_writer import NLWriter
 
 from rrp_pyomo.solvers.conic.errors import NonlinearModelError
+from rrp_pyomo.solvers.conic.solver import Log
 from rrp_pyomo.solvers.ipopt import embedded
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.extract import read_quadratic
@@ -125,7 +125,7 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
         options = config.solver_options.value()
         embedded.check_options(options)
         StaleFlagManager.mark_all_as_stale()
-        log = io.StringIO()
+        log = Log(config.tee)
         config.timer.start("compile")
         try:
             statement, route = self._read(model, config)
@@ -135,7 +135,7 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
             compile_time = time.perf_counter() - start
             config.timer.stop("compile")
             config.timer.start("solve")
-            with capture_output(TeeStream(log, *config.tee)):
+            with contextlib.redirect_stdout(log):  # where CasADi writes to
                 solution = statement.run(options, config.time_limit, True)
             config.timer.stop("solve")
             results = self._results(model, statement, solution, config)
