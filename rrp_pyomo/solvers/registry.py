@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rrp_pyomo import __version__
 from rrp_pyomo.errors import SolverUnavailableError, UnknownLabelError
-
 
 EMBEDDED = "embedded in the Python package casadi"
 
@@ -126,7 +126,7 @@ def _ipopt() -> Found | None:
 
 @functools.cache
 def _newton() -> Found:
-    return Found(importlib.metadata.version("rrp-pyomo"), "part of this package")
+    return Found(__version__, "part of this package")
 
 
 _CONIC = frozenset(Takes) - {Takes.INTEGER, Takes.NONCONVEX}
