@@ -8,7 +8,7 @@ from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import SolverError
 from rrp_pyomo.modeling import Program, norm
 from rrp_pyomo.models.weights import state_cone_of_weights
-from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
+from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, Termination
 
 
 def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | None = None) -> float:
@@ -63,10 +63,10 @@ def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWei
         marginal_risk=uncertainty.nominal.operator / Sigma_unit @ x >= tau,
         perturbation=norm(uncertainty.perturbation.norm_map / Delta_unit @ x) <= 1.0,
     )
-    solution = ClarabelBackend().solve(program.conic())
+    solution = ClarabelBackend(**ACCURATE).solve(program.conic())
     if solution.termination is Termination.UNBOUNDED:
         return np.inf
-    if solution.termination is not Termination.SOLVED:
+    if solution.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise SolverError(
             f"the largest omega could not be computed: Clarabel ended with {solution.status!r}"
         )

@@ -29,6 +29,7 @@ class Termination(enum.Enum):
     ALMOST_SOLVED = "almost solved"
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
+    INFEASIBLE_OR_UNBOUNDED = "infeasible or unbounded"
     ITERATION_LIMIT = "iteration limit"
     TIME_LIMIT = "time limit"
     INTERRUPTED = "interrupted"
@@ -79,6 +80,19 @@ _TERMINATION = {
 }
 
 
+# For statements in known units: one digit more than Clarabel's defaults, at the price of about one
+# iteration, because flat optima (large ω) need it for weights to agree to 1e-5 of 1/n. What is only
+# "almost solved" then still satisfies Clarabel's default tolerances.
+ACCURATE: dict[str, object] = {
+    "tol_gap_abs": 1e-9,
+    "tol_gap_rel": 1e-9,
+    "tol_feas": 1e-9,
+    "reduced_tol_gap_abs": 1e-8,
+    "reduced_tol_gap_rel": 1e-8,
+    "reduced_tol_feas": 1e-8,
+}
+
+
 class ClarabelBackend:
     """Clarabel with its memory: a form with the last one's sparsity pattern updates the numbers.
 
@@ -124,7 +138,7 @@ class ClarabelBackend:
             self._solver = clarabel.DefaultSolver(P, form.q, form.A, form.b, cones, self._settings)
         self._form = form
         ready = time.perf_counter()
-        with _interruptible(self._solver), _printing_to(log):
+        with _interruptible(self._solver), printing_to(log):
             raw = self._solver.solve()
         return _unscaled(form, raw, ready - start, time.perf_counter() - ready)
 
@@ -210,7 +224,8 @@ def _interruptible(solver: Any) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _printing_to(log: TextIO | None) -> contextlib.AbstractContextManager[Any]:
+def printing_to(log: TextIO | None) -> contextlib.AbstractContextManager[Any]:
+    """A context in which solvers that print to the standard output print to the log."""
     return contextlib.nullcontext() if log is None else contextlib.redirect_stdout(log)
 
 

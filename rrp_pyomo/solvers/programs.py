@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,12 +13,12 @@ from pyomo.common.errors import ApplicationError
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InfeasibleError, ModelError, RiskParityWarning, SolverError
+from rrp_pyomo.errors import InfeasibleError, ModelError, SolverError
 from rrp_pyomo.modeling import Program, Quadratic
 from rrp_pyomo.modeling.expressions import NormBound, ProductBound, QuadraticBound
 from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
-from rrp_pyomo.solvers.backends import ClarabelBackend, ConicSolution, Termination
+from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, ConicSolution, Termination
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
 from rrp_pyomo.solvers.registry import EMBEDDED, Solver, Takes, find_solver
@@ -111,7 +110,8 @@ def solve_program(
     if solver in _CONIC_BACKENDS:
         if time_limit is not None:
             options["time_limit"] = float(time_limit)
-        backend = _CONIC_BACKENDS[solver](verbose=tee, **options)
+        make, defaults = _CONIC_BACKENDS[solver]
+        backend = make(**{**defaults, "verbose": tee, **options})
         return _from_conic(program, backend.solve(program.conic()), named)
     if solver == "casadi_ipopt" or found.where == EMBEDDED:
         flat = lifted(program)
@@ -139,13 +139,7 @@ def _from_conic(program: Program, answer: ConicSolution, solver: str) -> Program
     ended = f"{solver} ended with status {answer.status!r} on {program.name}"
     if answer.termination is Termination.INFEASIBLE:
         raise InfeasibleError(f"{ended}: it has no solution")
-    if answer.termination is Termination.ALMOST_SOLVED:
-        warnings.warn(
-            f"{ended}: its full accuracy was not reached; look at the certificate",
-            RiskParityWarning,
-            stacklevel=4,
-        )
-    elif answer.termination is not Termination.SOLVED:
+    if answer.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise SolverError(ended)
     sign = -1.0 if program.maximizing else 1.0
     return ProgramSolution(
@@ -287,4 +281,4 @@ STAY_NEAR: dict[str, object] = {
 }
 # A point that another solver calls optimal may miss a constraint by this much.
 _LARGEST_RESIDUAL = 1e-3
-_CONIC_BACKENDS = {"clarabel": ClarabelBackend}
+_CONIC_BACKENDS = {"clarabel": (ClarabelBackend, ACCURATE)}
