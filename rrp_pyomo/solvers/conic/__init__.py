@@ -2,5 +2,6 @@
 
 from rrp_pyomo.solvers.conic.clarabel import Clarabel
 from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
+from rrp_pyomo.solvers.conic.scs import Scs
 
-__all__ = ["Clarabel", "IncompatibleModelError"]
+__all__ = ["Clarabel", "IncompatibleModelError", "Scs"]

@@ -26,11 +26,15 @@ CONDITION = {
     Termination.ALMOST_SOLVED: TerminationCondition.unknown,
     Termination.INFEASIBLE: TerminationCondition.provenInfeasible,
     Termination.UNBOUNDED: TerminationCondition.unbounded,
+    Termination.INFEASIBLE_OR_UNBOUNDED: TerminationCondition.infeasibleOrUnbounded,
     Termination.ITERATION_LIMIT: TerminationCondition.iterationLimit,
     Termination.TIME_LIMIT: TerminationCondition.maxTimeLimit,
     Termination.INTERRUPTED: TerminationCondition.interrupted,
     Termination.FAILED: TerminationCondition.error,
 }
+
+
+RAYS = Termination.UNBOUNDED, Termination.INFEASIBLE_OR_UNBOUNDED
 
 
 class RelativeErrors(NamedTuple):
@@ -178,9 +182,10 @@ class ConicSolutionLoader(KernelSuffixes):
         Raises
         ------
         NoSolutionError
-            The solver did not end with the termination condition ``unbounded``.
+            The solver ended with another termination condition than ``unbounded`` or
+            ``infeasibleOrUnbounded``.
         """
-        if self._solution.termination is not Termination.UNBOUNDED:
+        if self._solution.termination not in RAYS:
             raise NoSolutionError("There is no unbounded ray: " + self._ended())
         return _selected(zip(self._variables, self._solution.x.tolist(), strict=False), None)
 

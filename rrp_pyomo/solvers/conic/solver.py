@@ -6,8 +6,10 @@ import datetime
 import io
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol, TextIO
 
+import numpy as np
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.common.timing import HierarchicalTimer
 from pyomo.contrib.solver.common.base import SolverBase
@@ -96,6 +98,8 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
             compiled_at = time.perf_counter()
             config.timer.start("solve")
             solution = self._solution(compiled.form, options, log)
+            if solution.termination is Termination.UNBOUNDED:
+                solution = self._unbounded(compiled.form, solution, options, log)
             config.timer.stop("solve")
             results = self._results(model, compiled, solution, config)
             results.timing_info.compile_time = compiled_at - start
@@ -131,6 +135,17 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
             self._backend = None  # whatever it remembers is of no use
             raise
 
+    def _unbounded(
+        self, form: ConicForm, ray: ConicSolution, options: dict[str, Any], log: TextIO | None
+    ) -> ConicSolution:
+        """A ray shows that no optimum exists; that there are feasible points, a second solve."""
+        feasibility = replace(form, P=None, q=np.zeros_like(form.q))
+        found = self._solution(feasibility, options, log)
+        if found.termination is Termination.INFEASIBLE:
+            return found
+        proven = found.termination in (Termination.SOLVED, Termination.ALMOST_SOLVED)
+        return ray if proven else replace(ray, termination=Termination.INFEASIBLE_OR_UNBOUNDED)
+
     def _results(
         self, model: Any, compiled: CompiledModel, solution: ConicSolution, config: Any
     ) -> Results:
@@ -148,9 +163,10 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
         results.timing_info.solve_time = solution.solve_time
         if compiled.standard.has_objective and status is not SolutionStatus.noSolution:
             sense = compiled.standard.sense
-            results.incumbent_objective = sense * solution.objective
+            value = compiled.standard.objective.value(solution.x.tolist())
+            results.incumbent_objective = value
             # The two agree to the solver's tolerance; a bound beyond the incumbent says no more.
-            results.objective_bound = sense * min(solution.objective, solution.dual_objective)
+            results.objective_bound = sense * min(sense * value, solution.dual_objective)
         if status is not SolutionStatus.optimal and config.raise_exception_on_nonoptimal_result:
             raise NoOptimalSolutionError(
                 f"{self.name} ended with the status {solution.status!r} "

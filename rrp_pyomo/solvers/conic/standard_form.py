@@ -75,6 +75,11 @@ class Quadratic(NamedTuple):
     linear: dict[int, float]
     constant: float
 
+    def value(self, x: list[float]) -> float:
+        """The value at a point."""
+        linear = sum(v * x[i] for i, v in self.linear.items())
+        return linear + sum(v * x[i] * x[j] for (i, j), v in self.quadratic.items()) + self.constant
+
 
 class QuadraticConstraint(NamedTuple):
     """lower ≤ body ≤ upper."""
