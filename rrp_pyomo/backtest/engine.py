@@ -1,0 +1,270 @@
+"""The loop of a backtest: fit, decide, hold; arrays in, arrays out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.backtest.estimators import Estimate, Estimator, FactorModelEstimator, History
+from rrp_pyomo.backtest.schedule import Window
+from rrp_pyomo.backtest.strategies import Robust, Solvers, Strategy
+from rrp_pyomo.data._validation import (
+    as_floats,
+    require_dates,
+    require_finite,
+    require_same_dates,
+)
+from rrp_pyomo.errors import InfeasibleError, InputError
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.newton import newton
+
+OnInfeasible = Literal["cap", "hold", "nominal", "raise"]
+
+# ω goes to this part of ω_max where it is beyond: at ω_max itself hardly any portfolio is left.
+CAP = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Market data in numbers, checked once.
+
+    Attributes
+    ----------
+    returns, excess : (p, n) arrays
+        Total returns, and those over the risk-free rate.
+    risk_free : (p,) array
+    factors : (p, m) array
+    labels, factor_labels : tuple
+    dates : Index
+    """
+
+    returns: FloatArray
+    excess: FloatArray
+    risk_free: FloatArray
+    factors: FloatArray
+    labels: tuple[Any, ...]
+    factor_labels: tuple[Any, ...]
+    dates: pd.Index
+
+    @classmethod
+    def of(
+        cls, returns: pd.DataFrame, factors: pd.DataFrame, risk_free: pd.Series | None = None
+    ) -> Panel:
+        """From labelled data over the same dates; without a risk-free rate it is 0.
+
+        Raises
+        ------
+        InputError
+            Dates that are repeated, unsorted or differ, entries that are not numbers.
+        """
+        require_dates(returns, "returns")
+        require_dates(factors, "factors")
+        require_same_dates(returns.index, factors.index, "returns", "factors")
+        rate = np.zeros(len(returns))
+        if risk_free is not None:
+            require_same_dates(returns.index, risk_free.index, "returns", "risk_free")
+            rate = as_floats(risk_free, "risk_free", 1)
+        total = as_floats(returns, "returns", 2)
+        return cls(
+            total,
+            total - rate[:, None],
+            rate,
+            as_floats(factors, "factors", 2),
+            tuple(returns.columns),
+            tuple(factors.columns),
+            returns.index,
+        )
+
+    def select(self, columns: Sequence[int] | FloatArray) -> Panel:
+        """The assets in these positions."""
+        return Panel(
+            np.ascontiguousarray(self.returns[:, columns]),
+            np.ascontiguousarray(self.excess[:, columns]),
+            self.risk_free,
+            self.factors,
+            tuple(self.labels[i] for i in columns),
+            self.factor_labels,
+            self.dates,
+        )
+
+    def require_complete(self, windows: Sequence[Window]) -> None:
+        """Raise where a return within the windows is missing; asset and date are named."""
+        used = slice(windows[0].fit.start, windows[-1].hold.stop)
+        dates = self.dates[used]
+        require_finite(self.returns[used], "return", dates, self.labels)
+        require_finite(self.factors[used], "factor return", dates, self.factor_labels)
+        require_finite(self.risk_free[used], "risk-free rate", dates)
+
+    def history(self, window: Window) -> History:
+        """What is known at the window's date."""
+        rows = window.fit
+        return History(
+            window.date,
+            self.excess[rows],
+            self.factors[rows],
+            self.labels,
+            self.factor_labels,
+            self.dates[rows],
+        )
+
+
+class Event(NamedTuple):
+    """What did not go as planned at a rebalance.
+
+    ``action`` is ``cap``, ``hold``, ``nominal`` or ``accept``; ``used`` is the ω that was solved.
+    """
+
+    date: pd.Timestamp
+    strategy: str
+    action: str
+    omega: float
+    omega_max: float
+    used: float
+    reason: str
+
+
+class Simulation(NamedTuple):
+    """K rebalances of S strategies over n assets, and T periods that were held.
+
+    ``contributions`` are relative, under Σ⁰ of the window; ``drifted`` are the weights at the end
+    of the window; ``seconds`` what each decision took, the estimate being part of the first one
+    that asks for it.
+    """
+
+    weights: FloatArray  # (K, S, n)
+    contributions: FloatArray  # (K, S, n)
+    drifted: FloatArray  # (K, S, n)
+    returns: FloatArray  # (T, S)
+    seconds: FloatArray  # (K, S)
+    events: list[Event]
+
+
+def simulate(
+    panel: Panel,
+    windows: Sequence[Window],
+    strategies: Sequence[Strategy],
+    estimator: Estimator | None = None,
+    on_infeasible: OnInfeasible = "cap",
+) -> Simulation:
+    """Fit, decide and hold, window by window; see :class:`Backtest`."""
+    estimator = estimator or FactorModelEstimator()
+    require_policy(on_infeasible)
+    solvers, events = Solvers(), list[Event]()
+    K, S, n = len(windows), len(strategies), len(panel.labels)
+    weights, contributions, drifted = (np.empty((K, S, n)) for _ in range(3))
+    seconds, returns = np.empty((K, S)), []
+    for k, window in enumerate(windows):
+        estimate = estimator(panel.history(window))
+        for s, strategy in enumerate(strategies):
+            start = time.perf_counter()
+            last = weights[k - 1, s] if k else None
+            weights[k, s] = _decide(strategy, estimate, solvers, on_infeasible, last, events)
+            seconds[k, s] = time.perf_counter() - start
+        X = weights[k]
+        risk = X * (estimate.covariance.operator @ X.T).T
+        contributions[k] = risk / risk.sum(axis=1, keepdims=True)
+        earned, drifted[k] = hold(X, panel.returns[window.hold])
+        returns.append(earned)
+    return Simulation(weights, contributions, drifted, np.concatenate(returns), seconds, events)
+
+
+def hold(weights: FloatArray, returns: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Hold portfolios without trading, so that their weights drift with the returns.
+
+    Parameters
+    ----------
+    weights : (S, n) array
+        Each row sums to 1 (what does not is cash that earns nothing).
+    returns : (T, n) array
+
+    Returns
+    -------
+    (T, S) array
+        Returns of the portfolios.
+    (S, n) array
+        Weights at the end.
+    """
+    growth = np.cumprod(1.0 + returns, axis=0)
+    cash = 1.0 - weights.sum(axis=1)
+    value = growth @ weights.T + cash
+    before = np.vstack([np.ones(len(weights)), value[:-1]])
+    return value / before - 1.0, weights * growth[-1] / value[-1][:, None]
+
+
+def require_policy(on_infeasible: str) -> None:
+    """Raise for an ``on_infeasible`` that nobody knows."""
+    if on_infeasible not in get_args(OnInfeasible):
+        raise InputError(
+            f"on_infeasible is {on_infeasible!r}; expected one of "
+            f"{', '.join(get_args(OnInfeasible))}"
+        )
+
+
+def require_names(names: Sequence[Hashable]) -> None:
+    """Raise where two strategies share a name, or there are none."""
+    if not names:
+        raise InputError("no strategies were given; give at least one, such as RiskParity()")
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise InputError(
+            f"several strategies are called {min(map(str, repeated))!r}; give each its own name="
+        )
+
+
+def _decide(
+    strategy: Strategy,
+    estimate: Estimate,
+    solvers: Solvers,
+    policy: OnInfeasible,
+    last: FloatArray | None,
+    events: list[Event],
+) -> FloatArray:
+    """The strategy's weights, or what the policy puts in their place; events say so."""
+    omega = getattr(strategy, "omega", np.nan)
+    limit = used = np.nan
+    try:
+        x = strategy.weights(estimate, solvers)
+    except InfeasibleError as error:
+        x, limit, used = _instead(strategy, estimate, solvers, policy, last, error)
+        reason = f"infeasible: {error}"
+        events.append(Event(estimate.date, strategy.name, policy, omega, limit, used, reason))
+    if solvers.remarks:
+        for remark in solvers.remarks:
+            events.append(
+                Event(estimate.date, strategy.name, "accept", omega, np.nan, omega, remark)
+            )
+        solvers.remarks.clear()
+    return x
+
+
+def _instead(
+    strategy: Strategy,
+    estimate: Estimate,
+    solvers: Solvers,
+    policy: OnInfeasible,
+    last: FloatArray | None,
+    error: InfeasibleError,
+) -> tuple[FloatArray, float, float]:
+    """Weights in place of those of an infeasible problem, ω_max and the ω that was used."""
+    limit = strategy.omega_max(estimate) if isinstance(strategy, Robust) else np.nan
+    if policy == "nominal":
+        budgets = np.full(estimate.covariance.size, 1.0 / estimate.covariance.size)
+        return newton(estimate.covariance, budgets).weights, limit, np.nan
+    if policy == "hold" and last is not None:
+        return last, limit, np.nan
+    if policy == "cap" and isinstance(strategy, Robust) and limit > 0.0:
+        used = min(strategy.omega, CAP * limit)
+        return strategy.with_omega(used).weights(estimate, solvers), limit, used
+    remedy = {
+        "raise": "use on_infeasible='cap' to go on with a smaller omega",
+        "hold": "there is no earlier portfolio to hold; use on_infeasible='cap' or 'nominal'",
+        "cap": "no smaller omega helps; use on_infeasible='hold' or 'nominal'",
+    }[policy]
+    raise InfeasibleError(
+        f"strategy {strategy.name!r} has no solution at {estimate.date:%Y-%m-%d}: {error}; {remedy}"
+    ) from error

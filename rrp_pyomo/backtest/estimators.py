@@ -1,0 +1,240 @@
+"""What is estimated from a window of returns: a covariance and an uncertainty set around it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.data import Covariance, CovarianceUncertainty, DenseCovariance, FactorModel
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
+
+
+class History(NamedTuple):
+    """The window before a rebalance: (p, n) excess returns and (p, m) factor returns."""
+
+    date: pd.Timestamp
+    returns: FloatArray
+    factors: FloatArray
+    labels: tuple[Any, ...]
+    factor_labels: tuple[Any, ...]
+    dates: pd.Index
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is known at a rebalance.
+
+    Attributes
+    ----------
+    date : Timestamp
+    covariance : Covariance
+        Σ⁰.
+    uncertainty : CovarianceUncertainty
+        The set around Σ⁰, computed when it is first asked for.
+    model : FactorModel or None
+        Where the covariance comes from one.
+    """
+
+    date: pd.Timestamp
+    covariance: Covariance
+    find_uncertainty: Callable[[], CovarianceUncertainty]
+    model: FactorModel | None = None
+
+    @cached_property
+    def uncertainty(self) -> CovarianceUncertainty:
+        """U around Σ⁰; raises InputError where the estimator was given none."""
+        return self.find_uncertainty()
+
+
+Estimator = Callable[[History], Estimate]
+
+
+@dataclass(frozen=True)
+class FactorModelEstimator:
+    """Factor model by least squares; the uncertainty set follows from its standard errors.
+
+    Parameters
+    ----------
+    scale : float
+        Multiplies the standard errors in (10).
+    """
+
+    scale: float = 1.0
+
+    def __call__(self, history: History) -> Estimate:
+        model = FactorModel.from_arrays(
+            history.returns, history.factors, history.labels, history.factor_labels, history.dates
+        )
+        return Estimate(
+            history.date,
+            model.covariance,
+            lambda: model.covariance_uncertainty(self.scale),
+            model,
+        )
+
+
+class UncertaintyEstimator(Protocol):
+    """Makes an uncertainty set around a covariance that ``matrix`` estimated from a window."""
+
+    def __call__(
+        self,
+        matrix: Callable[[FloatArray], FloatArray],
+        history: History,
+        nominal: Covariance,
+    ) -> CovarianceUncertainty: ...
+
+
+@dataclass(frozen=True)
+class _MatrixEstimator(ABC):
+    """An estimator of the covariance matrix itself, and of a set around it if one is wanted."""
+
+    uncertainty: UncertaintyEstimator | None = None
+
+    @abstractmethod
+    def matrix(self, returns: FloatArray) -> FloatArray:
+        """Σ⁰ from (p, n) returns."""
+
+    def __call__(self, history: History) -> Estimate:
+        nominal = DenseCovariance(self.matrix(history.returns), history.labels)
+        return Estimate(history.date, nominal, lambda: self._set(history, nominal))
+
+    def _set(self, history: History, nominal: Covariance) -> CovarianceUncertainty:
+        if self.uncertainty is None:
+            raise InputError(
+                f"{type(self).__name__} has no uncertainty set, which worst-case and robust "
+                "portfolios need; give it one: uncertainty=BootstrapUncertainty()"
+            )
+        return self.uncertainty(self.matrix, history, nominal)
+
+
+@dataclass(frozen=True)
+class SampleCovariance(_MatrixEstimator):
+    """The sample covariance (ddof = 1)."""
+
+    def matrix(self, returns: FloatArray) -> FloatArray:
+        return np.atleast_2d(np.cov(returns, rowvar=False))
+
+
+@dataclass(frozen=True)
+class ShrinkageCovariance(_MatrixEstimator):
+    """A covariance estimator of scikit-learn.
+
+    Parameters
+    ----------
+    uncertainty : UncertaintyEstimator, optional
+    estimator : scikit-learn estimator, optional
+        With ``fit`` and ``covariance_``, such as ``OAS()``; default ``LedoitWolf()``.
+    """
+
+    estimator: Any = None
+
+    def matrix(self, returns: FloatArray) -> FloatArray:
+        from sklearn.base import clone
+        from sklearn.covariance import LedoitWolf
+
+        estimator = LedoitWolf() if self.estimator is None else clone(self.estimator)
+        covariance: FloatArray = estimator.fit(returns).covariance_
+        return covariance
+
+
+@dataclass(frozen=True)
+class BootstrapUncertainty:
+    """Upper bounds from the stationary bootstrap: quantiles of re-estimated covariances.
+
+    Each entry of Σ̄ is that quantile of the entry over the replications, variances being at least
+    the nominal ones; where the bounds are not positive semidefinite, negative eigenvalues are set
+    to zero, which only raises variances.
+
+    Parameters
+    ----------
+    replications : int
+    quantile : float
+        Between 0.5 and 1.
+    block : float, optional
+        Expected length of a block in periods; default the average of the assets' optimal lengths.
+    seed : int
+        With the window's date it determines the draws.
+
+    References
+    ----------
+    Politis & Romano (1994), The stationary bootstrap. Bounds by bootstrapped percentiles:
+    Tütüncü & Koenig (2004), Robust asset allocation.
+    """
+
+    replications: int = 200
+    quantile: float = 0.95
+    block: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.quantile < 1.0:
+            raise InputError(f"quantile is {self.quantile}; expected 0.5 ≤ quantile < 1")
+
+    def __call__(
+        self,
+        matrix: Callable[[FloatArray], FloatArray],
+        history: History,
+        nominal: Covariance,
+    ) -> CovarianceUncertainty:
+        from arch.bootstrap import StationaryBootstrap, optimal_block_length
+
+        block = self.block
+        if block is None:
+            block = float(optimal_block_length(history.returns)["stationary"].mean())
+        rng = np.random.default_rng([self.seed, history.date.toordinal()])
+        bootstrap = StationaryBootstrap(max(block, 1.0), history.returns, seed=rng)
+        draws = [matrix(sample[0]) for sample, _ in bootstrap.bootstrap(self.replications)]
+        upper = np.quantile(draws, self.quantile, axis=0)
+        np.fill_diagonal(upper, np.maximum(upper.diagonal(), nominal.variances))
+        upper = 0.5 * (upper + upper.T)
+        return CovarianceUncertainty.from_bounds(
+            nominal, DenseCovariance(upper, nominal.labels, repair="clip")
+        )
+
+
+Bound = pd.DataFrame | Callable[[pd.Timestamp], pd.DataFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class GivenBounds:
+    """Bounds on the covariance matrix from elsewhere, (6).
+
+    Parameters
+    ----------
+    upper, lower : (n, n) DataFrame, or a function from the rebalance date to one
+        By asset, at least those of the backtest.
+    """
+
+    upper: Bound
+    lower: Bound | None = None
+
+    def __call__(
+        self,
+        matrix: Callable[[FloatArray], FloatArray],
+        history: History,
+        nominal: Covariance,
+    ) -> CovarianceUncertainty:
+        upper, lower = (
+            None if bound is None else _at(bound, history) for bound in (self.upper, self.lower)
+        )
+        assert upper is not None
+        return CovarianceUncertainty.from_bounds(nominal, upper, lower)
+
+
+def _at(bound: Bound, history: History) -> pd.DataFrame:
+    frame = bound(history.date) if callable(bound) else bound
+    labels = list(history.labels)
+    missing = [label for label in labels if label not in frame.index or label not in frame.columns]
+    if missing:
+        raise InputError(
+            f"the bounds lack {len(missing)} of {len(labels)} assets, such as {str(missing[0])!r}; "
+            "give a row and a column for each asset"
+        )
+    return frame.loc[labels, labels]

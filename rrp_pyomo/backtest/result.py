@@ -1,0 +1,270 @@
+"""What a backtest returns: labelled tables, statistics, Parquet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.backtest.schedule import periods_per_year
+from rrp_pyomo.backtest.statistics import (
+    Concentration,
+    Mean,
+    concentration,
+    maximum_drawdown,
+    performance,
+    turnover_of,
+    wealth_of,
+)
+from rrp_pyomo.errors import InputError
+
+if TYPE_CHECKING:
+    from rrp_pyomo.backtest.engine import Panel, Simulation
+    from rrp_pyomo.backtest.schedule import Window
+
+_SETTINGS = "settings.json"
+REBALANCE = ["date", "strategy"]
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestResult:
+    """Portfolios through time, by date and strategy.
+
+    Attributes
+    ----------
+    returns : DataFrame
+        Total return of each period (decimals) before costs, dates × strategies.
+    risk_free : Series
+        Risk-free rate of the same periods.
+    weights : DataFrame
+        Target weights, (rebalance date, strategy) × assets.
+    risk_contributions : DataFrame
+        Relative risk contributions of these under the window's nominal covariance, same shape.
+    drifted : DataFrame
+        Weights at the end of each window, before the next rebalance, same shape.
+    solve_times : DataFrame
+        Seconds of each decision, rebalance dates × strategies.
+    events : DataFrame
+        What did not go as planned: date, strategy, action (``cap``, ``hold``, ``nominal``,
+        ``accept``), omega, omega_max, used (the ω that was solved), reason.
+    settings : dict
+        What was run.
+    """
+
+    returns: pd.DataFrame
+    risk_free: pd.Series
+    weights: pd.DataFrame
+    risk_contributions: pd.DataFrame
+    drifted: pd.DataFrame
+    solve_times: pd.DataFrame
+    events: pd.DataFrame
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        simulation: Simulation,
+        panel: Panel,
+        windows: list[Window],
+        names: list[str],
+        settings: dict[str, Any],
+    ) -> BacktestResult:
+        """Labels on the arrays of a simulation."""
+        from rrp_pyomo.backtest.engine import Event
+
+        held = panel.dates[windows[0].hold.start : windows[-1].hold.stop].rename("date")
+        rebalances = pd.DatetimeIndex([w.date for w in windows], name="date")
+        both = pd.MultiIndex.from_product([rebalances, names], names=REBALANCE)
+        columns = pd.Index(names, name="strategy")
+        assets = pd.Index(panel.labels, name="asset")
+
+        def by_asset(array: Any) -> pd.DataFrame:
+            return pd.DataFrame(array.reshape(len(both), -1), both, assets)
+
+        rate = panel.risk_free[windows[0].hold.start : windows[-1].hold.stop]
+        return cls(
+            pd.DataFrame(simulation.returns, held, columns),
+            pd.Series(rate, held, name="risk_free"),
+            by_asset(simulation.weights),
+            by_asset(simulation.contributions),
+            by_asset(simulation.drifted),
+            pd.DataFrame(simulation.seconds, rebalances, columns),
+            pd.DataFrame(simulation.events, columns=list(Event._fields)),
+            settings,
+        )
+
+    # --- through time ---------------------------------------------------------------------------
+
+    @property
+    def strategies(self) -> list[str]:
+        """Their names, in order."""
+        return list(self.returns.columns)
+
+    @cached_property
+    def periods_per_year(self) -> int:
+        """252, 52, 26, 12, 4 or 1, from the dates."""
+        return periods_per_year(self.returns.index)
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Σ_i |target − drifted weight| at each rebalance; the first one buys everything."""
+        before = self._cube(self.drifted)
+        held = np.concatenate([np.zeros_like(before[:1]), before[:-1]])
+        return self._by_rebalance(np.abs(self._cube(self.weights) - held).sum(axis=-1))
+
+    def net_returns(self, cost: float = 0.0) -> pd.DataFrame:
+        """Returns after proportional transaction costs.
+
+        At each rebalance wealth is multiplied by 1 − cost · trades, before the first period that is
+        held earns its return; the portfolio is then bought with what is left.
+
+        Parameters
+        ----------
+        cost : float
+            Per unit of wealth traded, one way, such as 0.001 for ten basis points.
+
+        Raises
+        ------
+        InputError
+            A cost below 0 or from 0.5.
+        """
+        if not 0.0 <= cost < 0.5:
+            raise InputError(f"cost is {cost}; expected 0 ≤ cost < 0.5 per unit of wealth traded")
+        net = 1.0 + self.returns.to_numpy()
+        first = self.returns.index.searchsorted(self.rebalances)
+        net[first] *= 1.0 - cost * self.trades.to_numpy()
+        return pd.DataFrame(net - 1.0, self.returns.index, self.returns.columns)
+
+    @property
+    def excess_returns(self) -> pd.DataFrame:
+        """Returns over the risk-free rate."""
+        return self.returns.sub(self.risk_free, axis=0)
+
+    @property
+    def wealth(self) -> pd.DataFrame:
+        """Wealth at the end of each period, from 1 at the beginning."""
+        return pd.DataFrame(
+            wealth_of(self.returns.to_numpy()), self.returns.index, self.returns.columns
+        )
+
+    # --- by rebalance ---------------------------------------------------------------------------
+
+    @cached_property
+    def rebalances(self) -> pd.DatetimeIndex:
+        """The rebalance dates."""
+        return pd.DatetimeIndex(self.solve_times.index)
+
+    @cached_property
+    def turnover(self) -> pd.DataFrame:
+        """Σ_i of the absolute changes of target weights since the rebalance before."""
+        change = turnover_of(self._cube(self.weights))
+        return self._by_rebalance(change, self.rebalances[1:])
+
+    @property
+    def cv(self) -> pd.DataFrame:
+        """Coefficient of variation of the risk contributions (5)."""
+        return self._by_rebalance(self._concentration.cv)
+
+    @property
+    def highest_risk_contribution(self) -> pd.DataFrame:
+        """The largest relative risk contribution (HRC)."""
+        return self._by_rebalance(self._concentration.hrc)
+
+    @property
+    def herfindahl(self) -> pd.DataFrame:
+        """Sum of the squared relative risk contributions."""
+        return self._by_rebalance(self._concentration.herfindahl)
+
+    @cached_property
+    def _concentration(self) -> Concentration:
+        return concentration(self._cube(self.risk_contributions))
+
+    # --- statistics -----------------------------------------------------------------------------
+
+    def statistics(self, mean: Mean = "geometric", cost: float = 0.0) -> pd.DataFrame:
+        """One row for each strategy.
+
+        Parameters
+        ----------
+        mean : {"geometric", "arithmetic"}
+            How excess returns are averaged.
+        cost : float
+            Proportional transaction costs, see :meth:`net_returns`.
+
+        Returns
+        -------
+        DataFrame
+            ``excess_return``, ``volatility``, ``sharpe`` (annualised), ``maximum_drawdown``,
+            ``turnover`` (average per rebalance), ``cv``, ``hrc``, ``herfindahl`` (averages) and
+            ``infeasible`` (number of windows).
+        """
+        returns = self.net_returns(cost)
+        excess = returns.sub(self.risk_free, axis=0).to_numpy()
+        annual = performance(excess, self.periods_per_year, mean)
+        failed = self.events[self.events["action"] != "accept"]
+        table = {
+            "excess_return": annual.excess_return,
+            "volatility": annual.volatility,
+            "sharpe": annual.sharpe,
+            "maximum_drawdown": maximum_drawdown(returns.to_numpy()),
+            "turnover": self.turnover.mean().to_numpy(),
+            "cv": self.cv.mean().to_numpy(),
+            "hrc": self.highest_risk_contribution.mean().to_numpy(),
+            "herfindahl": self.herfindahl.mean().to_numpy(),
+            "infeasible": [int((failed["strategy"] == name).sum()) for name in self.strategies],
+        }
+        return pd.DataFrame(table, index=self.returns.columns)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def to_parquet(self, folder: str | Path) -> None:
+        """Write all tables into a folder, one Parquet file each, and the settings as JSON."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _tables():
+            table = getattr(self, name)
+            (table.to_frame() if isinstance(table, pd.Series) else table).to_parquet(
+                folder / f"{name}.parquet"
+            )
+        (folder / _SETTINGS).write_text(json.dumps(self.settings, indent=2, ensure_ascii=False))
+
+    @classmethod
+    def from_parquet(cls, folder: str | Path) -> BacktestResult:
+        """Read what :meth:`to_parquet` wrote.
+
+        Raises
+        ------
+        InputError
+            The folder does not hold a backtest.
+        """
+        folder = Path(folder)
+        missing = [f for f in (_SETTINGS, *(f"{n}.parquet" for n in _tables()))
+                   if not (folder / f).is_file()]  # fmt: skip
+        if missing:
+            raise InputError(
+                f"{folder} holds no backtest: {missing[0]} is missing; expected a folder that "
+                "BacktestResult.to_parquet wrote"
+            )
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _tables()}
+        tables["risk_free"] = tables["risk_free"]["risk_free"]
+        return cls(**tables, settings=json.loads((folder / _SETTINGS).read_text()))
+
+    # --- shapes ---------------------------------------------------------------------------------
+
+    def _cube(self, table: pd.DataFrame) -> Any:
+        """(rebalance, strategy) × assets as an array of three dimensions."""
+        return table.to_numpy().reshape(len(self.rebalances), len(self.strategies), -1)
+
+    def _by_rebalance(
+        self, array: Any, dates: pd.DatetimeIndex | None = None
+    ) -> pd.DataFrame:
+        return pd.DataFrame(array, self.rebalances if dates is None else dates, self.returns.columns)
+
+
+def _tables() -> list[str]:
+    return [f.name for f in fields(BacktestResult) if f.name != "settings"]

@@ -1,0 +1,251 @@
+"""From an estimate to weights: small objects with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.backtest.estimators import Estimate
+from rrp_pyomo.data import FactorModel, WeightSet
+from rrp_pyomo.data._validation import Vector, by_label
+from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, UnknownLabelError
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling import Program, sum_squares
+from rrp_pyomo.models import RiskParitySOCP, RobustRiskParity, largest_omega
+from rrp_pyomo.models.nominal import NominalRiskParity
+from rrp_pyomo.models.weights import state_weights
+from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
+from rrp_pyomo.solvers.newton import newton
+
+
+class Solvers:
+    """One Clarabel object for each problem, whose numbers are updated from window to window.
+
+    An updated solver keeps the equilibration of the first data that it saw, so that its answers
+    depend on them in their last digits: a run that must be reproducible starts with new solvers.
+
+    Attributes
+    ----------
+    remarks : list of str
+        What was unusual since somebody last cleared it.
+    """
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+        self._backends: dict[str, ClarabelBackend] = {}
+
+    def solve(self, program: Program) -> dict[str, FloatArray]:
+        """The solution by variable name.
+
+        Raises
+        ------
+        InfeasibleError
+            There is none.
+        SolverError
+            Clarabel did not find one.
+        """
+        backend = self._backends.setdefault(program.name, ClarabelBackend())
+        answer = backend.solve(program.conic())
+        if answer.termination is Termination.INFEASIBLE:
+            raise InfeasibleError(f"{program.name} has no solution")
+        if answer.termination is Termination.ALMOST_SOLVED:
+            self.remarks.append(f"Clarabel ended with {answer.status!r}")
+        elif answer.termination is not Termination.SOLVED:
+            raise SolverError(f"Clarabel ended with {answer.status!r} on {program.name}")
+        return program.values(answer.x)
+
+
+class Strategy(Protocol):
+    """What a backtest runs."""
+
+    @property
+    def name(self) -> str:
+        """Unique within a backtest."""
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        """Weights in the order of the estimate's assets, shape (n,)."""
+
+
+@dataclass(frozen=True)
+class EqualWeight:
+    """x_i = 1/n."""
+
+    name: str = "equal weight"
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        n = estimate.covariance.size
+        return np.full(n, 1.0 / n)
+
+
+@dataclass(frozen=True)
+class InverseVolatility:
+    """x_i proportional to 1/σ_i."""
+
+    name: str = "inverse volatility"
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        x = 1.0 / np.sqrt(estimate.covariance.variances)
+        return x / x.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class MinimumVariance:
+    """Minimises x'Σ⁰x over x ∈ X, long-only and fully invested by default."""
+
+    weight_set: WeightSet = field(default_factory=WeightSet)
+    name: str = "minimum variance"
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        covariance = estimate.covariance
+        unit = np.sqrt(covariance.variances.mean())
+        program = Program(self.name)
+        x = state_weights(program, self.weight_set.resolve(covariance.labels))
+        program.minimize(sum_squares((covariance.root / unit) @ x))
+        return solvers.solve(program)["x"]
+
+
+@dataclass(frozen=True, eq=False)
+class RiskParity:
+    """Risk parity under Σ⁰, or under the worst case Σ̄.
+
+    Parameters
+    ----------
+    worst_case : bool
+    formulation : class
+        :class:`~rrp_pyomo.RiskParityNLP` (3), :class:`~rrp_pyomo.RiskParityQCLP` (4) or
+        :class:`~rrp_pyomo.RiskParitySOCP` (11).
+    solver : str, optional
+        ``"newton"`` by default, which solves any of them; None is the formulation's own.
+    budgets : Series or mapping, optional
+    weight_set : WeightSet, optional
+    """
+
+    worst_case: bool = False
+    formulation: type[NominalRiskParity] = RiskParitySOCP
+    solver: str | None = "newton"
+    budgets: pd.Series | dict[Any, float] | None = None
+    weight_set: WeightSet | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", "worst case" if self.worst_case else "nominal")
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        covariance = estimate.uncertainty.worst_case if self.worst_case else estimate.covariance
+        if self._is_plain:
+            return newton(covariance, np.full(covariance.size, 1.0 / covariance.size)).weights
+        problem = self.formulation(covariance, self.budgets, self.weight_set)
+        return problem.solve(self.solver).weights.to_numpy()
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Equal budgets by Newton, where stating the problem would take longer than solving it."""
+        return self.solver == "newton" and self.budgets is None and self.weight_set is None
+
+
+@dataclass(frozen=True, eq=False)
+class Robust:
+    """Robust risk parity (12).
+
+    Parameters
+    ----------
+    omega : float
+        ω ≥ 0.
+    budgets : Series or mapping, optional
+    weight_set : WeightSet, optional
+    """
+
+    omega: float = 1.0
+    budgets: pd.Series | dict[Any, float] | None = None
+    weight_set: WeightSet | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"robust ω = {self.omega:g}")
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        problem = RobustRiskParity(
+            estimate.uncertainty, self.omega, self.budgets, self.weight_set
+        )
+        try:
+            return solvers.solve(problem.program())["x"]
+        except SolverError as error:
+            # So close to its limit that Clarabel cannot tell, (12) is infeasible all the same.
+            if self.omega > (limit := self.omega_max(estimate)):
+                raise InfeasibleError(
+                    f"omega = {self.omega:g} is beyond omega_max = {limit:.6g}"
+                ) from error
+            raise
+
+    def omega_max(self, estimate: Estimate) -> float:
+        """The largest ω for which (12) has a solution."""
+        return largest_omega(estimate.uncertainty, self.weight_set)
+
+    def with_omega(self, omega: float) -> Robust:
+        """The same strategy with another ω."""
+        return replace(self, omega=omega)
+
+
+@dataclass(frozen=True, eq=False)
+class Custom:
+    """Weights by a function of the user's.
+
+    Parameters
+    ----------
+    name : str
+    function : callable
+        From the fitted :class:`~rrp_pyomo.FactorModel` to a Series by asset or an (n,) array.
+    """
+
+    name: str
+    function: Callable[[FactorModel], Vector]
+
+    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+        if estimate.model is None:
+            raise InputError(
+                f"strategy {self.name!r} takes a factor model, but the estimator makes none; use "
+                "the default estimator"
+            )
+        return by_label(self.function(estimate.model), estimate.covariance.labels, "weights")
+
+
+STRATEGIES: dict[str, Callable[[], Strategy]] = {
+    "equal_weight": EqualWeight,
+    "inverse_volatility": InverseVolatility,
+    "minimum_variance": MinimumVariance,
+    "nominal": RiskParity,
+    "worst_case": lambda: RiskParity(worst_case=True),
+    "robust": Robust,
+}
+
+
+def parse_strategy(text: str) -> Strategy:
+    """The strategy that a text names, such as ``"nominal"`` or ``"robust:1.5"``.
+
+    Raises
+    ------
+    UnknownLabelError
+        Nobody knows the name.
+    InputError
+        The number after ``robust:`` is none.
+    """
+    name, _, number = text.strip().partition(":")
+    if name not in STRATEGIES:
+        raise UnknownLabelError("strategy", name, STRATEGIES)
+    if not number:
+        return STRATEGIES[name]()
+    try:
+        if name == "robust":
+            return Robust(float(number))
+    except ValueError:
+        pass
+    raise InputError(
+        f"strategy {text!r} is not understood; a number goes with robust only, as in 'robust:1.5'"
+    )
