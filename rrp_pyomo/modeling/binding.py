@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
 from rrp_pyomo.modeling.expressions import Linear, Variable
 from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.program import Program
@@ -31,10 +31,22 @@ def bound_and_lifted(
                     if finite.size < variable.size
                     else variable
                 )
-                extra[f"{name}_{side}_bound"] = Linear(sign * picked - wanted[finite], 0.0, np.inf)
+                extra[program.free_name(f"{name}_{side}_bound")] = Linear(
+                    sign * picked - wanted[finite], 0.0, np.inf
+                )
     result = lifted(program, bare_squares, loose)
     result.constraints.update(extra)
     return result
+
+
+def refuse_reserved_names(block: Any, program: Program) -> None:
+    """Raise where a variable or constraint has the name of something that Pyomo's blocks have."""
+    for name in (*program.variables, *program.constraints):
+        if hasattr(block, name) or name in ("objective", "objective_expression"):
+            raise ModelError(
+                f"{name!r} names a part of {program.name!r}, but Pyomo's blocks have "
+                "something else by that name; choose another"
+            )
 
 
 def resolve(
@@ -74,7 +86,7 @@ def _components(variable: Variable, given: Any, is_variable: Any, kind: str) -> 
             )
         components = [given[label] for label in variable.labels]
     else:
-        components = list(given)
+        components = list(given) if isinstance(given, Iterable) else [given]
         if len(components) != variable.size:
             raise InputError(
                 f"{len(components)} variables were given for {variable.name!r}; "

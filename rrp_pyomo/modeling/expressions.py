@@ -67,7 +67,7 @@ class Affine(Expression):
             return _sum(self, other)
         if isinstance(other, Expression):
             return NotImplemented
-        constant = _numbers(other)
+        constant = as_numbers(other)
         size = _common_size(self.size, np.size(constant))
         return Affine(size, _broadcast(self, size), self.constant + constant)
 
@@ -84,12 +84,12 @@ class Affine(Expression):
             return Quadratic.product(self, other)
         if isinstance(other, Expression):
             return NotImplemented
-        return self._scaled(_numbers(other))
+        return self._scaled(as_numbers(other))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float | FloatArray) -> Affine:
-        return self._scaled(1.0 / _numbers(divisor))
+        return self._scaled(1.0 / as_numbers(divisor))
 
     @overload
     def __rmatmul__(self, left: Stack) -> tuple[Affine, ...]: ...
@@ -126,6 +126,8 @@ class Affine(Expression):
         return Affine(size, terms, self.constant * factor)
 
     def _mapped(self, left: LinearMap) -> Affine:
+        if not self.terms:
+            return Affine(left.shape[0], {}, left @ np.full(self.size, self.constant))
         program = next(iter(self.terms)).program
         terms = [] if left.diagonal is None else [self._scaled(left.diagonal)]
         for factor in left.factors:
@@ -256,16 +258,16 @@ class Quadratic(Expression):
         return (-self) + other
 
     def __mul__(self, factor: float | FloatArray) -> Quadratic:
-        factor = _numbers(factor)
-        affine = self.affine * factor
-        stretched = (_stretched(p, affine.size) for p in self.products)
+        factor = as_numbers(factor)
+        size = _common_size(self.size, np.size(factor))
+        stretched = (_stretched(p, size) for p in self.products)
         products = (Product(p.a, p.b, p.weight * factor, p.summed) for p in stretched)
-        return Quadratic(affine.size, affine, tuple(products))
+        return Quadratic(size, self.affine * factor, tuple(products))
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float | FloatArray) -> Quadratic:
-        return self * (1.0 / _numbers(divisor))
+        return self.__mul__(1.0 / as_numbers(divisor))
 
     def value(self, x: FloatArray) -> FloatArray:
         """The rows at a point ``x`` of all the program's variables."""
@@ -422,7 +424,7 @@ def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
 # --- sizes and numbers --------------------------------------------------------------------------
 
 
-def _numbers(value: Any) -> Any:
+def as_numbers(value: Any) -> Any:
     """A float for a single number, a 1-d array for several."""
     try:
         if hasattr(value, "index") and hasattr(value, "to_numpy"):

@@ -45,7 +45,7 @@ class _Lifting:
         self.program = copy.copy(source)
         self.program.variables = dict(source.variables)
         self.program._definitions = list(source._definitions)
-        self.program.constraints = {}
+        self.program.constraints = dict(source.constraints)
         for name, constraint in source.constraints.items():
             self.program.constraints[name] = self._constraint(name, constraint)
         if isinstance(source.objective, Quadratic):

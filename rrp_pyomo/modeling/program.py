@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import Factor
+from rrp_pyomo.modeling.checks import distinct_labels, ordered_bounds, require_terms
 from rrp_pyomo.modeling.conic import ConicForm
 from rrp_pyomo.modeling.expressions import (
     Affine,
@@ -20,6 +22,7 @@ from rrp_pyomo.modeling.expressions import (
     Quadratic,
     QuadraticBound,
     Variable,
+    as_numbers,
 )
 from rrp_pyomo.modeling.quadratic import QuadraticForm
 
@@ -78,7 +81,7 @@ class Program:
         ----------
         name : str
         labels : iterable of hashables, optional
-        lower, upper : float or array
+        lower, upper : float or array of shape (size,)
             Infinite by default.
         unit : float
             Typical magnitude of the entries. Solvers then work in multiples of it, which makes
@@ -87,10 +90,14 @@ class Program:
         Raises
         ------
         InputError
-            The name is taken.
+            The name is taken, labels are missing or repeated, bounds that are not numbers, of
+            another shape or contradictory, or a unit that is not positive.
         """
         self._check_name(name)
-        index = None if labels is None else tuple(labels)
+        index = None if labels is None else distinct_labels(name, labels)
+        lower, upper = ordered_bounds(name, index, lower, upper)
+        if not 0 < unit < np.inf:
+            raise InputError(f"the unit of {name!r} is {unit}; expected a positive number")
         variable = Variable(self, name, index, lower, upper, unit, self._columns)
         self._columns += variable.size
         self.variables[name] = variable
@@ -105,7 +112,14 @@ class Program:
         self._set_objective(objective, maximizing=True)
 
     def subject_to(self, **constraints: Constraint) -> None:
-        """Add named constraints: ``program.subject_to(fully_invested=x.sum() == 1)``."""
+        """Add named constraints: ``program.subject_to(fully_invested=x.sum() == 1)``.
+
+        Raises
+        ------
+        InputError
+            The name is taken, the constraint is none, has coefficients that are NaN or infinite, or
+            is about another program's variables.
+        """
         for name, constraint in constraints.items():
             self._check_name(name)
             if not isinstance(constraint, (Linear, NormBound, ProductBound, QuadraticBound)):
@@ -113,6 +127,7 @@ class Program:
                     f"constraint {name!r} is a {type(constraint).__name__}; expected a comparison "
                     "of expressions, such as `A @ x <= b`"
                 )
+            require_terms(self, f"constraint {name!r}", constraint)
             self.constraints[name] = constraint
 
     def intermediate(self, factor: Factor, x: Affine) -> Variable:
@@ -141,10 +156,16 @@ class Program:
         return variable
 
     def _set_objective(self, objective: Affine | Quadratic, maximizing: bool) -> None:
+        if not isinstance(objective, (Affine, Quadratic)):
+            raise InputError(
+                f"the objective is a {type(objective).__name__}; expected a scalar expression of "
+                "the program's variables (a norm is first bounded by a variable)"
+            )
         if objective.size != 1:
             raise InputError(
                 f"the objective has {objective.size} rows; expected a scalar, such as its .sum()"
             )
+        require_terms(self, "the objective", objective)
         self.objective = objective
         self.maximizing = maximizing
 
@@ -153,12 +174,10 @@ class Program:
             raise InputError(f"the name {name!r} is taken in program {self.name!r}")
 
     def free_name(self, name: str) -> str:
-        taken = self.variables
-        return (
-            name
-            if name not in taken
-            else next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
-        )
+        """The name, with the first number behind it that makes it and its definition's free."""
+        taken = self.variables.keys() | self.constraints.keys()
+        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
+        return next(n for n in names if n not in taken and f"{n}_definition" not in taken)
 
     def row_labels(self, expression: Affine | Quadratic) -> Sequence[Hashable]:
         """Labels of the rows: those of the first labelled variable of that size, else 0, 1, …"""
@@ -250,30 +269,51 @@ class Program:
         ------
         UnknownLabelError
             The program has no variable of that name.
+        InputError
+            Values that are not numbers, or of another shape.
         """
         x = np.zeros(self._columns)
         for name, value in values.items():
             if name not in self.variables:
                 raise UnknownLabelError("variable", name, self.variables)
-            v = self.variables[name]
-            x[v.offset : v.offset + v.size] = value
+            v, numbers = self.variables[name], as_numbers(value)
+            if np.size(numbers) not in (1, v.size):
+                raise InputError(
+                    f"{np.size(numbers)} values were given for {name!r}; expected {v.size}"
+                )
+            x[v.offset : v.offset + v.size] = numbers
         for v, expression in self._definitions:
             x[v.offset : v.offset + v.size] = expression.value(x)
         return x
 
     def residuals(self, x: FloatArray) -> dict[str, float]:
-        """By how much each constraint is violated at a point; 0 where it holds."""
-        return {name: _violation(c, x) for name, c in self.constraints.items()}
+        """By how much each constraint is violated at a point, and the bounds of each variable.
+
+        Norms and products are measured as ‖e‖ − bound and |c| − √(a b), everything else as it is
+        stated. 0 where a constraint holds.
+        """
+        bounds = {
+            name: _worst(v.lower - value, value - v.upper)
+            for (name, v), value in zip(
+                self.variables.items(), self.values(x).values(), strict=True
+            )
+        }
+        return bounds | {name: _violation(c, x) for name, c in self.constraints.items()}
 
 
 def _violation(constraint: Constraint, x: FloatArray) -> float:
     match constraint:
         case NormBound(parts, bound):
-            gap = np.sqrt(sum(float(np.sum(e.value(x) ** 2)) for e in parts)) - bound.value(x)
+            return _worst(
+                np.linalg.norm(np.concatenate([e.value(x) for e in parts])) - bound.value(x)
+            )
         case ProductBound(a, b, c):
             left, right = a.value(x), b.value(x)
             product = np.sqrt(np.maximum(left, 0.0) * np.maximum(right, 0.0))
-            gap = np.maximum(np.abs(c.value(x)) - product, np.maximum(-left, -right))
+            return _worst(np.abs(c.value(x)) - product, -left, -right)
         case Linear(body, lower, upper) | QuadraticBound(body, lower, upper):
-            gap = np.maximum(lower - body.value(x), body.value(x) - upper)
-    return max(0.0, float(np.max(gap)))
+            return _worst(lower - body.value(x), body.value(x) - upper)
+
+
+def _worst(*gaps: FloatArray) -> float:
+    return max(0.0, *(float(gap.max()) for gap in gaps))

@@ -76,6 +76,9 @@ def stacked(pieces: Sequence[Rows]) -> Rows:
     """Groups of rows, one below the other."""
     if len(pieces) == 1:
         return pieces[0]
+    if not pieces:
+        none = np.zeros(0, np.intp)
+        return Rows(none, none, np.zeros(0), np.zeros(0))
     starts = np.cumsum([0] + [piece.size for piece in pieces])
     return Rows(
         np.concatenate([piece.row + start for piece, start in zip(pieces, starts, strict=False)]),

@@ -9,7 +9,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
-from rrp_pyomo.modeling.binding import bound_and_lifted, resolve
+from rrp_pyomo.modeling.binding import bound_and_lifted, refuse_reserved_names, resolve
 from rrp_pyomo.modeling.expressions import Constraint, Linear, Variable
 from rrp_pyomo.modeling.program import Program
 from rrp_pyomo.modeling.pyomo_expressions import Components, bounded_rows, expressions
@@ -22,6 +22,7 @@ def environ_block(program: Program, bind: Mapping[str, Any], objective: bool) ->
     source = bound_and_lifted(program, bound, bare_squares=False)
     block = pyo.Block(concrete=True)
     block.scaling_factor = pyo.Suffix(direction=pyo.Suffix.LOCAL)
+    refuse_reserved_names(block, source)
     components: Components = {}
     for name, variable in source.variables.items():
         if name in bound:

@@ -10,7 +10,7 @@ import pyomo.kernel as pmo
 import scipy.sparse as sp
 from pyomo.core.kernel.variable import IVariable
 
-from rrp_pyomo.modeling.binding import bound_and_lifted, resolve
+from rrp_pyomo.modeling.binding import bound_and_lifted, refuse_reserved_names, resolve
 from rrp_pyomo.modeling.expressions import (
     Affine,
     Constraint,
@@ -30,6 +30,7 @@ def kernel_block(program: Program, bind: Mapping[str, Any], objective: bool) -> 
     source = bound_and_lifted(program, bound, bare_squares=True)
     block = pmo.block()
     block.scaling_factor = pmo.suffix(direction=pmo.suffix.LOCAL)
+    refuse_reserved_names(block, source)
     components: Components = {}
     for name, variable in source.variables.items():
         components[name] = bound[name] if name in bound else _variables(variable)
