@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.data import ResolvedWeightSet
-from rrp_pyomo.modeling import Affine, Program, Variable
+from rrp_pyomo.modeling import Program, Variable
 
 FloatArray = NDArray[np.float64]
 
@@ -27,11 +27,16 @@ def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:
 def state_cone_of_weights(program: Program, X: ResolvedWeightSet) -> Variable:
     """The variable x in the cone over X: every bound is multiplied by one scale s ≥ 0."""
     x = program.variable(
-        "x", X.labels, np.where(X.lower == 0.0, 0.0, -np.inf), unit=1.0 / len(X.labels)
+        "x",
+        X.labels,
+        np.where(X.lower == 0.0, 0.0, -np.inf),
+        np.where(X.upper == 0.0, 0.0, np.inf),
+        unit=1.0 / len(X.labels),
     )
-    scale: Affine = x.sum() if X.fully_invested else program.variable("scale", lower=0)
-    bounds = [("lower_bound", X.lower, 1.0), ("upper_bound", X.upper, -1.0)]
-    for name, bound, sign in bounds:
+    scale = program.variable("scale", lower=0)
+    if X.fully_invested:
+        program.subject_to(fully_invested=x.sum() == scale)
+    for name, bound, sign in (("lower_bound", X.lower, 1.0), ("upper_bound", X.upper, -1.0)):
         at = np.flatnonzero(np.isfinite(bound) & (bound != 0.0))
         if at.size:
             pick = sp.csr_matrix(
