@@ -63,7 +63,10 @@ def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
             f"variable {discrete[0].name!r} is integer or binary ({len(discrete)} in all); "
             f"{CONTINUOUS}, or relax the domains with Pyomo's 'core.relax_integer_vars'"
         )
-    pairs = [v.bounds for v in variables]
+    try:
+        pairs = [v.bounds for v in variables]
+    except ValueError as error:  # Pyomo's own, with the name of the variable
+        raise IncompatibleModelError(f"a bound is no number: {error}") from error
     limits = np.array(pairs, float).reshape(-1, 2)
     missing = np.isnan(limits)
     if missing.sum() != sum(lb is None for lb, _ in pairs) + sum(ub is None for _, ub in pairs):

@@ -323,13 +323,14 @@ class _Reader:
     def _represented(self, expression: Any, kind: str, component: Any) -> Any:
         try:
             repn = self._walk(expression)
+            nonlinear = None if repn.nonlinear is None else shown(repn.nonlinear)
         except (PyomoException, ValueError, ArithmeticError) as error:
             raise IncompatibleModelError(
                 f"{kind} {component.name!r} cannot be evaluated: {error}"
             ) from error
-        if repn.nonlinear is not None:
+        if nonlinear is not None:
             raise NonlinearModelError(
-                f"{kind} {component.name!r} has the nonlinear term {shown(repn.nonlinear)}; this "
+                f"{kind} {component.name!r} has the nonlinear term {nonlinear}; this "
                 "solver takes linear, convex quadratic and conic models. State it with a cone of "
                 "pyomo.kernel.conic, or use a nonlinear solver such as 'ipopt'"
             )
