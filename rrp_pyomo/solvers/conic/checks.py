@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyomo.core.expr.visitor import identify_mutable_parameters, identify_variables
 from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.environ import (
     Block,
@@ -93,10 +94,20 @@ def fixed_values(fixed: list[Any]) -> FloatArray:
 
 def not_finite(kind: str, component: Any) -> IncompatibleModelError:
     """The refusal of a component with a number that is none."""
+    names = ", ".join(_without_number(getattr(component, "body", None)))
     return IncompatibleModelError(
         f"{kind} {component.name!r} has a coefficient, constant or bound that is NaN, infinite or "
-        "no number; expected finite data (None for no bound)"
+        f"no number{names and f' (look at {names})'}; expected finite data (None for no bound)"
     )
+
+
+def _without_number(expression: Any) -> list[str]:
+    """Names of the fixed variables and parameters in an expression that have no finite value."""
+    if expression is None:
+        return []
+    found = [v for v in identify_variables(expression) if v.fixed]
+    found += identify_mutable_parameters(expression)
+    return [repr(c.name) for c in found if c.value is None or not np.isfinite(c.value)]
 
 
 def shown(expression: Any, most: int = 60) -> str:
