@@ -1,0 +1,47 @@
+# Everything from a fresh clone: `make demo`, `make test`. Needs Python 3.11 or newer, with venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Caches stay inside the clone.
+export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+
+.PHONY: help demo test lint types bench clean
+
+help:
+	@echo "make demo    portfolios of the Fama-French data side by side; plots in out/demo/"
+	@echo "make test    the tests; PYTEST_ARGS for more options"
+	@echo "make lint    formatting and style"
+	@echo "make types   static types"
+	@echo "make bench   speed against other packages"
+	@echo "make clean   remove .venv/ and out/"
+
+demo: .venv/installed-data
+	$(BIN)/python examples/demo.py out/demo
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+bench: .venv/installed-dev
+	for file in benchmarks/[!_]*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv out
+
+# One stamp for each set of extras; a change of the dependencies installs again.
+.venv/installed-%: pyproject.toml .venv/created
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	@touch $@
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed; $(PYTHON) is" \
+	        "$$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@

@@ -1,0 +1,260 @@
+"""The command line: ``rrp solve``, ``rrp solvers``, and what the backtests add."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import warnings
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from rrp_pyomo.errors import (
+    InputError,
+    RiskParityError,
+    SolverError,
+    SolverUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from rrp_pyomo.data import CovarianceUncertainty
+    from rrp_pyomo.models.formulation import Formulation
+    from rrp_pyomo.portfolio import Portfolio
+
+BAD_INPUT, NO_SOLUTION = 2, 3
+
+# Typer depends on click or brings a copy of it along, according to its version.
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+
+class _Commands(TyperGroup):
+    """Commands whose errors are one line on stderr and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except _UsageError as error:
+                status, message = BAD_INPUT, error.format_message()
+            except RiskParityError as error:
+                unsolved = isinstance(error, SolverError)
+                unsolved &= not isinstance(error, SolverUnavailableError)
+                status, message = NO_SOLUTION if unsolved else BAD_INPUT, str(error)
+            except OSError as error:
+                place = "" if error.filename is None else f"{error.filename}: "
+                status, message = BAD_INPUT, f"{place}{error.strerror}"
+        _say(message)
+        raise typer.Exit(status)
+
+
+app = typer.Typer(
+    name="rrp",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Robust risk parity portfolios.",
+    epilog="Exit status: 0, or 2 for bad input, or 3 where no solution exists or none was found.",
+)
+
+
+class Model(StrEnum):
+    """The problems of Costa & Kwon (2020) by their names here."""
+
+    NLP = "nlp"
+    QCLP = "qclp"
+    SOCP = "socp"
+    ROBUST = "robust"
+
+
+class Dataset(StrEnum):
+    """Data that come with other packages."""
+
+    FRENCH = "french"
+
+
+@app.command()
+def solve(
+    model: Annotated[
+        Model,
+        typer.Option(help="Problem (3), (4), (11) or (12) of Costa & Kwon (2020)."),
+    ],
+    dataset: Annotated[
+        Dataset | None,
+        typer.Option(help="Fama-French portfolios and factors, monthly 1949 to 2017."),
+    ] = None,
+    returns: Annotated[
+        Path | None,
+        typer.Option(help="CSV: dates, then a column of decimal returns for each asset."),
+    ] = None,
+    factors: Annotated[
+        Path | None,
+        typer.Option(help="CSV: dates, then the factors; RF is the risk-free rate."),
+    ] = None,
+    worst_case: Annotated[
+        bool,
+        typer.Option(
+            "--worst-case",
+            help="Solve for the worst-case covariance; risk is measured under the nominal one.",
+        ),
+    ] = False,
+    omega: Annotated[
+        float | None,
+        typer.Option(help="Aversion to estimation error, with --model robust (default 1)."),
+    ] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="See `rrp solvers`; by default the one that suits the model.")
+    ] = None,
+    budgets: Annotated[
+        Path | None, typer.Option(help="CSV with two columns: asset, risk budget.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the portfolio to this file.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the portfolio to this file (.png, .pdf, .svg).")
+    ] = None,
+) -> None:
+    """Solve one problem: from returns and factors to weights with a certificate."""
+    from rrp_pyomo.data import read_budgets
+
+    _check_picture(plot)
+    uncertainty = _uncertainty(dataset, returns, factors)
+    targets = None if budgets is None else read_budgets(budgets)
+    formulation = _formulation(model, uncertainty, worst_case, omega, targets)
+    portfolio = formulation.solve(solver)
+    if worst_case:
+        portfolio = portfolio.under(uncertainty.nominal)
+    if json_file is not None:
+        text = json.dumps(_strict(portfolio.to_dict()), indent=2, allow_nan=False)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    if plot is not None:
+        portfolio.plot().savefig(plot)
+    _print_portfolio(portfolio, worst_case)
+
+
+@app.command()
+def solvers() -> None:
+    """Which solvers there are, what each of them takes, and how to get what is missing."""
+    from rrp_pyomo.tables import solver_tables
+
+    console = Console()
+    for table in solver_tables():
+        console.print(table)
+
+
+def _uncertainty(
+    dataset: Dataset | None, returns: Path | None, factors: Path | None
+) -> CovarianceUncertainty:
+    """The uncertainty set of a factor model, fitted to excess returns where RF is known."""
+    from rrp_pyomo.data import FactorModel, datasets, excess_returns, read_factors, read_returns
+
+    if dataset is not None and returns is None and factors is None:
+        known = datasets.french()
+        model = FactorModel.fit(excess_returns(known.returns, known.risk_free), known.factors)
+    elif dataset is None and returns is not None and factors is not None:
+        given = read_factors(factors)
+        model = FactorModel.fit(
+            excess_returns(read_returns(returns), given.risk_free), given.factors
+        )
+    else:
+        raise InputError("give either --dataset, or both --returns and --factors")
+    return model.covariance_uncertainty()
+
+
+def _formulation(
+    model: Model,
+    uncertainty: CovarianceUncertainty,
+    worst_case: bool,
+    omega: float | None,
+    budgets: Any,
+) -> Formulation:
+    from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP, RiskParitySOCP, RobustRiskParity
+
+    if model is Model.ROBUST:
+        if worst_case:
+            raise InputError(
+                "--worst-case goes with --model nlp, qclp or socp; the robust model has the "
+                "worst case in it"
+            )
+        return RobustRiskParity(uncertainty, 1.0 if omega is None else omega, budgets)
+    if omega is not None:
+        raise InputError(f"--omega goes with --model robust; the model is {model}: leave it out")
+    nominal: dict[Model, Callable[..., Formulation]] = {
+        Model.NLP: RiskParityNLP,
+        Model.QCLP: RiskParityQCLP,
+        Model.SOCP: RiskParitySOCP,
+    }
+    covariance = uncertainty.worst_case if worst_case else uncertainty.nominal
+    return nominal[model](covariance, budgets)
+
+
+def _print_portfolio(portfolio: Portfolio, worst_case: bool) -> None:
+    from rrp_pyomo.portfolio import NominalCertificate, RobustCertificate
+    from rrp_pyomo.tables import measures_table, weights_table
+
+    console = Console()
+    console.print(weights_table(portfolio))
+    console.print(measures_table({portfolio.model: portfolio}))
+    console.print(f"{portfolio.solver}: {portfolio.status}")
+    match portfolio.certificate:
+        case NominalCertificate() as certificate:
+            under = " under the worst-case covariance" if worst_case else ""
+            what = "risk parity" if certificate.is_risk_parity else "not risk parity"
+            console.print(
+                f"{what}{under}: contributions within {certificate.largest_deviation:.2g} "
+                "of their budgets"
+            )
+        case RobustCertificate() as certificate:
+            gap = certificate.relative_duality_gap
+            console.print(
+                f"constraints (12b)–(12g) hold to {certificate.largest_residual:.2g}"
+                + ("" if gap is None else f"; relative duality gap {gap:.2g}")
+            )
+
+
+def _check_picture(path: Path | None) -> None:
+    """Refuse a kind of picture that cannot be written before anything is solved."""
+    if path is None:
+        return
+    from matplotlib.figure import Figure
+
+    known = Figure().canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise InputError(
+            f"{path}: cannot draw to a file of this kind; use one of {', '.join(sorted(known))}"
+        )
+
+
+def _strict(value: Any) -> Any:
+    """The value for JSON, which knows no NaN and no infinity: None in their place."""
+    if isinstance(value, dict):
+        return {key: _strict(part) for key, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _say(message: str) -> None:
+    typer.echo("rrp: " + " ".join(message.split()), err=True)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _say(f"warning: {message}")
+
+
+if importlib.util.find_spec("rrp_pyomo.backtest.commands") is not None:
+    from rrp_pyomo.backtest.commands import register
+
+    register(app)
