@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -42,6 +44,14 @@ class InfeasibleError(SolverError):
 
 class RiskParityWarning(UserWarning):
     """A result that its user should look at before trusting it."""
+
+
+def warn(message: str) -> None:
+    """Issue a :class:`RiskParityWarning` that points to the caller's line, not to one in here."""
+    level = 1
+    while sys._getframe(level).f_globals.get("__name__", "").startswith(f"{__package__}."):
+        level += 1
+    warnings.warn(message, RiskParityWarning, stacklevel=level + 1)
 
 
 def _shortened(items: list[str], most: int = 12) -> str:

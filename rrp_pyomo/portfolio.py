@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance
+from rrp_pyomo.data._validation import by_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,14 +131,33 @@ class Portfolio:
 
     @classmethod
     def of(cls, weights: pd.Series, covariance: Covariance, model: str = "") -> Portfolio:
-        """Any weights, measured under a covariance: equal budgets, no solver, no certificate."""
-        labels = list(covariance.labels)
-        budgets = np.full(len(labels), 1.0 / len(labels))
-        return cls(weights.reindex(labels), covariance, budgets, model=model)
+        """Any weights, measured under a covariance: equal budgets, no solver, no certificate.
+
+        Raises
+        ------
+        UnknownLabelError
+            Weights of assets that the covariance does not know.
+        InputError
+            Weights that are missing or not finite.
+        """
+        budgets = np.full(covariance.size, 1.0 / covariance.size)
+        return cls(_aligned(weights, covariance), covariance, budgets, model=model)
 
     def under(self, covariance: Covariance) -> Portfolio:
-        """The same weights, their risk measured under another covariance of the same assets."""
-        return replace(self, covariance=covariance)
+        """The same weights, their risk measured under another covariance of the same assets.
+
+        The certificate is left behind: it is about the covariance of the problem.
+
+        Raises
+        ------
+        InputError
+            The covariance has other assets.
+        """
+        weights = _aligned(self.weights, covariance)
+        budgets = by_label(
+            pd.Series(self.budgets, self.weights.index), covariance.labels, "budgets"
+        )
+        return replace(self, weights=weights, covariance=covariance, budgets=budgets, certify=None)
 
     # --- risk -----------------------------------------------------------------------------------
 
@@ -194,29 +214,44 @@ class Portfolio:
         return self.certify() if callable(self.certify) else self.certify
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, ready for JSON."""
+        """Plain numbers and strings, ready for strict JSON: what is not finite is None."""
         certificate = self.certificate
-        return {
-            "model": self.model,
-            "solver": self.solver,
-            "status": self.status,
-            "objective": self.objective,
-            "omega": self.omega,
-            "omega_max": self.omega_max,
-            "weights": _plain(self.weights),
-            "relative_risk_contributions": _plain(self.relative_risk_contributions),
-            "volatility": self.volatility,
-            "cv": self.cv,
-            "highest_risk_contribution": self.highest_risk_contribution,
-            "herfindahl": self.herfindahl,
-            "certificate": None if certificate is None else certificate.to_dict(),
-        }
+        numbers: dict[str, Any] = _finite(
+            {
+                "model": self.model,
+                "solver": self.solver,
+                "status": self.status,
+                "objective": self.objective,
+                "omega": self.omega,
+                "omega_max": self.omega_max,
+                "weights": _plain(self.weights),
+                "relative_risk_contributions": _plain(self.relative_risk_contributions),
+                "volatility": self.volatility,
+                "cv": self.cv,
+                "highest_risk_contribution": self.highest_risk_contribution,
+                "herfindahl": self.herfindahl,
+                "certificate": None if certificate is None else certificate.to_dict(),
+            }
+        )
+        return numbers
 
     def plot(self) -> Figure:
         """Weights and relative risk contributions side by side."""
         from rrp_pyomo.plots import plot_portfolio
 
         return plot_portfolio(self)
+
+
+def _aligned(weights: pd.Series, covariance: Covariance) -> pd.Series:
+    x = by_label(weights, covariance.labels, "weights")
+    return pd.Series(x, index=list(covariance.labels), name="weights")
+
+
+def _finite(value: Any) -> Any:
+    """None for numbers that are NaN or infinite, at any depth."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(series: pd.Series) -> dict[str, float]:

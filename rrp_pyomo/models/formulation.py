@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet, resolve_budgets
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.modeling import Program, Variable
-from rrp_pyomo.models.weights import state_weights
+from rrp_pyomo.models.weights import state_weights, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solvers.programs import ProgramSolution, solve_program
 
@@ -40,6 +40,9 @@ class Formulation(ABC):
     def __init__(
         self, covariance: Covariance, budgets: Budgets, weight_set: WeightSet | None
     ) -> None:
+        require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
+        if weight_set is not None:
+            require_kind(weight_set, WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
         self.covariance = covariance
         self.budgets = resolve_budgets(budgets, covariance.labels)
         self.weight_set: ResolvedWeightSet = (weight_set or WeightSet()).resolve(covariance.labels)
@@ -58,15 +61,18 @@ class Formulation(ABC):
         return max(self.covariance.mean_row_sum / n, diversified) / n
 
     def program(self) -> Program:
-        """The statement as a :class:`~rrp_pyomo.modeling.Program`."""
-        return self._program
+        """The statement as a new :class:`~rrp_pyomo.modeling.Program`, to which more may be added.
 
-    @cached_property
-    def _program(self) -> Program:
+        Solve it with :func:`~rrp_pyomo.solve_program`; :meth:`solve` keeps to the problem itself.
+        """
         program = Program(type(self).__name__)
         x = state_weights(program, self.weight_set)
         self._state(program, x)
         return program
+
+    @cached_property
+    def _program(self) -> Program:
+        return self.program()
 
     def kernel(self, weights: Any = None, objective: bool | None = None) -> pmo.block:
         """The problem as a ``pyomo.kernel`` block.
@@ -134,6 +140,13 @@ class Formulation(ABC):
         near: bool = False,
     ) -> Portfolio:
         """Solve with weights from which a nonlinear solver starts."""
+        if "start" in options:
+            raise InputError(f"{type(self).__name__} is convex: it takes no start; leave it out")
+        if violation(self.weight_set, np.zeros(self.covariance.size)) == 0.0:
+            raise InputError(
+                "the weight set has x = 0 in it, which is then the answer; use one that is fully "
+                "invested, or block() as a part of a model that says how much to invest"
+            )
         solution = solve_program(
             self._program,
             solver or self.default_solver,
@@ -165,3 +178,11 @@ class Formulation(ABC):
 
     def _label(self, i: int) -> Hashable:
         return self.covariance.labels[i]
+
+
+def require_kind(value: object, kind: type, name: str, remedy: str) -> None:
+    """Raise where an argument is of another type."""
+    if not isinstance(value, kind):
+        raise InputError(
+            f"{name} is a {type(value).__name__}; expected a {kind.__name__}, {remedy}"
+        )

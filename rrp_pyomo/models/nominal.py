@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from rrp_pyomo.data import Covariance, WeightSet
-from rrp_pyomo.errors import ModelError, RiskParityWarning
+from rrp_pyomo.errors import ModelError, UnknownLabelError, warn
 from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
 from rrp_pyomo.models.weights import binds
 from rrp_pyomo.portfolio import NominalCertificate, Portfolio
-from rrp_pyomo.solvers.newton import newton
+from rrp_pyomo.solvers.newton import NEWTON_OPTIONS, newton
 from rrp_pyomo.solvers.programs import ProgramSolution
 
 
@@ -37,6 +36,7 @@ class NominalRiskParity(Formulation):
 
     # The objective is a variance (R, ζ) to this power.
     _objective_power: ClassVar[float] = 1.0
+    _remedy: ClassVar[str] = "use solver='newton', or tighter tolerances"
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class NominalRiskParity(Formulation):
         """Solve the problem; see :meth:`Formulation.solve`.
 
         ``solver="newton"`` is Newton's method on the convex log form, for weights that are just
-        long-only and fully invested.
+        long-only and fully invested; its options are ``max_iter`` and ``tol``.
         """
         if solver != "newton":
             return super().solve(solver, **options)
@@ -59,6 +59,9 @@ class NominalRiskParity(Formulation):
                 "solver 'newton' takes weights that are just long-only and fully invested; this "
                 "weight set has more constraints: use 'clarabel' with RiskParitySOCP or 'ipopt'"
             )
+        for option in options:
+            if option not in NEWTON_OPTIONS:
+                raise UnknownLabelError("Newton option", option, NEWTON_OPTIONS)
         result = newton(self.covariance, self.budgets, **options)
         point = self._program.point(self._values_at(result.weights))
         (objective,) = self._program.objective.value(point)
@@ -73,13 +76,11 @@ class NominalRiskParity(Formulation):
         deviation = float(np.abs(R / R.sum() - self.budgets).max())
         certificate = NominalCertificate(status, deviation)
         if not certificate.is_risk_parity and not binds(self.weight_set, x):
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} by {solver} ended with status {status!r} at a portfolio "
                 f"that is not risk parity: a relative risk contribution is {deviation:.3g} away "
-                "from its budget, and no constraint explains it. Start from the convex solution "
-                "(start='convex'), or solve RiskParitySOCP.",
-                RiskParityWarning,
-                stacklevel=4,
+                "from its budget, and no constraint explains it; "
+                f"{self._remedy}"
             )
         return Portfolio(
             weights=pd.Series(x, index=list(self.covariance.labels), name="weights"),

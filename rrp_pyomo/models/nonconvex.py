@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.data._validation import by_label
+from rrp_pyomo.errors import InfeasibleError, UnknownLabelError
 from rrp_pyomo.models.formulation import FloatArray
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.socp import RiskParitySOCP
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solvers.newton import newton
+from rrp_pyomo.solvers.programs import solve_program
 
+Weights: TypeAlias = pd.Series | Mapping[Any, float] | ArrayLike
 STARTS = ("convex", "inverse_volatility", "equal")
 
 
@@ -21,15 +26,18 @@ class NonconvexRiskParity(NominalRiskParity):
     """A nominal problem whose answer depends on where the solver starts."""
 
     default_solver: ClassVar[str] = "ipopt"
+    _remedy: ClassVar[str] = (
+        "start from the convex solution (start='convex') or solve RiskParitySOCP"
+    )
 
     def solve(
-        self, solver: str | None = None, start: str | pd.Series = "convex", **options: Any
+        self, solver: str | None = None, start: str | Weights = "convex", **options: Any
     ) -> Portfolio:
         """Solve the problem; see :meth:`Formulation.solve` for what is not said here.
 
         Parameters
         ----------
-        start : {"convex", "inverse_volatility", "equal"} or Series
+        start : {"convex", "inverse_volatility", "equal"}, Series, mapping or (n,) array
             Where a nonlinear solver starts. ``"convex"`` is the solution of the convex log form by
             Newton's method (of (11) where X has more constraints). From elsewhere, assets that
             hedge are traps in which a solver may stop and call it optimal.
@@ -37,7 +45,9 @@ class NonconvexRiskParity(NominalRiskParity):
         Raises
         ------
         UnknownLabelError
-            No start has that name.
+            No start has that name, or it names unknown assets.
+        InputError
+            It lacks an asset or holds something else than finite numbers.
         """
         if solver == "newton":
             return super().solve(solver, **options)
@@ -49,15 +59,9 @@ class NonconvexRiskParity(NominalRiskParity):
         R: FloatArray = x * (self.covariance.operator @ x) / self.risk_unit
         return R / (x.size * self.budgets)
 
-    def _start(self, start: str | pd.Series) -> FloatArray:
-        if isinstance(start, pd.Series):
-            x: FloatArray = start.reindex(list(self.covariance.labels)).to_numpy(dtype=float)
-            if not np.isfinite(x).all():
-                asset = self._label(int(np.flatnonzero(~np.isfinite(x))[0]))
-                raise InputError(
-                    f"the start has no finite weight for {asset!r}; expected one for each asset"
-                )
-            return x
+    def _start(self, start: str | Weights) -> FloatArray:
+        if not isinstance(start, str):
+            return by_label(start, self.covariance.labels, "start weights")
         if start == "equal":
             return self._equal_weights()
         if start == "inverse_volatility":
@@ -69,4 +73,8 @@ class NonconvexRiskParity(NominalRiskParity):
             return newton(self.covariance, self.budgets).weights
         socp = RiskParitySOCP(self.covariance, self.budgets)
         socp.weight_set = self.weight_set
-        return socp.solve().weights.to_numpy()
+        try:
+            return solve_program(socp.program()).values["x"]
+        except InfeasibleError:
+            # Where X makes a marginal risk negative, (11) has no solution; (3) and (4) have.
+            return newton(self.covariance, self.budgets).weights

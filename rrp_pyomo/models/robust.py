@@ -11,7 +11,7 @@ import pandas as pd
 from rrp_pyomo.data import CovarianceUncertainty, WeightSet
 from rrp_pyomo.errors import InfeasibleError, SolverError
 from rrp_pyomo.modeling import Program, Variable, norm, square
-from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
+from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation, require_kind
 from rrp_pyomo.models.largest_omega import largest_omega_of
 from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio, RobustCertificate
@@ -67,10 +67,16 @@ class RobustRiskParity(Formulation):
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
     ) -> None:
+        require_kind(
+            uncertainty,
+            CovarianceUncertainty,
+            "uncertainty",
+            "such as FactorModel.fit(returns, factors).covariance_uncertainty()",
+        )
         super().__init__(uncertainty.nominal, budgets, weight_set)
         self.uncertainty = uncertainty
-        self.omega = omega
         self.Omega = uncertainty.penalty(omega)
+        self.omega = float(omega)
         self._require_long_only()
 
     def _state(self, program: Program, x: Variable) -> None:

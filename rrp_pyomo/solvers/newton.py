@@ -15,6 +15,8 @@ from rrp_pyomo.linalg import LinearMap
 
 FloatArray = NDArray[np.float64]
 
+NEWTON_OPTIONS = ("max_iter", "tol")
+
 
 @dataclass(frozen=True, eq=False)
 class NewtonResult:
@@ -74,18 +76,17 @@ def newton(
         else (_dense_solver(covariance))
     )
     x = np.sqrt(budgets) / sigma
-    x *= np.sqrt(budgets.sum() / (x @ (covariance.operator @ x)))
+    with np.errstate(divide="ignore"):
+        x *= np.sqrt(budgets.sum() / (x @ (covariance.operator @ x)))
     best, best_deviation = x, np.inf
     steps = 0
-    while steps < max_iter:
+    while steps < max_iter and np.isfinite(x).all():
         contribution = x * (covariance.operator @ x)
         deviation = float(np.abs(contribution / budgets - 1.0).max())
         if deviation >= best_deviation and best_deviation <= tol:
             break
         if deviation < best_deviation:
             best, best_deviation = x, deviation
-        if not np.isfinite(deviation):
-            break
         gradient = (contribution - budgets) / x
         direction = -solve(budgets / x**2, gradient)
         x = x + _step_length(covariance, budgets, x, gradient, direction) * direction

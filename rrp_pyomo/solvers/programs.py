@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from pyomo.common.errors import ApplicationError
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InfeasibleError, ModelError, SolverError
+from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverError
 from rrp_pyomo.modeling import Program, Quadratic
 from rrp_pyomo.modeling.expressions import NormBound, ProductBound, QuadraticBound
 from rrp_pyomo.modeling.lifting import lifted
@@ -88,6 +89,8 @@ def solve_program(
         Unknown solver or option.
     SolverUnavailableError
         The solver is not installed here.
+    InputError
+        A time limit or an option's value that the solver does not take.
     ModelError
         The solver cannot represent the program.
     InfeasibleError
@@ -95,6 +98,8 @@ def solve_program(
     SolverError
         The solver stopped without one.
     """
+    if time_limit is not None and not (isinstance(time_limit, Real) and time_limit > 0):
+        raise InputError(f"time_limit is {time_limit!r}; expected a positive number of seconds")
     entry = find_solver(solver)
     needed = needs(program)
     if missing := needed - entry.takes:
@@ -179,14 +184,20 @@ def _by_pyomo(
     options: dict[str, Any],
 ) -> ProgramSolution:
     """Through the block that the solver reads, by Pyomo's own interface."""
-    block = program.block() if "environ" in entry.reads else program.kernel()
+    environ = "environ" in entry.reads
+    block = program.block() if environ else program.kernel()
     if start is not None:
-        _initialise(program, block, _evaluated(start))
+        _initialise(lifted(program, bare_squares=not environ), block, _evaluated(start))
     try:
         status, optimal, infeasible = (_run_legacy if entry.legacy else _run)(
             entry.pyomo_name, block, time_limit, tee, options
         )
-    except (ApplicationError, ValueError, RuntimeError, *_size_limits()) as error:
+    except InputError:
+        raise
+    except (ApplicationError, LookupError, ValueError, RuntimeError, *_size_limits()) as error:
+        # SCIP does not say which option it does not know.
+        if (options and isinstance(error, KeyError)) or any(o in str(error) for o in options):
+            raise InputError(f"{named} refuses one of {', '.join(options)}: {error}") from error
         raise SolverError(f"{named} failed on {program.name}: {error}") from error
     ended = f"{named} ended with status {status!r} on {program.name}"
     if infeasible:
@@ -197,9 +208,7 @@ def _by_pyomo(
     residuals = program.residuals(np.concatenate(list(values.values())))
     worst = max(residuals, key=residuals.__getitem__)
     if not residuals[worst] <= _LARGEST_RESIDUAL:
-        raise SolverError(
-            f"{ended}, but constraint {worst!r} is violated by {residuals[worst]:.3g}"
-        )
+        raise SolverError(f"{ended}, but {worst!r} is violated by {residuals[worst]:.3g}")
     return ProgramSolution(
         values=values,
         objective=float(pyo.value(block.objective)),
