@@ -13,8 +13,13 @@ import casadi
 import numpy as np
 from pyomo.common.errors import InfeasibleConstraintException, PyomoException
 from pyomo.common.numeric_types import native_numeric_types
-from pyomo.core.expr.numeric_expr import Expr_ifExpression, ExternalFunctionExpression
+from pyomo.core.expr.numeric_expr import (
+    Expr_ifExpression,
+    ExternalFunctionExpression,
+    UnaryFunctionExpression,
+)
 from pyomo.core.kernel.base import ICategorizedObject
+from pyomo.core.kernel.constraint import IConstraint
 from pyomo.environ import Constraint, Objective, maximize, value
 from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 
@@ -25,6 +30,8 @@ from rrp_pyomo.solvers.ipopt.statement import Statement, start_values
 
 #: Functions of Pyomo that CasADi's reader does not know.
 UNREADABLE = ("asinh", "acosh", "atanh")
+
+_CONSTRAINTS = (Constraint, IConstraint)
 
 
 def read_nl(model: Any, config: Any) -> Statement:
@@ -112,7 +119,8 @@ def _problem(text: str, model: Any, folder: Any) -> tuple[NonlinearProblem, Any]
 def _why_unreadable(model: Any) -> str:
     """Names the first component with something that CasADi's reader does not know."""
     for component in model.component_data_objects((Objective, Constraint), active=True):
-        for node in _nodes(component.expr):
+        body = component.body if component.ctype in _CONSTRAINTS else component.expr
+        for node in _nodes(body):
             if reason := _unreadable(node):
                 return (
                     f"{component.name!r} has {reason}, which the embedded Ipopt cannot read; "
@@ -124,7 +132,7 @@ def _why_unreadable(model: Any) -> str:
 def _unreadable(node: Any) -> str:
     if isinstance(node, (Expr_ifExpression, ExternalFunctionExpression)):
         return f"the expression {shown(node)}"
-    if getattr(node, "name", None) in UNREADABLE and node.is_expression_type():
+    if isinstance(node, UnaryFunctionExpression) and node.name in UNREADABLE:
         return f"the function {node.name}"
     if node.__class__ in native_numeric_types or not node.is_potentially_variable():
         number = value(node, exception=False)
