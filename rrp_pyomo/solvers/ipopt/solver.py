@@ -51,6 +51,8 @@ class CasadiIpoptConfig(SolverConfig):  # type: ignore[misc]
             ),
         )
         self.writer_config: ConfigDict = self.declare("writer_config", NLWriter.CONFIG())
+        # Constraints that the writer presolves have no duals, on the one route but not the other.
+        self.writer_config.linear_presolve = False
 
 
 @SolverFactory.register("casadi_ipopt", doc="Ipopt, embedded in the Python package casadi")

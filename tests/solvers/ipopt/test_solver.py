@@ -29,10 +29,8 @@ from rrp_pyomo.solvers.ipopt import CasadiIpopt
 ROUTES = ("quadratic", "nl")
 
 
-def solver(route: str = "auto", presolve: bool = False, **options: Any) -> CasadiIpopt:
-    ipopt = CasadiIpopt(route=route, solver_options=options)
-    ipopt.config.writer_config.linear_presolve = presolve
-    return ipopt
+def solver(route: str = "auto", **options: Any) -> CasadiIpopt:
+    return CasadiIpopt(route=route, solver_options=options)
 
 
 # --- models -------------------------------------------------------------------------------------
@@ -185,7 +183,7 @@ def test_presolve_and_scaling_of_the_writer_do_not_show() -> None:
     scaled.scaling_factor = pyo.Suffix(direction=pyo.Suffix.EXPORT)
     scaled.scaling_factor[scaled.x] = 10.0
     scaled.scaling_factor[scaled.cost] = 0.5
-    results = solver(presolve=True, tol=1e-10).solve(scaled)
+    results = solver(tol=1e-10).solve(scaled, writer_config={"linear_presolve": True})
     assert scaled.x.value == pytest.approx(plain.x.value, rel=1e-9)
     assert scaled.extra.value == pytest.approx(3 * plain.x.value, rel=1e-9)
     assert results.incumbent_objective == pytest.approx(pyo.value(plain.cost), rel=1e-9)

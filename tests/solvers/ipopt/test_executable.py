@@ -1,0 +1,127 @@
+"""Finding an ``ipopt`` executable, and solving with it.
+
+The executable is a script that is run like Ipopt for AMPL, ``ipopt model.nl -AMPL name=value``, and
+answers like it, with a .sol file; what solves inside is CasADi's Ipopt.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pyomo.environ as pyo
+import pytest
+
+from rrp_pyomo.solvers.ipopt import CasadiIpopt, find_ipopt, ipopt_solver
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
+
+SCRIPT = """#!{python}
+import sys
+if "--version" in sys.argv:
+    print("Ipopt 3.99.1 (a stand-in)")
+    raise SystemExit
+import casadi
+file, _, *settings = sys.argv[1:]
+read = casadi.NlpBuilder()
+read.import_nl(file)
+options = dict(setting.split("=") for setting in settings)
+options = {{name: float(value) for name, value in options.items()}}
+problem = {{"x": casadi.vertcat(*read.x), "f": read.f, "g": casadi.vertcat(*read.g)}}
+ipopt = casadi.nlpsol("ipopt", "ipopt", problem, {{"ipopt": options}})
+point = ipopt(x0=read.x_init, lbx=read.x_lb, ubx=read.x_ub, lbg=read.g_lb, ubg=read.g_ub)
+code = {{"Solve_Succeeded": 0, "Maximum_Iterations_Exceeded": 400}}[ipopt.stats()["return_status"]]
+x, dual = point["x"].full().ravel(), -point["lam_g"].full().ravel()
+lines = ["Ipopt 3.99.1: " + ipopt.stats()["return_status"], "", "Options", 3, 1, 1, 0]
+lines += [len(dual), len(dual), len(x), len(x), *map(repr, map(float, [*dual, *x]))]
+lines += [f"objno 0 {{code}}"]
+open(file[:-3] + ".sol", "w").write("\\n".join(map(str, lines)) + "\\n")
+"""
+
+
+def install(folder: Path, script: str = SCRIPT) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ipopt"
+    path.write_text(script.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("IDAES_DATA", raising=False)
+
+
+def model() -> pyo.ConcreteModel:
+    """max log(x) + log(y) on x + 2y = 4: (2, 1), with the dual 1/2."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(initialize=0.5, bounds=(0.01, None))
+    m.y = pyo.Var(initialize=0.5, bounds=(0.01, None))
+    m.line = pyo.Constraint(expr=m.x + 2 * m.y == 4)
+    m.utility = pyo.Objective(expr=-pyo.log(m.x) - pyo.log(m.y))
+    m.dual = pyo.Suffix(direction=pyo.Suffix.IMPORT)
+    return m
+
+
+def test_none_is_found_and_the_embedded_one_takes_over() -> None:
+    assert find_ipopt() is None
+    ipopt = ipopt_solver()
+    assert isinstance(ipopt, CasadiIpopt)
+    assert ipopt.solve(model()).solver_name == "casadi_ipopt"
+
+
+def test_one_on_path_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(path.parent))
+    found = find_ipopt()
+    assert found is not None
+    assert (found.path, found.version, found.found_in) == (path, "3.99.1", "on PATH")
+
+
+@pytest.mark.parametrize("folder", ["bin", "bin/extra", "elsewhere"])
+def test_the_one_of_idaes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    monkeypatch.setenv("IDAES_DATA", str(tmp_path / "idaes"))
+    path = install(tmp_path / "idaes" / folder)
+    found = find_ipopt()
+    assert found is not None
+    assert found.path == path
+    assert found.found_in == f"in the IDAES folder {path.parent}"
+    assert "idaes" not in sys.modules
+
+
+def test_the_home_folder_of_idaes(tmp_path: Path) -> None:
+    path = install(tmp_path / "home" / ".idaes" / "bin")
+    found = find_ipopt()
+    assert found is not None
+    assert found.path == path
+
+
+def test_one_that_does_not_run_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = install(tmp_path / "broken", "#!{python}\nraise SystemExit(1)\n")
+    works = install(tmp_path / "home" / ".idaes" / "bin")
+    monkeypatch.setenv("PATH", str(broken.parent))
+    found = find_ipopt()
+    assert found is not None
+    assert found.path == works
+
+
+def test_models_are_solved_by_the_executable_where_it_is(tmp_path: Path) -> None:
+    """From the IDAES folder, off PATH; and the embedded one gives the same answer."""
+    install(tmp_path / "home" / ".idaes" / "bin")
+    ipopt, m = ipopt_solver(), model()
+    ipopt.config.writer_config.linear_presolve = False
+    results = ipopt.solve(m, solver_options={"tol": 1e-10})
+    assert results.solver_name == "ipopt"
+    assert results.solver_version == (3, 99, 1)
+    assert (m.x.value, m.y.value) == pytest.approx((2.0, 1.0), rel=1e-8)
+    assert m.dual[m.line] == pytest.approx(-0.5, rel=1e-7)
+    embedded = model()
+    CasadiIpopt().solve(embedded, solver_options={"tol": 1e-10})
+    assert embedded.x.value == pytest.approx(m.x.value, rel=1e-8)
+    assert embedded.dual[embedded.line] == pytest.approx(m.dual[m.line], rel=1e-7)
