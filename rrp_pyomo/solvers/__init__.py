@@ -15,6 +15,7 @@ from pyomo.opt.base.solvers import LegacySolverFactory
 
 _MODULES = {
     "clarabel": "rrp_pyomo.solvers.conic.clarabel",
+    "scs": "rrp_pyomo.solvers.conic.scs",
     "casadi_ipopt": "rrp_pyomo.solvers.ipopt.solver",
 }
 

@@ -1,0 +1,136 @@
+"""What importing the package needs, costs and does."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+
+import pyomo.environ as pyo
+import pytest
+from pyomo.contrib.solver.common.factory import SolverFactory
+
+import rrp_pyomo
+
+EXTRAS = [
+    "cvxpy", "gurobipy", "highspy", "hypothesis", "linearmodels", "mosek", "pyscipopt", "pytest",
+    "scs", "sklearn", "statsmodels", "xpress",
+]  # fmt: skip
+
+WITHOUT_EXTRAS = f"""
+import sys
+
+class WithoutExtras:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {EXTRAS}:
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = map(WithoutExtras, sys.meta_path)
+"""
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_no_extra_is_needed():
+    python(
+        WITHOUT_EXTRAS
+        + f"""
+import importlib, pkgutil
+import rrp_pyomo
+
+for name in rrp_pyomo.__all__:
+    getattr(rrp_pyomo, name)
+import rrp_pyomo.cli, rrp_pyomo.data, rrp_pyomo.modeling, rrp_pyomo.models, rrp_pyomo.plots
+import rrp_pyomo.portfolio, rrp_pyomo.tables, rrp_pyomo.solvers.registry
+assert not set(sys.modules) & set({EXTRAS})
+covariance = rrp_pyomo.DenseCovariance([[0.04, 0.01], [0.01, 0.09]])
+portfolio = rrp_pyomo.RiskParitySOCP(covariance).solve()
+assert portfolio.certificate.is_risk_parity
+"""
+    )
+
+
+def test_missing_extras_are_named():
+    output = python(
+        WITHOUT_EXTRAS
+        + """
+from rrp_pyomo import DenseCovariance, RiskParitySOCP
+from rrp_pyomo.data import datasets
+
+for attempt in (
+    datasets.french,
+    lambda: RiskParitySOCP(DenseCovariance([[0.04, 0.01], [0.01, 0.09]])).solve("gurobi"),
+):
+    try:
+        attempt()
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+    )
+    data, solver = output.splitlines()
+    assert data.startswith("InputError")
+    assert 'pip install "rrp-pyomo[data]"' in data
+    assert solver.startswith("SolverUnavailableError")
+    assert 'pip install "rrp-pyomo[solvers]"' in solver
+
+
+def cpu_seconds(module: str) -> float:
+    """Processor time, which other programs on the machine disturb less than elapsed time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    python(f"import {module}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_import_takes_at_most_one_and_a_half_times_pyomo():
+    python("import pyomo.environ, rrp_pyomo")  # byte code and disk caches
+    times = [(cpu_seconds("rrp_pyomo"), cpu_seconds("pyomo.environ")) for _ in range(5)]
+    ours, pyomos = (statistics.median(column) for column in zip(*times, strict=True))
+    assert ours <= 1.5 * pyomos
+
+
+def test_exports():
+    for name in rrp_pyomo.__all__:
+        assert getattr(rrp_pyomo, name).__name__ == name
+        assert name in dir(rrp_pyomo)
+    with pytest.raises(AttributeError, match="has no attribute 'RobustRiskPartiy'"):
+        rrp_pyomo.RobustRiskPartiy  # noqa: B018
+
+
+def test_submodules_need_no_import_of_their_own():
+    python("import rrp_pyomo\nassert rrp_pyomo.data.datasets and rrp_pyomo.errors.InputError")
+
+
+@pytest.mark.parametrize("name", ["clarabel", "scs", "casadi_ipopt"])
+def test_solvers_are_registered_with_both_factories(name):
+    output = python(
+        f"""
+import rrp_pyomo
+import pyomo.environ as pyo
+from pyomo.contrib.solver.common.factory import SolverFactory
+
+print(type(SolverFactory({name!r})).__module__, pyo.SolverFactory({name!r}).available())
+"""
+    )
+    assert output.startswith("rrp_pyomo.solvers.")
+    assert output.split()[1] != "False"
+
+
+@pytest.mark.parametrize("factory", [SolverFactory, pyo.SolverFactory])
+def test_options_reach_a_solver_that_is_made_on_demand(factory):
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 4))
+    m.cost = pyo.Objective(expr=(m.x - 3) ** 2)
+    factory("clarabel").solve(m)
+    assert m.x.value == pytest.approx(3, abs=1e-5)
