@@ -21,7 +21,8 @@ from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
 from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, ConicSolution, Termination
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
-from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
+from rrp_pyomo.solvers.ipopt.executable import ipopt_solver
+from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS, solve_quadratic_form
 from rrp_pyomo.solvers.registry import EMBEDDED, Solver, Takes, find_solver
 
 FloatArray = NDArray[np.float64]
@@ -222,7 +223,11 @@ def _run(
     name: str, block: Any, time_limit: float | None, tee: bool, options: dict[str, Any]
 ) -> tuple[str, bool, bool]:
     """Solve and load; the status, and whether it means optimal or infeasible."""
-    results = SolverFactory(name).solve(
+    solver = SolverFactory(name)
+    if name == "ipopt":
+        # The executable may be off PATH; and a nonconvex program starts near its solution.
+        solver, options = ipopt_solver(), {**DEFAULTS, **options}
+    results = solver.solve(
         block,
         load_solutions=False,
         raise_exception_on_nonoptimal_result=False,

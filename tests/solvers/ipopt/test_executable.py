@@ -10,9 +10,11 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyomo.environ as pyo
 import pytest
 
+from rrp_pyomo import DenseCovariance, RiskParityQCLP
 from rrp_pyomo.solvers.ipopt import CasadiIpopt, find_ipopt, ipopt_solver
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
@@ -26,8 +28,11 @@ import casadi
 file, _, *settings = sys.argv[1:]
 read = casadi.NlpBuilder()
 read.import_nl(file)
-options = dict(setting.split("=") for setting in settings)
-options = {{name: float(value) for name, value in options.items()}}
+options = dict(setting.replace('"', "").split("=") for setting in settings)
+if "option_file_name" in options:
+    options.update(line.split() for line in open(options.pop("option_file_name")))
+strings = ("bound_mult_init_method", "mu_strategy")
+options = {{name: o if name in strings else float(o) for name, o in options.items()}}
 problem = {{"x": casadi.vertcat(*read.x), "f": read.f, "g": casadi.vertcat(*read.g)}}
 ipopt = casadi.nlpsol("ipopt", "ipopt", problem, {{"ipopt": options}})
 point = ipopt(x0=read.x_init, lbx=read.x_lb, ubx=read.x_ub, lbg=read.g_lb, ubg=read.g_ub)
@@ -116,7 +121,7 @@ def test_models_are_solved_by_the_executable_where_it_is(tmp_path: Path) -> None
     install(tmp_path / "home" / ".idaes" / "bin")
     ipopt, m = ipopt_solver(), model()
     ipopt.config.writer_config.linear_presolve = False
-    results = ipopt.solve(m, solver_options={"tol": 1e-10})
+    results = ipopt.solve(m, solver_options={"tol": 1e-10, "mu_strategy": "adaptive"})
     assert results.solver_name == "ipopt"
     assert results.solver_version == (3, 99, 1)
     assert (m.x.value, m.y.value) == pytest.approx((2.0, 1.0), rel=1e-8)
@@ -125,3 +130,13 @@ def test_models_are_solved_by_the_executable_where_it_is(tmp_path: Path) -> None
     CasadiIpopt().solve(embedded, solver_options={"tol": 1e-10})
     assert embedded.x.value == pytest.approx(m.x.value, rel=1e-8)
     assert embedded.dual[embedded.line] == pytest.approx(m.dual[m.line], rel=1e-7)
+
+
+def test_formulations_are_solved_by_the_executable(tmp_path: Path) -> None:
+    """Off PATH too, with the accuracy and the start of the embedded one."""
+    path = install(tmp_path / "home" / ".idaes" / "bin")
+    rng = np.random.default_rng(0)
+    covariance = DenseCovariance(np.cov(rng.normal(size=(40, 8)).T) * 1e-4)
+    portfolio = RiskParityQCLP(covariance).solve(solver="ipopt")
+    assert str(path) in portfolio.solver
+    assert portfolio.cv <= 1e-10
