@@ -20,6 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import lapack
+from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
@@ -103,6 +104,8 @@ def square_root(Q: sp.coo_matrix) -> sp.csr_matrix | None:
     Q.eliminate_zeros()
     diagonal = Q.diagonal()
     used = np.flatnonzero(np.diff(Q.indptr))
+    if not used.size:
+        return sp.csr_matrix((0, n))
     if (diagonal[used] <= 0.0).any():
         return None
     scale = np.ones(n)
@@ -122,7 +125,7 @@ def square_root(Q: sp.coo_matrix) -> sp.csr_matrix | None:
             return None
         spread = sp.csr_matrix((scale[block], (np.arange(block.size), block)), (block.size, n))
         pieces.append(F @ spread)
-    return sp.vstack(pieces, format="csr") if pieces else sp.csr_matrix((0, n))
+    return sp.vstack(pieces, format="csr")
 
 
 def _dense_root(Q: FloatArray) -> sp.csr_matrix | None:
@@ -190,29 +193,47 @@ def _lorentz(
     cut = TOLERANCE * np.abs(values).max()
     if values[0] >= -cut or (values.size > 1 and values[1] < -cut):
         raise _not_convex(names)
-    w = np.sqrt(-values[0]) * vectors[:, 0]
-    w[np.abs(w) <= 1e-12 * np.abs(w).max()] = 0.0
-    root = np.sqrt(np.maximum(values[1:], 0.0))[:, None] * vectors[:, 1:].T / scale
-    w /= scale
-    low = np.append(lower[columns], 1.0)
-    high = np.append(upper[columns], 1.0)
-    with np.errstate(invalid="ignore"):
-        ends = np.where(w == 0.0, 0.0, np.stack([w * low, w * high]))
-    slack = 1e-12 * np.abs(w).max()
-    if ends.min(axis=0).sum() < -slack:
-        w = -w
-        if ends.max(axis=0).sum() > slack:
-            head = " + ".join(
-                f"{v:.3g} {names.variable(c)}" for v, c in zip(w, columns, strict=False) if v
-            )
-            raise IncompatibleModelError(
-                f"constraint {names.constraint!r} is a second-order cone only where {head} + "
-                f"{w[-1]:.3g} has one sign, which the bounds of these variables do not say; give "
-                "them bounds that do"
-            )
-    kept = root[np.abs(root).max(axis=1) > 0.0]
-    heads = (_affine_row(w, columns),)
-    return ConicQuadratic(heads, tuple(_affine_row(row, columns) for row in kept))
+    values[np.abs(values) <= cut] = 0.0
+    half = _half_space(values, vectors, scale, lower[columns], upper[columns])
+    if not half:
+        head = " + ".join(
+            names.variable(c) for v, c in zip(vectors[:, 0], columns, strict=False) if v
+        )
+        raise IncompatibleModelError(
+            f"constraint {names.constraint!r} is a second-order cone, of which the bounds of its "
+            f"variables do not say which half is meant (where an affine expression in {head} has "
+            "one sign or the other); give the variables bounds that do, or state the cone with a "
+            "variable r >= 0 that equals its right-hand side"
+        )
+    roots = np.sqrt(np.abs(values))[:, None] * vectors.T / scale
+    kept = roots[1:][values[1:] > 0.0]
+    vector = tuple(_affine_row(row, columns) for row in kept)
+    return ConicQuadratic((_affine_row(half * roots[0], columns),), vector)
+
+
+def _half_space(
+    values: FloatArray, vectors: FloatArray, scale: FloatArray, lower: FloatArray, upper: FloatArray
+) -> float:
+    """The sign that the bounds give to w'y on the Lorentz cone y'My ≤ 0, or 0 if they give none.
+
+    A functional h that the bounds make nonnegative, a nonnegative combination of x − lower,
+    upper − x and 1, is positive on one half of the cone and negative on the other just where
+    h'M⁻¹h < 0: where h, in the coordinates g = |Λ|^(−1/2) V'h, is less than 45° away from w, or
+    from −w. Least squares finds the combination at the smallest angle.
+    """
+    n = lower.size
+    rows = np.column_stack([np.eye(n), -lower]), np.column_stack([-np.eye(n), upper])
+    bounds = np.vstack([*rows, np.eye(n + 1)[n:]])
+    bounds = bounds[np.isfinite(bounds).all(axis=1)] * scale
+    curvature = np.maximum(np.abs(values), TOLERANCE * np.abs(values).max())
+    bounds = bounds @ vectors / np.sqrt(curvature)
+    bounds /= np.linalg.norm(bounds, axis=1)[:, None]
+    for sign in (1.0, -1.0):
+        weights, _ = nnls(bounds.T, sign * np.eye(n + 1)[0])
+        g = weights @ bounds
+        if sign * g[0] > (1 + 1e-9) * np.linalg.norm(g[1:]):
+            return sign
+    return 0.0
 
 
 def _equilibrating(M: FloatArray) -> FloatArray:

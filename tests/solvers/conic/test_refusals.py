@@ -115,13 +115,13 @@ def two_general_sheets(rng: Rng) -> tuple[Any, str]:
     model = environ(rng)
     head = sum(float(v) * model.x[k] for k, v in enumerate(rng.normal(size=4))) + 1.0
     model.bad = pyo.Constraint(expr=(model.x[0] - 1) ** 2 + 1.0 <= head**2)
-    return model, "one sign"
+    return model, "which half"
 
 
 def nonconvex_objective(rng: Rng) -> tuple[Any, str]:
     model = environ(rng)
     model.cost.deactivate()
-    values = list(rng.uniform(0.1, 2, 3)) + [-rng.uniform(1e-3, 1)]
+    values = [*rng.uniform(0.1, 2, 3), -rng.uniform(1e-3, 1)]
     model.bad = pyo.Objective(expr=quadratic(model.x, matrix_with(rng, values)))
     return model, "not convex"
 
