@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
-    from rrp_pyomo.models import largest_omega as largest_omega
+    from rrp_pyomo.models.largest_omega import largest_omega as largest_omega
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.solvers.programs import solve_program as solve_program
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import warnings
 from collections.abc import Callable
 from enum import StrEnum
@@ -25,7 +24,7 @@ from rrp_pyomo.errors import (
 if TYPE_CHECKING:
     from rrp_pyomo.data import CovarianceUncertainty
     from rrp_pyomo.models.formulation import Formulation
-    from rrp_pyomo.portfolio import Portfolio
+    from rrp_pyomo.portfolio import Certificate, Portfolio
 
 BAD_INPUT, NO_SOLUTION = 2, 3
 
@@ -129,14 +128,16 @@ def solve(
     targets = None if budgets is None else read_budgets(budgets)
     formulation = _formulation(model, uncertainty, worst_case, omega, targets)
     portfolio = formulation.solve(solver)
+    certificate = portfolio.certificate  # of the problem that was solved
     if worst_case:
         portfolio = portfolio.under(uncertainty.nominal)
     if json_file is not None:
-        text = json.dumps(_strict(portfolio.to_dict()), indent=2, allow_nan=False)
+        content = portfolio.to_dict() | {"certificate": certificate and certificate.to_dict()}
+        text = json.dumps(content, indent=2, allow_nan=False)
         json_file.write_text(text + "\n", encoding="utf-8")
     if plot is not None:
         portfolio.plot().savefig(plot)
-    _print_portfolio(portfolio, worst_case)
+    _print_portfolio(portfolio, certificate, worst_case)
 
 
 @app.command()
@@ -195,7 +196,9 @@ def _formulation(
     return nominal[model](covariance, budgets)
 
 
-def _print_portfolio(portfolio: Portfolio, worst_case: bool) -> None:
+def _print_portfolio(
+    portfolio: Portfolio, certificate: Certificate | None, worst_case: bool
+) -> None:
     from rrp_pyomo.portfolio import NominalCertificate, RobustCertificate
     from rrp_pyomo.tables import measures_table, weights_table
 
@@ -203,15 +206,15 @@ def _print_portfolio(portfolio: Portfolio, worst_case: bool) -> None:
     console.print(weights_table(portfolio))
     console.print(measures_table({portfolio.model: portfolio}))
     console.print(f"{portfolio.solver}: {portfolio.status}")
-    match portfolio.certificate:
-        case NominalCertificate() as certificate:
+    match certificate:
+        case NominalCertificate():
             under = " under the worst-case covariance" if worst_case else ""
             what = "risk parity" if certificate.is_risk_parity else "not risk parity"
             console.print(
                 f"{what}{under}: contributions within {certificate.largest_deviation:.2g} "
                 "of their budgets"
             )
-        case RobustCertificate() as certificate:
+        case RobustCertificate():
             gap = certificate.relative_duality_gap
             console.print(
                 f"constraints (12b)–(12g) hold to {certificate.largest_residual:.2g}"
@@ -230,13 +233,6 @@ def _check_picture(path: Path | None) -> None:
         raise InputError(
             f"{path}: cannot draw to a file of this kind; use one of {', '.join(sorted(known))}"
         )
-
-
-def _strict(value: Any) -> Any:
-    """The value for JSON, which knows no NaN and no infinity: None in their place."""
-    if isinstance(value, dict):
-        return {key: _strict(part) for key, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _say(message: str) -> None:
