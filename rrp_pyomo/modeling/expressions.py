@@ -289,9 +289,10 @@ class Norm(Expression):
         self.factor = factor
 
     def __mul__(self, factor: float) -> Norm:
-        if factor < 0:
-            raise InputError(f"a norm times {factor} is not convex; expected a factor ≥ 0")
-        return Norm(self.parts, self.factor * float(factor))
+        factor = as_numbers(factor)
+        if not (isinstance(factor, float) and factor >= 0):
+            raise InputError(f"a norm times {factor} is not convex; expected a number ≥ 0")
+        return Norm(self.parts, self.factor * factor)
 
     __rmul__ = __mul__
 
@@ -426,6 +427,11 @@ def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
 
 def as_numbers(value: Any) -> Any:
     """A float for a single number, a 1-d array for several."""
+    if isinstance(value, Expression):
+        raise InputError(
+            f"a {type(value).__name__} stands where numbers are expected; products have two factors "
+            "at most, and norms, products and divisors are multiplied by numbers only"
+        )
     try:
         if hasattr(value, "index") and hasattr(value, "to_numpy"):
             raise TypeError("its labels would not be looked at: pass .to_numpy(), in their order")
@@ -433,7 +439,7 @@ def as_numbers(value: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise InputError(
             f"a {type(value).__name__} cannot be combined with an expression ({error}); expected "
-            "numbers, an array or another expression of this program"
+            "numbers or an array"
         ) from None
     return array.item() if array.size == 1 else array.ravel()
 
