@@ -1,0 +1,177 @@
+"""One self-contained HTML page with tables and figures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from rrp_pyomo.backtest import plots
+from rrp_pyomo.backtest.runner import write_atomically
+from rrp_pyomo.backtest.statistics import Mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rrp_pyomo.backtest.result import BacktestResult
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; }}
+h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.2rem; margin-top: 2rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.85rem; }}
+th, td {{ padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid #ddd; }}
+th {{ background: #f5f5f5; }} td:first-child, th:first-child {{ text-align: left; }}
+img {{ max-width: 100%; height: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"""
+
+
+@dataclass
+class Report:
+    """A page that grows part by part."""
+
+    title: str
+    _parts: list[str] = field(default_factory=list)
+
+    def text(self, paragraph: str) -> None:
+        """Add a paragraph."""
+        self._parts.append(f"<p>{html.escape(paragraph)}</p>")
+
+    def heading(self, text: str) -> None:
+        """Add a heading."""
+        self._parts.append(f"<h2>{html.escape(text)}</h2>")
+
+    def table(self, table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> None:
+        """Add a table; ``formats`` by column, such as ``"{:.1%}"``."""
+        formatters = {
+            name: lambda value, spec=spec: "" if pd.isna(value) else spec.format(value)
+            for name, spec in (formats or {}).items()
+            if name in table
+        }
+        text = table.to_html(border=0, na_rep="", formatters=formatters, index_names=False)
+        self._parts.append(f'<div class="wide">{text}</div>')
+
+    def figure(self, figure: Figure, caption: str) -> None:
+        """Add a figure, embedded."""
+        data = base64.b64encode(png(figure)).decode()
+        text = html.escape(caption)
+        self._parts.append(
+            f'<p><img alt="{text}" src="data:image/png;base64,{data}"><br>{text}</p>'
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the page."""
+        body = "\n".join(self._parts)
+        page = _PAGE.format(title=html.escape(self.title), body=body)
+        write_atomically(path, page.encode())
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG; the same figure always gives the same bytes."""
+    return _saved(figure, "png", dpi=130, metadata={"Software": None})
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """Write ``name.png`` and ``name.svg``."""
+    write_atomically(folder / f"{name}.png", png(figure))
+    write_atomically(folder / f"{name}.svg", _saved(figure, "svg", metadata={"Date": None}))
+
+
+def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "rrp", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+STATISTICS_FORMATS = {
+    "excess_return": "{:.2%}",
+    "volatility": "{:.2%}",
+    "sharpe": "{:.3f}",
+    "maximum_drawdown": "{:.1%}",
+    "turnover": "{:.2%}",
+    "cv": "{:.4f}",
+    "hrc": "{:.4f}",
+    "herfindahl": "{:.4f}",
+}
+
+
+def backtest_report(
+    result: BacktestResult,
+    folder: Path,
+    omegas: Mapping[str, float] | None = None,
+    mean: Mean = "geometric",
+    cost: float = 0.0,
+) -> Path:
+    """Tables and figures of a backtest: ``report.html``, and each figure as PNG and SVG.
+
+    Parameters
+    ----------
+    result : BacktestResult
+    folder : Path
+    omegas : mapping, optional
+        ω by name of strategy, for the figure of its effect.
+    mean, cost
+        See :meth:`BacktestResult.statistics`.
+    """
+    omegas = omegas or {}
+    report = Report("Backtest")
+    settings = result.settings
+    report.text(
+        f"{settings['assets']} assets, {len(result.rebalances)} rebalances every "
+        f"{settings['rebalance']} from {settings['start']} to {settings['end']}, each fitted on the "
+        f"{settings['estimation']} before it. Where (12) has no solution: "
+        f"{settings['on_infeasible']}."
+    )
+    report.heading("Performance and concentration")
+    report.text(
+        f"Excess return ({mean}, after costs of {cost:.2%} of what is traded), volatility and "
+        "Sharpe ratio are annualised; turnover, CV, HRC and Herfindahl index are averages over "
+        "rebalances. Figures are before costs."
+    )
+    report.table(result.statistics(mean, cost), STATISTICS_FORMATS)
+    report.heading("What did not go as planned")
+    if result.events.empty:
+        report.text("Nothing: every problem was solved as stated in every window.")
+    else:
+        report.table(result.events.assign(date=result.events["date"].dt.date).set_index("date"))
+    reference = "nominal" if "nominal" in result.strategies else result.strategies[0]
+    figures = {
+        "wealth": (plots.plot_wealth(result), "Wealth"),
+        "weights": (plots.plot_weights(result), "Target weights"),
+        "risk_contributions": (plots.plot_risk_contributions(result), "Risk contributions"),
+    }
+    if len(result.strategies) > 1:
+        relative = plots.plot_relative_wealth(result, reference)
+        figures["relative_wealth"] = (relative, f"Wealth relative to {reference}")
+    if len(omegas) > 1:
+        sweep = plots.plot_omega_sweep(plots.omega_table(result, omegas))
+        figures["omega"] = (sweep, "The effect of ω")
+    report.heading("Figures")
+    for name, (figure, caption) in figures.items():
+        save_figure(figure, folder, name)
+        report.figure(figure, caption)
+    report.write(folder / "report.html")
+    return folder / "report.html"

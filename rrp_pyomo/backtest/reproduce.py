@@ -1,0 +1,335 @@
+"""The paper's experiments as commands: run the trials, write tables, figures and the report."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo import __version__
+from rrp_pyomo.backtest import plots
+from rrp_pyomo.backtest.engine import Panel
+from rrp_pyomo.backtest.experiments import EXPERIMENTS, Experiment, Job, Trials, chunks_of
+from rrp_pyomo.backtest.report import Report, png, save_figure
+from rrp_pyomo.backtest.runner import RunFolder, run_chunks, write_atomically
+from rrp_pyomo.backtest.statistics import Mean
+from rrp_pyomo.data import DenseCovariance
+from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
+
+# Seconds of work per chunk are then about 3: little is lost in an interruption.
+CHUNK = 8
+
+FRENCH = {"sizes": (12, 25), "start": "1954-01-01"}
+
+_FORMATS = {
+    "omega": "{:.1f}",
+    "t_statistic": "{:.2f}",
+    **{name: "{:.2f}" for name in (
+        "ann_excess_return_pct", "sd_return_pct", "ann_volatility_pct", "sd_volatility_pct",
+        "sharpe_pct", "sd_sharpe_pct", "turnover_pct", "sd_turnover_pct",
+    )},
+    **{f"{sd}{name}": "{:.3f}" for name in ("cv", "hrc", "herfindahl") for sd in ("", "sd_")},
+}  # fmt: skip
+
+
+def find_experiment(name: str, dataset: str | None = None) -> Experiment:
+    """Experiment 1 or 2; on the French data with portfolios of 12 and 25 assets, from 1954.
+
+    Raises
+    ------
+    UnknownLabelError
+        Another name.
+    """
+    if name not in EXPERIMENTS:
+        raise UnknownLabelError("experiment", name, [*EXPERIMENTS, "table1"])
+    experiment = EXPERIMENTS[name]
+    return experiment.on(**FRENCH) if dataset == "french" else experiment
+
+
+def reproduce(
+    experiment: Experiment,
+    panel: Panel,
+    out: str | Path,
+    trials: int = 1000,
+    seed: int = 0,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    resume: bool = False,
+    chunk: int = CHUNK,
+    mean: Mean = "geometric",
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Run an experiment and write ``tables.csv``, figures, ``report.html`` and the raw trials.
+
+    The answer depends on data, design, seed and number of trials alone: not on workers, chunks,
+    executor or interruptions. A resumed run may have more trials than before.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        See :func:`find_experiment`.
+    panel : Panel
+    out : str or Path
+        A new folder, or with ``resume`` that of an earlier run with the same settings.
+    trials, seed : int
+    workers : int, optional
+        Processes; default the number of cores.
+    executor : concurrent.futures.Executor, optional
+        Where to run instead, such as ``dask.distributed.Client(...).get_executor()``.
+    resume : bool
+    chunk : int
+        Trials that a worker runs at a time.
+    mean : {"geometric", "arithmetic"}
+        How excess returns are averaged.
+    progress : bool
+        Show a bar with rate and remaining time on stderr.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of Tables 3 to 8; see :meth:`Trials.table`.
+
+    Raises
+    ------
+    InputError
+        Data that do not suffice, a size beyond the universe, a folder that cannot be used.
+    KeyboardInterrupt
+        Finished trials are kept for ``resume``.
+    """
+    require_parquet()
+    if trials < 2 or chunk < 1 or seed < 0:
+        raise InputError(
+            f"trials = {trials}, chunk = {chunk}, seed = {seed}; expected at least 2 trials, "
+            "chunks of at least 1 and a seed of at least 0"
+        )
+    experiment.windows(panel)
+    folder = RunFolder(out, run_settings(experiment, panel, seed), resume)
+    todo = list(chunks_of(experiment.sizes, trials, folder.done(), chunk))
+    total = trials * len(experiment.sizes)
+    left = sum(c.last - c.first for c in todo)
+    with progress_bar(experiment.name, "trials", total, total - left, progress) as report:
+        run_chunks(Job(experiment, panel, seed), todo, folder, executor, workers, report)
+    return _write_results(experiment, panel, folder, trials, mean)
+
+
+def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, Any]:
+    """What determines the trials, for the output folder."""
+    digest = hashlib.sha256()
+    for array in (panel.returns, panel.risk_free, panel.factors):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr((panel.labels, panel.dates.asi8.tolist())).encode())
+    return {
+        "experiment": experiment.name,
+        "sizes": list(experiment.sizes),
+        "omegas": list(experiment.omegas),
+        "start": experiment.start,
+        "end": experiment.end,
+        "estimation": experiment.estimation,
+        "rebalance": experiment.rebalance,
+        "seed": seed,
+        "data": digest.hexdigest(),
+        "version": __version__,
+    }
+
+
+def paper_table(experiment: Experiment) -> pd.DataFrame | None:
+    """Tables 3 to 5 or 6 to 8 as printed; None for a design that the paper does not have."""
+    for name, original in EXPERIMENTS.items():
+        if (experiment.omegas, experiment.start) == (original.omegas, original.start):
+            source = resources.files("rrp_pyomo.backtest").joinpath("paper_tables.csv")
+            table = pd.read_csv(io.StringIO(source.read_text()))
+            table = table[(table["experiment"] == int(name)) & table["n"].isin(experiment.sizes)]
+            return table.drop(columns="experiment").reset_index(drop=True)
+    return None
+
+
+def _write_results(
+    experiment: Experiment, panel: Panel, folder: RunFolder, trials: int, mean: Mean
+) -> pd.DataFrame:
+    tables, figures, capped = [], {}, []
+    wealth = []
+    for size in experiment.sizes:
+        every = Trials.of(folder.load(size, trials), experiment, panel)
+        tables.append(every.table(mean))
+        capped.append(every.capped_table())
+        paths = every.wealth_paths()
+        wealth.append(paths)
+        prefix = f"n{size:03d}_"
+        figures[f"{prefix}wealth"] = (
+            plots.plot_trials_wealth(paths),
+            f"n = {size}: wealth (as Figure 1)",
+        )
+        if len(experiment.omegas) > 2:
+            figures[f"{prefix}relative"] = (
+                plots.plot_trials_relative(paths),
+                f"n = {size}: wealth relative to the nominal portfolio (as Figure 2)",
+            )
+            figures[f"{prefix}omega"] = (
+                plots.plot_omega_sweep(tables[-1]),
+                f"n = {size}: the effect of ω (Tables 3 and 5)",
+            )
+    if len(experiment.sizes) > 1:
+        figures["sizes_wealth"] = (
+            plots.plot_sizes_wealth(wealth),
+            "Wealth by number of assets (as Figure 3)",
+        )
+        figures["sizes_relative"] = (
+            plots.plot_sizes_relative(wealth),
+            "Wealth relative to nominal by number of assets (as Figure 4)",
+        )
+    table = pd.concat(tables, ignore_index=True)
+    write_atomically(folder.path / "tables.csv", to_csv(table))
+    report = Report(f"{experiment.name.capitalize()}: {trials:,} trials")
+    report.text(
+        f"Portfolios of {', '.join(map(str, experiment.sizes))} assets drawn from "
+        f"{len(panel.labels)}; rebalanced every {experiment.rebalance} from {experiment.start}, "
+        f"estimated on the {experiment.estimation} before. Means and standard deviations (sd) over "
+        f"trials, of turnover and concentration also over rebalances; {mean} excess returns."
+    )
+    report.heading("Tables")
+    report.table(table, _FORMATS)
+    if (paper := paper_table(experiment)) is not None:
+        report.heading("The paper's Tables " + ("3 to 5" if len(paper) == 8 else "6 to 8"))
+        report.table(paper, _FORMATS)
+    report.heading("Windows in which (12) has no solution")
+    report.text("There ω was replaced by 0.99 ω_max.")
+    report.table(pd.concat(capped, ignore_index=True), {"omega": "{:.1f}", "share": "{:.2%}"})
+    report.heading("Figures")
+    for name, (figure, caption) in figures.items():
+        save_figure(figure, folder.path, name)
+        report.figure(figure, caption)
+    report.write(folder.path / "report.html")
+    return table
+
+
+def to_csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV with ten digits."""
+    return table.to_csv(index=False, float_format="%.10g").encode()
+
+
+# --- Table 1 -------------------------------------------------------------------------------------
+
+TABLE1 = {"measure": ["runtime_s", "cv"], "nlp_3": [65.59, 6.74e-12], "qclp_4": [1.81, 8.17e-14]}
+
+
+def random_covariance(n: int, seed: int, trial: int) -> DenseCovariance:
+    """A random symmetric positive definite matrix, GG'/2n with G n × 2n standard normal."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(n, trial)))
+    G = rng.standard_normal((n, 2 * n))
+    return DenseCovariance(G @ G.T / (2 * n))
+
+
+def reproduce_table1(
+    out: str | Path,
+    trials: int = 100,
+    seed: int = 0,
+    n: int = 200,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Table 1: (3) and (4) through Ipopt on random matrices, run-time and CV.
+
+    The matrices run one after the other in this process, for their times are what is asked for.
+
+    Returns
+    -------
+    DataFrame
+        ``measure``, ``nlp_3``, ``qclp_4`` (medians), ``nlp_3_paper``, ``qclp_4_paper``. Every run is
+        in ``runs.csv``.
+    """
+    folder = Path(out)
+    write_check = folder / "runs.csv"
+    if write_check.exists():
+        raise InputError(f"the folder {folder} holds a run; choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = {"nlp_3": RiskParityNLP, "qclp_4": RiskParityQCLP}
+    rows = []
+    with progress_bar("table 1", "matrices", trials, 0, progress) as report:
+        for trial in range(trials):
+            covariance = random_covariance(n, seed, trial)
+            for name, problem in problems.items():
+                start = time.perf_counter()
+                portfolio = problem(covariance).solve("ipopt")
+                seconds = time.perf_counter() - start
+                rows.append((trial, name, seconds, portfolio.cv, portfolio.status))
+            report(1)
+    runs = pd.DataFrame(rows, columns=["trial", "problem", "runtime_s", "cv", "status"])
+    write_atomically(write_check, to_csv(runs))
+    medians = runs.groupby("problem")[["runtime_s", "cv"]].median().T
+    table = medians.rename_axis("measure").rename_axis(None, axis=1).reset_index()
+    paper = pd.DataFrame(TABLE1).rename(columns=lambda c: c if c == "measure" else f"{c}_paper")
+    table = table.merge(paper, on="measure")
+    write_atomically(folder / "tables.csv", to_csv(table))
+    page = Report(f"Table 1: {trials} random {n} × {n} matrices")
+    page.text("Medians of (3) and (4) through Ipopt; the paper's columns are averages at n = 200.")
+    page.table(table.set_index("measure").map(lambda v: f"{v:.3g}"))
+    page.write(folder / "report.html")
+    return table
+
+
+# --- what both share -----------------------------------------------------------------------------
+
+
+def require_parquet() -> None:
+    """Raise where the extra that the experiments need is missing."""
+    try:
+        import pyarrow
+        import threadpoolctl  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"the experiments need {error.name}, which is not installed; "
+            'run: pip install "rrp-pyomo[backtest]"'
+        ) from None
+    assert pyarrow
+
+
+@contextlib.contextmanager
+def progress_bar(
+    title: str, unit: str, total: int, done: int, shown: bool
+) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr with rate and remaining time; yields what advances it."""
+    if not shown:
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.1f} {unit}/s")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120.0) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        yield lambda count: bar.advance(task, count)
+
+
+__all__ = ["find_experiment", "png", "reproduce", "reproduce_table1"]
