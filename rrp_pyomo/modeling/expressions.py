@@ -429,8 +429,8 @@ def as_numbers(value: Any) -> Any:
     """A float for a single number, a 1-d array for several."""
     if isinstance(value, Expression):
         raise InputError(
-            f"a {type(value).__name__} stands where numbers are expected; products have two factors "
-            "at most, and norms, products and divisors are multiplied by numbers only"
+            f"a {type(value).__name__} stands where numbers are expected; products have two "
+            "factors at most, and norms, products and divisors are multiplied by numbers only"
         )
     try:
         if hasattr(value, "index") and hasattr(value, "to_numpy"):
