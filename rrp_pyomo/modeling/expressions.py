@@ -73,8 +73,8 @@ class Affine(Expression):
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Any:
-        return self + (-other)
+    def __sub__(self, other: Operand) -> Any:
+        return self + _negative(other)
 
     def __rsub__(self, other: Operand) -> Any:
         return (-self) + other
@@ -251,8 +251,8 @@ class Quadratic(Expression):
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Quadratic:
-        return self.__add__(-other)
+    def __sub__(self, other: Operand) -> Quadratic:
+        return self.__add__(_negative(other))
 
     def __rsub__(self, other: Operand) -> Quadratic:
         return (-self) + other
@@ -442,6 +442,11 @@ def as_numbers(value: Any) -> Any:
             "numbers or an array"
         ) from None
     return array.item() if array.size == 1 else array.ravel()
+
+
+def _negative(value: Any) -> Any:
+    operand: Any = value if isinstance(value, Expression) else as_numbers(value)
+    return -operand
 
 
 def _common_size(a: int, b: int) -> int:
