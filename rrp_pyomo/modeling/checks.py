@@ -30,8 +30,8 @@ def distinct_labels(name: str, labels: Iterable[Hashable]) -> tuple[Hashable, ..
     labels = tuple(labels)
     if not labels:
         raise InputError(f"variable {name!r} has no labels; expected at least one, or None")
-    label, count = Counter(labels).most_common(1)[0]
-    if count > 1:
+    if len(set(labels)) < len(labels):
+        label, count = Counter(labels).most_common(1)[0]
         raise InputError(f"variable {name!r} has the label {label!r} {count} times; rename them")
     return labels
 
@@ -45,9 +45,9 @@ def ordered_bounds(name: str, labels: tuple[Hashable, ...] | None, *bounds: Any)
             raise InputError(
                 f"variable {name!r} has {np.size(bound)} bounds; expected one, or {size}"
             )
-    ordered = np.broadcast_to((lower <= upper) & (lower < np.inf) & (upper > -np.inf), (size,))
-    if not ordered.all():
-        i = int(ordered.argmin())
+    ordered = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
+    if not np.all(ordered):
+        i = int(np.broadcast_to(ordered, (size,)).argmin())
         of = f"variable {name!r}" if labels is None else f"entry {labels[i]!r} of variable {name!r}"
         low, high = (np.broadcast_to(bound, (size,))[i] for bound in numbers)
         raise InputError(f"{of} has the bounds {low} and {high}; expected numbers, lower ≤ upper")
