@@ -8,6 +8,7 @@ import io
 import numbers
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -233,6 +234,9 @@ def _one_line(text: str) -> str:
 def _interruptible() -> Iterator[None]:
     """Raise again, once Ipopt has stopped, the interrupt that CasADi stops Ipopt with but drops."""
     handler: Any = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield  # nobody here whom an interrupt would reach
+        return
     raised: list[BaseException] = []
 
     def note(number: int, frame: Any) -> None:
@@ -242,11 +246,7 @@ def _interruptible() -> Iterator[None]:
             raised.append(error)
             raise
 
-    try:
-        signal.signal(signal.SIGINT, note if callable(handler) else handler)
-    except ValueError:  # not the main thread, which alone receives signals
-        yield
-        return
+    signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:

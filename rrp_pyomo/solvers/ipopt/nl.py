@@ -20,7 +20,7 @@ from pyomo.core.expr.numeric_expr import (
 )
 from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.core.kernel.constraint import IConstraint
-from pyomo.environ import Constraint, Objective, maximize, value
+from pyomo.environ import Constraint, Objective, SOSConstraint, maximize, value
 from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 
 from rrp_pyomo.solvers.conic.checks import bounds, refuse_foreign_components, shown
@@ -54,6 +54,8 @@ def read_nl(model: Any, config: Any) -> Statement:
     if not isinstance(model, ICategorizedObject):
         for block in model.block_data_objects(active=True):
             refuse_foreign_components(block)
+    for sos in model.component_data_objects(SOSConstraint, active=True):
+        raise IncompatibleModelError(f"{sos.name!r} is an SOS constraint; Ipopt takes none")
     text, info = _written(model, config)
     if len(info.objectives) > 1:
         names = ", ".join(repr(o.name) for o in info.objectives)

@@ -64,7 +64,8 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
     variables' values. ``solver_options`` are Ipopt's options by name, such as ``{"tol": 1e-10}``.
 
     What Ipopt calls optimal is a local optimum: no better point is near. It is the global one where
-    the model is convex. ``objective_bound`` is therefore always None.
+    the model is convex. ``objective_bound`` is therefore always None. A point that only meets
+    Ipopt's loose tolerances (``Solved_To_Acceptable_Level``) is reported as feasible, not optimal.
 
     Examples
     --------
@@ -132,6 +133,7 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
         try:
             statement, route = self._read(model, config)
         except InfeasibleConstraintException as error:
+            config.timer.stop("compile")
             results = get_infeasible_results(model, self, config, str(error))
         else:
             compile_time = time.perf_counter() - start

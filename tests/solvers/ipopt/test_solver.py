@@ -358,6 +358,16 @@ def test_refusals_name_the_component(
     assert isinstance(refused.value, ModelError)
 
 
+def test_kernel_sos_is_refused_behind_a_nonlinear_constraint() -> None:
+    model = pmo.block()
+    model.x = pmo.variable_list([pmo.variable(lb=0), pmo.variable(lb=0)])
+    model.curve = pmo.constraint(pmo.exp(model.x[0]) <= 2.0)
+    model.sos = pmo.sos2(list(model.x))
+    model.cost = pmo.objective(model.x[0])
+    with pytest.raises(IncompatibleModelError, match="'sos' is an SOS constraint"):
+        solver().solve(model)
+
+
 @pytest.mark.parametrize("name", ["asinh", "acosh", "atanh"])
 def test_functions_that_cannot_be_read_are_named(name: str) -> None:
     model = nonlinear_model()
@@ -462,6 +472,16 @@ def test_constraint_without_variables_that_is_violated() -> None:
         fails_at_once.solve(model)
 
 
+def test_acceptable_is_not_called_optimal() -> None:
+    model = nonlinear_model()
+    loose = {"tol": 1e-14, "acceptable_tol": 1.0, "acceptable_iter": 1}
+    with pytest.raises(NoOptimalSolutionError, match="Solved_To_Acceptable_Level"):
+        solver(**loose).solve(model)
+    results = solver(**loose).solve(model, raise_exception_on_nonoptimal_result=False)
+    assert results.solution_status is SolutionStatus.feasible
+    assert results.incumbent_objective == pyo.value(model.cost)
+
+
 def test_unbounded() -> None:
     model = pyo.ConcreteModel()
     model.x = pyo.Var(initialize=1.0)
@@ -506,3 +526,12 @@ def test_keyboard_interrupt_stops_ipopt_and_leaves_the_model_alone() -> None:
     np.testing.assert_array_equal(values(model), before)
     other = nonlinear_model()
     assert ipopt.solve(other).solution_status is SolutionStatus.optimal
+
+
+def test_solving_off_the_main_thread() -> None:
+    """Interrupts are the main thread's; another one solves all the same."""
+    model = nonlinear_model()
+    thread = threading.Thread(target=solver(tol=1e-10).solve, args=(model,))
+    thread.start()
+    thread.join()
+    assert model.x.value == pytest.approx((2 + np.log(2)) / 3, rel=1e-9)
