@@ -1,0 +1,83 @@
+"""The code blocks of README.md and docs/ run: ``python`` and ``sh`` ones, in order, by file.
+
+Blocks of one file share their variables and a folder of their own. Blocks in another language, such
+as ``text``, are not run.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+from rrp_pyomo.solvers.registry import SOLVERS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run_python(code: str, page: Path, line: int, names: dict[str, object]) -> None:
+    """Run with the page's own line numbers in tracebacks."""
+    exec(compile("\n" * line + code, str(page), "exec"), names)
+
+
+def run_shell(code: str, folder: Path) -> None:
+    rrp = f'rrp() {{ "{sys.executable}" -c "from rrp_pyomo.cli import app; app()" "$@"; }}\n'
+    done = subprocess.run(
+        ["bash", "-euc", rrp + code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    matplotlib.use("agg")
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text()
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in BLOCK.finditer(text):
+        language, code = block.groups()
+        if language == "python":
+            run_python(code, page, text[: block.start(2)].count("\n"), names)
+        else:
+            run_shell(code, tmp_path)
+
+
+def test_readme_shows_what_it_should():
+    """At least the blocks that the README is there for."""
+    languages = [language for language, _ in BLOCK.findall(PAGES[0].read_text())]
+    assert languages.count("python") >= 3
+    assert "sh" in languages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_code_block_has_a_known_language(page):
+    """A misspelt language would leave its block untested."""
+    fences = re.findall(r"^```(.*)$", page.read_text(), re.MULTILINE)
+    assert len(fences) % 2 == 0
+    assert set(fences[0::2]) <= {"python", "sh", "text", "csv", "json"}
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_solver_table_is_complete():
+    readme = PAGES[0].read_text()
+    table = readme[readme.index("| name | takes") :].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) - {"solvers"} == set(SOLVERS)
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"\bmake (\w+)", (ROOT / "README.md").read_text()))
+    assert {"demo", "test"} <= targets
+    subprocess.run(["make", "-n", *sorted(targets)], cwd=ROOT, check=True, capture_output=True)
