@@ -84,7 +84,7 @@ def _constraint(program: Program, constraint: Constraint, components: Components
             rows = [
                 pmo.constraint(body=body, rhs=low)
                 if low == high
-                else pmo.constraint(low, body, high)
+                else pmo.constraint(body=body, lb=low, ub=high)
                 for low, body, high in bounded_rows(constraint, components)
             ]
             return pmo.constraint_dict(zip(program.row_labels(constraint.body), rows, strict=True))

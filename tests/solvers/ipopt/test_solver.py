@@ -23,8 +23,10 @@ from pyomo.contrib.solver.common.util import (
     NoSolutionError,
 )
 
+from rrp_pyomo import DenseCovariance, RiskParityNLP, RiskParityQCLP
 from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
 from rrp_pyomo.solvers.ipopt import CasadiIpopt
+from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS
 
 ROUTES = ("quadratic", "nl")
 
@@ -254,6 +256,22 @@ def test_all_variables_fixed(make: Callable[[], Any]) -> None:
     results = solver().solve(model)
     assert results.incumbent_objective == pytest.approx(4.0)
     assert results.extra_info.status == "No_Variables"
+
+
+@pytest.mark.parametrize("problem", [RiskParityNLP, RiskParityQCLP])
+@pytest.mark.parametrize("realisation", ["block", "kernel"])
+def test_blocks_of_the_nonconvex_problems(problem: Any, realisation: str) -> None:
+    """With their scaling factors and the options for it, as accurate as without Pyomo."""
+    rng = np.random.default_rng(5)
+    Sigma = np.cov(rng.normal(size=(30, 6)).T) * 1e-4
+    block = getattr(problem(DenseCovariance(Sigma)), realisation)()
+    for weight in block.x.values():
+        weight.value = 1 / 6
+    results = solver(**DEFAULTS).solve(block)
+    x = np.array([weight.value for weight in block.x.values()])
+    R = x * (Sigma @ x)
+    assert results.extra_info.route == "quadratic"
+    assert R.std(ddof=1) / R.mean() <= 1e-8
 
 
 # --- how it fits into Pyomo ---------------------------------------------------------------------
