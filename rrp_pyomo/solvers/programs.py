@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -117,8 +118,8 @@ def solve_program(
         if time_limit is not None:
             options["time_limit"] = float(time_limit)
         make, defaults = _CONIC_BACKENDS[solver]
-        backend = make(**{**defaults, "verbose": tee, **options})
-        return _from_conic(program, backend.solve(program.conic()), named)
+        backend, log = make(**{**defaults, **options}), sys.stdout if tee else None
+        return _from_conic(program, backend.solve(program.conic(), log), named)
     if solver == "casadi_ipopt" or found.where == EMBEDDED:
         flat = lifted(program)
         point = flat.point(_evaluated(start))
