@@ -45,15 +45,11 @@ class RiskParityNLP(NonconvexRiskParity):
 
     def _state(self, program: Program, x: Variable) -> None:
         n = x.size
-        Sigma = self.covariance.operator / self.risk_unit
-        R = program.variable("R", x.labels)
+        R = self._state_contributions(program, x)
         theta = program.variable("theta")
 
         program.minimize(2 * n * sum_squares(R - theta))
-        program.subject_to(
-            risk_contribution=R == x * (Sigma @ x) / (n * self.budgets),
-            mean_contribution=theta == R.sum() / n,
-        )
+        program.subject_to(mean_contribution=theta == R.sum() / n)
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         R = self.contributions(x)

@@ -1,4 +1,4 @@
-"""What (3) and (4) share: where a nonlinear solver starts."""
+"""What (3) and (4) share: the risk contributions, and where a nonlinear solver starts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from rrp_pyomo.data._validation import by_label
 from rrp_pyomo.errors import InfeasibleError, UnknownLabelError
+from rrp_pyomo.modeling import Program, Variable
 from rrp_pyomo.models.formulation import FloatArray
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.socp import RiskParitySOCP
@@ -54,8 +55,15 @@ class NonconvexRiskParity(NominalRiskParity):
         near = isinstance(start, str) and start == "convex"
         return self._solve(solver, lambda: self._start(start), options, near)
 
+    def _state_contributions(self, program: Program, x: Variable) -> Variable:
+        """R_i = x_i (Σx)_i / (n b_i), stated once."""
+        Sigma = self.covariance.operator / self.risk_unit
+        R = program.variable("R", x.labels)
+        program.subject_to(risk_contribution=R == x * (Sigma @ x) / (x.size * self.budgets))
+        return R
+
     def contributions(self, x: FloatArray) -> FloatArray:
-        """x_i (Σx)_i / (n b_i) in multiples of :attr:`risk_unit`, shape (n,)."""
+        """R at given weights, shape (n,)."""
         R: FloatArray = x * (self.covariance.operator @ x) / self.risk_unit
         return R / (x.size * self.budgets)
 

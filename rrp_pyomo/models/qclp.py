@@ -43,10 +43,9 @@ class RiskParityQCLP(NonconvexRiskParity):
     """
 
     def _state(self, program: Program, x: Variable) -> None:
-        Sigma = self.covariance.operator / self.risk_unit
+        R = self._state_contributions(program, x)
         theta = program.variable("theta")
         zeta = program.variable("zeta")
-        R = x * (Sigma @ x) / (x.size * self.budgets)
 
         program.minimize(zeta)
         program.subject_to(
@@ -57,4 +56,4 @@ class RiskParityQCLP(NonconvexRiskParity):
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         R = self.contributions(x)
         theta = (R.max() + R.min()) / 2
-        return {"x": x, "theta": theta, "zeta": R.max() - theta}
+        return {"x": x, "R": R, "theta": theta, "zeta": R.max() - theta}
