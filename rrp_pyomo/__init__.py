@@ -12,10 +12,10 @@ used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rrp_pyomo import solvers as solvers  # registers them
+from rrp_pyomo._lazy import exports
 
 if TYPE_CHECKING:
     from rrp_pyomo.data import CovarianceUncertainty as CovarianceUncertainty
@@ -37,39 +37,26 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "data": (
-        "CovarianceUncertainty",
-        "DenseCovariance",
-        "FactorCovariance",
-        "FactorModel",
-        "WeightSet",
-    ),
-    "modeling": ("Program", "norm", "square", "sum_squares"),
-    "models": (
-        "RiskParityNLP",
-        "RiskParityQCLP",
-        "RiskParitySOCP",
-        "RobustRiskParity",
-        "largest_omega",
-    ),
-    "portfolio": ("Portfolio",),
-    "solvers.programs": ("solve_program",),
-}
-_HOME = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
-    elif name in _HOMES or name == "errors":
-        value = import_module(f"{__name__}.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = exports(
+    __name__,
+    {
+        "data": (
+            "CovarianceUncertainty",
+            "DenseCovariance",
+            "FactorCovariance",
+            "FactorModel",
+            "WeightSet",
+        ),
+        "errors": (),
+        "modeling": ("Program", "norm", "square", "sum_squares"),
+        "models": (
+            "RiskParityNLP",
+            "RiskParityQCLP",
+            "RiskParitySOCP",
+            "RobustRiskParity",
+            "largest_omega",
+        ),
+        "portfolio": ("Portfolio",),
+        "solvers.programs": ("solve_program",),
+    },
+)

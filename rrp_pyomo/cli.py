@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import warnings
 from collections.abc import Callable
@@ -14,12 +13,14 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rrp_pyomo.backtest.commands import register as register_backtests
 from rrp_pyomo.errors import (
     InputError,
     RiskParityError,
     SolverError,
     SolverUnavailableError,
 )
+from rrp_pyomo.inputs import DatasetOption, FactorsOption, ReturnsOption, read_market
 
 if TYPE_CHECKING:
     from rrp_pyomo.data import CovarianceUncertainty
@@ -72,30 +73,15 @@ class Model(StrEnum):
     ROBUST = "robust"
 
 
-class Dataset(StrEnum):
-    """Data that come with other packages."""
-
-    FRENCH = "french"
-
-
 @app.command()
 def solve(
     model: Annotated[
         Model,
         typer.Option(help="Problem (3), (4), (11) or (12) of Costa & Kwon (2020)."),
     ],
-    dataset: Annotated[
-        Dataset | None,
-        typer.Option(help="Fama-French portfolios and factors, monthly 1949 to 2017."),
-    ] = None,
-    returns: Annotated[
-        Path | None,
-        typer.Option(help="CSV: dates, then a column of decimal returns for each asset."),
-    ] = None,
-    factors: Annotated[
-        Path | None,
-        typer.Option(help="CSV: dates, then the factors; RF is the risk-free rate."),
-    ] = None,
+    dataset: DatasetOption = None,
+    returns: ReturnsOption = None,
+    factors: FactorsOption = None,
     worst_case: Annotated[
         bool,
         typer.Option(
@@ -121,10 +107,12 @@ def solve(
     ] = None,
 ) -> None:
     """Solve one problem: from returns and factors to weights with a certificate."""
-    from rrp_pyomo.data import read_budgets
+    from rrp_pyomo.data import FactorModel, excess_returns, read_budgets
 
     _check_picture(plot)
-    uncertainty = _uncertainty(dataset, returns, factors)
+    total, factor_returns, risk_free = read_market(dataset, returns, factors)
+    factor_model = FactorModel.fit(excess_returns(total, risk_free), factor_returns)
+    uncertainty = factor_model.covariance_uncertainty()
     targets = None if budgets is None else read_budgets(budgets)
     formulation = _formulation(model, uncertainty, worst_case, omega, targets)
     portfolio = formulation.solve(solver)
@@ -148,25 +136,6 @@ def solvers() -> None:
     console = Console()
     for table in solver_tables():
         console.print(table)
-
-
-def _uncertainty(
-    dataset: Dataset | None, returns: Path | None, factors: Path | None
-) -> CovarianceUncertainty:
-    """The uncertainty set of a factor model, fitted to excess returns where RF is known."""
-    from rrp_pyomo.data import FactorModel, datasets, excess_returns, read_factors, read_returns
-
-    if dataset is not None and returns is None and factors is None:
-        known = datasets.french()
-        model = FactorModel.fit(excess_returns(known.returns, known.risk_free), known.factors)
-    elif dataset is None and returns is not None and factors is not None:
-        given = read_factors(factors)
-        model = FactorModel.fit(
-            excess_returns(read_returns(returns), given.risk_free), given.factors
-        )
-    else:
-        raise InputError("give either --dataset, or both --returns and --factors")
-    return model.covariance_uncertainty()
 
 
 def _formulation(
@@ -250,7 +219,4 @@ def _show_warning(
     _say(f"warning: {message}")
 
 
-if importlib.util.find_spec("rrp_pyomo.backtest.commands") is not None:
-    from rrp_pyomo.backtest.commands import register
-
-    register(app)
+register_backtests(app)

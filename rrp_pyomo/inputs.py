@@ -1,0 +1,55 @@
+"""The market data that commands take: a data set by name, or files."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rrp_pyomo.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Dataset(StrEnum):
+    """Data that come with other packages."""
+
+    FRENCH = "french"
+
+
+DatasetOption = Annotated[
+    Dataset | None,
+    typer.Option(help="Fama-French portfolios and factors, monthly 1949 to 2017."),
+]
+ReturnsOption = Annotated[
+    Path | None,
+    typer.Option(help="CSV: dates, then a column of decimal returns for each asset."),
+]
+FactorsOption = Annotated[
+    Path | None,
+    typer.Option(help="CSV: dates, then the factors; RF is the risk-free rate."),
+]
+
+
+def read_market(
+    dataset: Dataset | None, returns: Path | None, factors: Path | None
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series | None]:
+    """Total returns, factors and, where it is known, the risk-free rate.
+
+    Raises
+    ------
+    InputError
+        Neither a data set nor both files, or both; files that cannot be read.
+    """
+    from rrp_pyomo.data import datasets, read_factors, read_returns
+
+    if dataset is not None and returns is None and factors is None:
+        known = datasets.french()
+        return known.returns, known.factors, known.risk_free
+    if dataset is None and returns is not None and factors is not None:
+        given = read_factors(factors)
+        return read_returns(returns), given.factors, given.risk_free
+    raise InputError("give either --dataset, or both --returns and --factors")
