@@ -33,6 +33,8 @@ class Termination(enum.Enum):
     ITERATION_LIMIT = "iteration limit"
     TIME_LIMIT = "time limit"
     INTERRUPTED = "interrupted"
+    STALLED = "no more progress"
+    INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
 
 
@@ -67,16 +69,19 @@ class ConicSolution:
     solve_time: float
 
 
-_TERMINATION = {
+CLARABEL_TERMINATION = {
     "Solved": Termination.SOLVED,
     "AlmostSolved": Termination.ALMOST_SOLVED,
     "PrimalInfeasible": Termination.INFEASIBLE,
-    "AlmostPrimalInfeasible": Termination.FAILED,
+    "AlmostPrimalInfeasible": Termination.INCONCLUSIVE,
     "DualInfeasible": Termination.UNBOUNDED,
-    "AlmostDualInfeasible": Termination.FAILED,
+    "AlmostDualInfeasible": Termination.INCONCLUSIVE,
     "MaxIterations": Termination.ITERATION_LIMIT,
     "MaxTime": Termination.TIME_LIMIT,
     "CallbackTerminated": Termination.INTERRUPTED,
+    "InsufficientProgress": Termination.STALLED,
+    "NumericalError": Termination.FAILED,
+    "Unsolved": Termination.FAILED,
 }
 
 
@@ -236,7 +241,7 @@ def _unscaled(form: ConicForm, raw: Any, setup_time: float, solve_time: float) -
         s=np.array(raw.s) / form.row_scale,
         z=np.array(raw.z) * form.row_scale / form.objective_scale,
         status=status,
-        termination=_TERMINATION.get(status, Termination.FAILED),
+        termination=CLARABEL_TERMINATION[status],
         objective=form.objective(raw.obj_val),
         dual_objective=form.objective(raw.obj_val_dual),
         iterations=raw.iterations,

@@ -30,6 +30,8 @@ CONDITION = {
     Termination.ITERATION_LIMIT: TerminationCondition.iterationLimit,
     Termination.TIME_LIMIT: TerminationCondition.maxTimeLimit,
     Termination.INTERRUPTED: TerminationCondition.interrupted,
+    Termination.STALLED: TerminationCondition.minStepLength,
+    Termination.INCONCLUSIVE: TerminationCondition.unknown,
     Termination.FAILED: TerminationCondition.error,
 }
 

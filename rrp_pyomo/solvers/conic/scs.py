@@ -36,10 +36,13 @@ OPTIONS: dict[str, type] = {
     "write_data_filename": str,
 }
 
-_TERMINATION = {
-    "solved": Termination.SOLVED,
-    "infeasible": Termination.INFEASIBLE,
-    "unbounded": Termination.UNBOUNDED,
+#: By SCS's ``status_val``; those of inaccurate answers are told apart by what they say.
+TERMINATION = {
+    1: Termination.SOLVED,
+    -1: Termination.UNBOUNDED,
+    -2: Termination.INFEASIBLE,
+    -3: Termination.INCONCLUSIVE,
+    -4: Termination.FAILED,
 }
 
 
@@ -114,7 +117,7 @@ class ScsBackend:
         Raises
         ------
         KeyboardInterrupt
-            Ctrl-C was pressed; the solver stops at its next iteration.
+            Ctrl-C was pressed while SCS iterates. (While it factorises, SCS drops the signal.)
         """
         import scs
 
@@ -186,11 +189,8 @@ def _unscaled(
 ) -> ConicSolution:
     info, (k, n) = raw["info"], form.A.shape
     status = info["status"]
-    termination = _TERMINATION.get(status, Termination.FAILED)
-    if "max_iters" in status:
-        termination = Termination.ITERATION_LIMIT
-    elif "time_limit" in status:
-        termination = Termination.TIME_LIMIT
+    limit = Termination.TIME_LIMIT if "time_limit" in status else Termination.ITERATION_LIMIT
+    termination = TERMINATION.get(info["status_val"], limit)
     return ConicSolution(
         x=form.column_scale * raw["x"][:n],
         s=raw["s"][:k] / form.row_scale,

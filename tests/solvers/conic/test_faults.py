@@ -1,0 +1,253 @@
+"""What goes wrong is said, leaves the model as it was, and does not outlive its solve."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from typing import Any
+
+import clarabel
+import numpy as np
+import pyomo.environ as pyo
+import pyomo.kernel as pmo
+import pytest
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+from pyomo.contrib.solver.common.util import (
+    NoFeasibleSolutionError,
+    NoOptimalSolutionError,
+    NoSolutionError,
+)
+
+from rrp_pyomo.errors import ModelError
+from rrp_pyomo.solvers.backends import CLARABEL_TERMINATION, ClarabelBackend, Termination
+from rrp_pyomo.solvers.conic import Clarabel, Scs
+from rrp_pyomo.solvers.conic.compile import compile_model
+from rrp_pyomo.solvers.conic.results import CONDITION, relative_errors
+from rrp_pyomo.solvers.conic.standard_form import read_model
+
+
+@pytest.fixture(params=[Clarabel, Scs])
+def solver(request: pytest.FixtureRequest) -> Any:
+    return request.param()
+
+
+def large(n: int = 400, seed: int = 0) -> Any:
+    """A second-order cone problem that takes every solver a good part of a second."""
+    rng = np.random.default_rng(seed)
+    model = pmo.block()
+    model.x = pmo.variable_list([pmo.variable(value=0.5) for _ in range(n)])
+    model.r = pmo.variable(lb=0, value=0.5)
+    model.y = pmo.variable_list([pmo.variable(value=0.5) for _ in range(n)])
+    A = np.hstack([rng.normal(size=(n, n)), -np.eye(n)])
+    model.rows = pmo.matrix_constraint(A, rhs=rng.normal(size=n), x=[*model.x, *model.y])
+    model.cone = pmo.conic.quadratic(model.r, list(model.y))
+    model.caps = pmo.constraint_list([pmo.constraint((-1, x, 1)) for x in model.x])
+    weights = rng.normal(size=n)
+    cost = sum(float(w) * x for w, x in zip(weights, model.x, strict=True))
+    model.cost = pmo.objective(model.r + 0.01 * cost)
+    return model
+
+
+def small() -> Any:
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(1, None))
+    model.cost = pyo.Objective(expr=2 * model.x)
+    return model
+
+
+def assert_untouched(model: Any) -> None:
+    assert {v.value for v in [*model.x, *model.y, model.r]} == {0.5}
+
+
+def assert_solves(solver: Any) -> None:
+    """The next model is solved as if nothing had happened."""
+    results = solver.solve(small())
+    assert results.solution_status is SolutionStatus.optimal
+    assert results.incumbent_objective == pytest.approx(2.0, abs=1e-3)
+
+
+def test_time_limit(solver: Any) -> None:
+    model = large()
+    with pytest.raises(NoOptimalSolutionError, match="maxTimeLimit"):
+        solver.solve(model, time_limit=1e-3)
+    with pytest.raises(NoFeasibleSolutionError):
+        solver.solve(model, time_limit=1e-3, raise_exception_on_nonoptimal_result=False)
+    results = solver.solve(
+        model, time_limit=1e-3, raise_exception_on_nonoptimal_result=False, load_solutions=False
+    )
+    assert results.termination_condition is TerminationCondition.maxTimeLimit
+    assert results.solution_status is SolutionStatus.noSolution
+    with pytest.raises(NoSolutionError):
+        results.solution_loader.load_vars()
+    assert_untouched(model)
+    assert_solves(solver)
+
+
+def test_interrupt(solver: Any) -> None:
+    """Ctrl-C during a solve raises KeyboardInterrupt soon; the handler before it is back."""
+    model = large(n=500)
+    before = signal.getsignal(signal.SIGINT)
+    options = {"eps_abs": 1e-14, "eps_rel": 1e-14} if isinstance(solver, Scs) else {}
+    stopped = threading.Event()
+
+    def press() -> None:
+        while not stopped.wait(0.3):  # SCS drops what comes while it factorises
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        solver.solve(model, solver_options=options)
+    stopped.set()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert_untouched(model)
+    assert_solves(solver)
+
+
+def test_numerical_error() -> None:
+    """Clarabel gives up: so much regularisation, without refinement, leaves no digit right."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(range(3), initialize=0.5)
+    model.rows = pyo.Constraint(range(4), rule=lambda m, k: m.x[0] + m.x[1] == 1)
+    model.floor = pyo.Constraint(expr=model.x[2] >= -1)
+    model.cost = pyo.Objective(expr=model.x[0] ** 2 + model.x[2])
+    solver = Clarabel()
+    options = {"static_regularization_constant": 1e10, "iterative_refinement_enable": False}
+    results = solver.solve(
+        model,
+        solver_options=options,
+        raise_exception_on_nonoptimal_result=False,
+        load_solutions=False,
+    )
+    assert results.solution_status is SolutionStatus.noSolution
+    assert results.termination_condition is TerminationCondition.error
+    assert results.extra_info.status == "NumericalError"
+    with pytest.raises(NoOptimalSolutionError, match="error"):
+        solver.solve(model, solver_options=options)
+    assert {v.value for v in model.x.values()} == {0.5}
+    assert_solves(solver)
+
+
+def test_every_status_has_a_meaning() -> None:
+    """What each of Clarabel's statuses is in Pyomo's terms."""
+    statuses = {name for name in dir(clarabel.SolverStatus) if not name.startswith("_")}
+    assert statuses == set(CLARABEL_TERMINATION)
+    assert set(CONDITION) == set(Termination)
+    conditions = {name: CONDITION[CLARABEL_TERMINATION[name]].name for name in statuses}
+    assert conditions == {
+        "Solved": "convergenceCriteriaSatisfied",
+        "AlmostSolved": "unknown",
+        "PrimalInfeasible": "provenInfeasible",
+        "AlmostPrimalInfeasible": "unknown",
+        "DualInfeasible": "unbounded",
+        "AlmostDualInfeasible": "unknown",
+        "MaxIterations": "iterationLimit",
+        "MaxTime": "maxTimeLimit",
+        "CallbackTerminated": "interrupted",
+        "InsufficientProgress": "minStepLength",
+        "NumericalError": "error",
+        "Unsolved": "error",
+    }
+
+
+def test_not_a_number(solver: Any) -> None:
+    model = large(n=5)
+    model.bad = pmo.matrix_constraint(np.array([[1.0, np.nan]]), lb=0.0, x=list(model.x)[:2])
+    with pytest.raises(ModelError, match="bad"):
+        solver.solve(model)
+    assert_untouched(model)
+    assert_solves(solver)
+
+
+@pytest.mark.parametrize("kind", ["infeasible", "unbounded"])
+def test_without_optimum(solver: Any, kind: str) -> None:
+    model = large(n=5)
+    if kind == "infeasible":
+        model.bad = pmo.constraint(model.r <= -1)
+    else:
+        model.z = pmo.variable()
+        model.cost.expr = model.cost.expr + model.z
+    with pytest.raises(NoOptimalSolutionError, match=r"provenInfeasible|unbounded"):
+        solver.solve(model)
+    with pytest.raises(NoFeasibleSolutionError):
+        pyo.SolverFactory(solver.name).solve(model)
+    assert_untouched(model)
+    assert_solves(solver)
+
+
+def test_threads_other_than_the_main_one() -> None:
+    """Signals belong to the main thread; elsewhere the solver just solves."""
+    found: list[float] = []
+    thread = threading.Thread(
+        target=lambda: found.append(Clarabel().solve(small()).incumbent_objective)
+    )
+    thread.start()
+    thread.join()
+    assert found == pytest.approx([2.0])
+
+
+# --- almost solved ------------------------------------------------------------------------------
+
+
+def strained() -> Any:
+    """A model of which Clarabel, asked for the impossible, is almost sure."""
+    rng = np.random.default_rng(1)
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(range(6), bounds=(0, None))
+    weights = rng.uniform(1, 2, 6)
+    model.budget = pyo.Constraint(expr=sum(model.x[k] for k in model.x) == 1)
+    model.cost = pyo.Objective(expr=sum(w * model.x[k] ** 2 for k, w in enumerate(weights)))
+    return model
+
+
+IMPOSSIBLE = {"tol_feas": 1e-30, "tol_gap_abs": 1e-30, "tol_gap_rel": 1e-30}
+
+
+def test_almost_solved_is_not_optimal() -> None:
+    """Residuals that miss the stated tolerances: not optimal, nothing loaded unless asked for."""
+    model = strained()
+    solver = Clarabel(solver_options=IMPOSSIBLE)
+    with pytest.raises(NoOptimalSolutionError, match="AlmostSolved"):
+        solver.solve(model)
+    results = solver.solve(model, load_solutions=False, raise_exception_on_nonoptimal_result=False)
+    assert results.extra_info.status == "AlmostSolved"
+    assert results.termination_condition is TerminationCondition.unknown
+    assert results.solution_status is SolutionStatus.unknown
+    with pytest.raises(NoFeasibleSolutionError):
+        solver.solve(model, raise_exception_on_nonoptimal_result=False)
+    assert model.x[0].value is None
+    results.solution_loader.load_vars()
+    assert sum(model.x[k].value for k in model.x) == pytest.approx(1.0)
+
+
+def test_almost_solved_within_tolerances_is_optimal() -> None:
+    """The same answer under the default tolerances, which its residuals meet."""
+    form = compile_model(read_model(strained())).form
+    solution = ClarabelBackend(**IMPOSSIBLE).solve(form)
+    assert solution.termination is Termination.ALMOST_SOLVED
+    assert max(relative_errors(form, solution)) < 1e-8
+    condition, status = Clarabel()._verdict(form, solution)
+    assert condition is TerminationCondition.convergenceCriteriaSatisfied
+    assert status is SolutionStatus.optimal
+
+    infeasible = replace(solution, s=solution.s + 1e-3)
+    assert Clarabel()._verdict(form, infeasible)[1] is SolutionStatus.unknown
+    not_optimal = replace(solution, z=2 * solution.z)
+    assert Clarabel()._verdict(form, not_optimal)[1] is SolutionStatus.feasible
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_relative_errors(seed: int) -> None:
+    """Zero at a solution; each sees the term that is wrong."""
+    rng = np.random.default_rng(seed)
+    model = strained()
+    form = compile_model(read_model(model)).form
+    solution = ClarabelBackend().solve(form)
+    assert max(relative_errors(form, solution)) < 1e-7
+    worse = replace(solution, s=solution.s + 0.1 * rng.uniform(1, 2))
+    assert relative_errors(form, worse).primal > 0.01
+    worse = replace(solution, z=solution.z + 0.1 * rng.uniform(1, 2))
+    assert relative_errors(form, worse).dual > 0.01
+    worse = replace(solution, x=solution.x * 1.1, s=solution.s)
+    assert relative_errors(form, worse).gap > 0.001
