@@ -6,6 +6,9 @@ import json
 import math
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -331,3 +334,8 @@ def test_program_ends_with_its_status():
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_installed_command_is_this_app():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert EntryPoint("rrp", project["scripts"]["rrp"], "console_scripts").load() is app
