@@ -15,8 +15,9 @@ from pyomo.common.errors import ApplicationError
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverError
-from rrp_pyomo.modeling import Program, Quadratic
+from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverError, warn
+from rrp_pyomo.modeling import ConicForm, Program, Quadratic
+from rrp_pyomo.modeling.conic import NONNEGATIVE, ZERO
 from rrp_pyomo.modeling.expressions import NormBound, ProductBound, QuadraticBound
 from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
@@ -118,8 +119,9 @@ def solve_program(
         if time_limit is not None:
             options["time_limit"] = float(time_limit)
         make, defaults = _CONIC_BACKENDS[solver]
-        backend, log = make(**{**defaults, **options}), sys.stdout if tee else None
-        return _from_conic(program, backend.solve(program.conic(), log), named)
+        form, log = program.conic(), sys.stdout if tee else None
+        solved = make(**{**defaults, **options}).solve(form, log)
+        return _from_conic(program, form, solved, named)
     if solver == "casadi_ipopt" or found.where == EMBEDDED:
         flat = lifted(program)
         point = flat.point(_evaluated(start))
@@ -142,21 +144,48 @@ def needs(program: Program) -> frozenset[Takes]:
     return frozenset(needed)
 
 
-def _from_conic(program: Program, answer: ConicSolution, solver: str) -> ProgramSolution:
+def _from_conic(
+    program: Program, form: ConicForm, answer: ConicSolution, solver: str
+) -> ProgramSolution:
     ended = f"{solver} ended with status {answer.status!r} on {program.name}"
     if answer.termination is Termination.INFEASIBLE:
         raise InfeasibleError(f"{ended}: it has no solution")
     if answer.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise SolverError(ended)
+    gap = float(answer.objective - answer.dual_objective)
+    if answer.termination is Termination.ALMOST_SOLVED:
+        errors = _violation(form, answer.x), abs(gap) * form.objective_scale
+        if max(errors) > _ALMOST:
+            warn(
+                f"{ended}: a constraint is violated by {errors[0]:.1g} of its magnitude and the "
+                f"duality gap is {errors[1]:.1g}; look at the certificate, or relax the problem"
+            )
     sign = -1.0 if program.maximizing else 1.0
     return ProgramSolution(
         values=program.values(answer.x),
         objective=sign * answer.objective,
-        duality_gap=float(answer.objective - answer.dual_objective),
+        duality_gap=gap,
         status=answer.status,
         solver=solver,
         iterations=answer.iterations,
     )
+
+
+def _violation(form: ConicForm, x: FloatArray) -> float:
+    """By how much a point misses its cones, in the form's scaled rows."""
+    slack = form.b - form.A @ (x / form.column_scale)
+    worst, start = 0.0, 0
+    for cone in form.cones:
+        stop = start + cone.count * cone.dimension
+        rows = slack[start:stop].reshape(cone.count, cone.dimension)
+        if cone.kind == ZERO:
+            gaps = np.abs(rows)
+        elif cone.kind == NONNEGATIVE:
+            gaps = -rows
+        else:
+            gaps = np.linalg.norm(rows[:, 1:], axis=1) - rows[:, 0]
+        worst, start = max(worst, float(gaps.max())), stop
+    return worst
 
 
 def _from_nonlinear(program: Program, answer: NonlinearSolution, solver: str) -> ProgramSolution:
@@ -296,4 +325,9 @@ STAY_NEAR: dict[str, object] = {
 }
 # A point that another solver calls optimal may miss a constraint by this much.
 _LARGEST_RESIDUAL = 1e-3
-_CONIC_BACKENDS = {"clarabel": (ClarabelBackend, ACCURATE)}
+# Close to the limit of feasibility Clarabel stalls before it is accurate. It then says "almost
+# solved", from its default tolerances for that on, and what it has is measured and reported.
+_TOLERANCES = {name: tol for name, tol in ACCURATE.items() if not name.startswith("reduced")}
+_CONIC_BACKENDS = {"clarabel": (ClarabelBackend, _TOLERANCES)}
+# The largest error of a point that is almost a solution, before there is a warning.
+_ALMOST = 1e-6
