@@ -225,10 +225,10 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 
 
 _BACKTEST_COLUMNS = {
-    "excess_return": ("excess return", "{:.2%}"),
-    "volatility": ("volatility", "{:.2%}"),
+    "excess_return": ("return", "{:.2%}"),
+    "volatility": ("volatil.", "{:.2%}"),
     "sharpe": ("Sharpe", "{:.3f}"),
-    "maximum_drawdown": ("largest loss", "{:.1%}"),
+    "maximum_drawdown": ("max loss", "{:.1%}"),
     "turnover": ("turnover", "{:.2%}"),
     "cv": ("CV", "{:.3f}"),
     "hrc": ("HRC", "{:.3f}"),
@@ -236,10 +236,10 @@ _BACKTEST_COLUMNS = {
 _EXPERIMENT_COLUMNS = {
     "n": ("n", "{}"),
     "omega": ("ω", "{:.1f}"),
-    "ann_excess_return_pct": ("return %", "{:.2f}"),
-    "ann_volatility_pct": ("vol. %", "{:.2f}"),
-    "sharpe_pct": ("Sharpe %", "{:.2f}"),
-    "turnover_pct": ("turnover %", "{:.2f}"),
+    "ann_excess_return_pct": ("return", "{:.2f}%"),
+    "ann_volatility_pct": ("vol.", "{:.2f}%"),
+    "sharpe_pct": ("Sharpe", "{:.2f}%"),
+    "turnover_pct": ("turnover", "{:.2f}%"),
     "trials_sharpe_above_nominal": ("above", "{}"),
     "cv": ("CV", "{:.3f}"),
     "hrc": ("HRC", "{:.3f}"),
@@ -255,13 +255,12 @@ _TABLE1_COLUMNS = {
 def _rich_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> Any:
     """A table for the terminal: what the index says, then these columns as head and format."""
     import pandas as pd
-    from rich import box
     from rich.table import Table
 
-    rich = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rich = Table(box=None, header_style="bold underline")
     rich.add_column(str(table.index.name), no_wrap=True)
     for head, _ in columns.values():
-        rich.add_column(head, justify="right")
+        rich.add_column(head, justify="right", no_wrap=True)
     for label, row in table.iterrows():
         values = [(row[name], spec) for name, (_, spec) in columns.items()]
         shown = ["" if pd.isna(value) else spec.format(value) for value, spec in values]

@@ -189,8 +189,12 @@ class BootstrapUncertainty:
         if block is None:
             block = float(optimal_block_length(history.returns)["stationary"].mean())
         rng = np.random.default_rng([self.seed, history.date.toordinal()])
-        bootstrap = StationaryBootstrap(max(block, 1.0), history.returns, seed=rng)
-        draws = [matrix(sample[0]) for sample, _ in bootstrap.bootstrap(self.replications)]
+        # Its annotations ask for whole blocks, its algorithm for their expected length.
+        length: Any = max(block, 1.0)
+        bootstrap = StationaryBootstrap(length, history.returns, seed=rng)
+        draws = [
+            matrix(np.asarray(sample[0])) for sample, _ in bootstrap.bootstrap(self.replications)
+        ]
         upper = np.quantile(draws, self.quantile, axis=0)
         np.fill_diagonal(upper, np.maximum(upper.diagonal(), nominal.variances))
         upper = 0.5 * (upper + upper.T)

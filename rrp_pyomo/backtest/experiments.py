@@ -55,7 +55,7 @@ class Experiment:
 
     @property
     def portfolios(self) -> list[tuple[str, float]]:
-        """Kind and ω (NaN where there is none) of each strategy, as the paper's tables have them."""
+        """Kind and ω (NaN where there is none) of each strategy, as in the paper's tables."""
         robust = [("robust", omega) for omega in self.omegas]
         return [("nominal", np.nan), ("worst_case", np.nan), *robust]
 
@@ -143,8 +143,8 @@ def trial_table(
     """The raw result of a trial, one row for each portfolio.
 
     Columns: ``n``, ``trial``, ``portfolio``, ``omega``, ``assets``; ``returns`` (total return of
-    each period); ``turnover`` (of each rebalance but the first), ``cv``, ``hrc``, ``herfindahl`` (of
-    each rebalance); ``omega_used`` (ω of each rebalance, below ``omega`` where it was capped).
+    each period); ``turnover`` (of each rebalance but the first), ``cv``, ``hrc``, ``herfindahl``
+    (of each rebalance); ``omega_used`` (ω of each rebalance, below ``omega`` where it was capped).
     """
     import pyarrow as pa
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, told apart by colour-blind readers; the light yellow is left out.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999")
-_STYLES = ("-", "--", "-.", ":")
+_STYLES = ("-", "--", "-.", (0, (8, 2)))
 
 # So many assets can be told apart as stacked areas, and so many by name on an axis.
 _MOST_STACKED, _MOST_NAMED = 8, 50
@@ -36,7 +36,7 @@ def plot_wealth(result: BacktestResult) -> Figure:
 
 
 def plot_relative_wealth(result: BacktestResult, reference: str | None = None) -> Figure:
-    """Wealth relative to that of one strategy, by default the first: (W / W_ref − 1) in per cent."""
+    """Wealth relative to that of one strategy, by default the first: W / W_ref − 1 in per cent."""
     reference = reference or result.strategies[0]
     figure, (axes,) = _figure(1)
     wealth = result.wealth
@@ -127,7 +127,7 @@ def plot_trials_wealth(paths: WealthPaths, omega: float = 2.0) -> Figure:
     last = len(paths.dates) - 1
     bars = np.linspace(0, last, 18).astype(int)
     for k, s in enumerate(shown):
-        style = _style(k)
+        style = _style(s)
         top.plot(paths.dates, paths.mean[:, s], label=_portfolio(*paths.portfolios[s]), **style)
         # Bars of the three portfolios side by side.
         at = np.clip(bars + (k - 1) * last // 120, 0, last)
@@ -240,11 +240,12 @@ def _shares(table: pd.DataFrame, strategies: Sequence[str], label: str, title: s
     stacked = table.shape[1] <= _MOST_STACKED
     height = 2.5 if stacked else max(2.5, 0.7 + 0.11 * min(table.shape[1], _MOST_NAMED))
     figure, grid = _figure(rows, columns, size=(10.0, 1.4 + height * rows))
-    largest = 100.0 * float(table.loc[(slice(None), list(strategies)), :].to_numpy().max())
+    # Colours end at five times the equal share: a concentrated strategy must not fade the others.
+    largest = 500.0 / table.shape[1]
     for axes in grid[len(strategies) :]:
         axes.set_axis_off()
     for axes, name in zip(grid, strategies, strict=False):
-        shares = 100.0 * table.xs(name, level="strategy")
+        shares = pd.DataFrame(100.0 * table.xs(name, level="strategy"))
         axes.set_title(name, fontsize=10)
         if stacked:
             _stack(axes, shares, label)
@@ -254,7 +255,9 @@ def _shares(table: pd.DataFrame, strategies: Sequence[str], label: str, title: s
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     else:
-        figure.colorbar(mesh, ax=list(grid), label=label, fraction=0.03, pad=0.01)
+        figure.colorbar(
+            mesh, ax=list(grid), label=label, fraction=0.03, pad=0.01, aspect=40, extend="max"
+        )
     figure.suptitle(title)
     return figure
 

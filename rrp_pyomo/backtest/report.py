@@ -63,20 +63,20 @@ class Report:
 
     def table(self, table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> None:
         """Add a table; ``formats`` by column, such as ``"{:.1%}"``."""
-        formatters = {
-            name: lambda value, spec=spec: "" if pd.isna(value) else spec.format(value)
-            for name, spec in (formats or {}).items()
-            if name in table
-        }
-        text = table.to_html(border=0, na_rep="", formatters=formatters, index_names=False)
+        shown = table.astype(object)
+        for name in shown.columns.intersection(list(formats or {})):
+            shown[name] = [_shown(value, (formats or {})[name]) for value in table[name]]
+        text = shown.to_html(border=0, na_rep="", index_names=False)
         self._parts.append(f'<div class="wide">{text}</div>')
 
-    def figure(self, figure: Figure, caption: str) -> None:
-        """Add a figure, embedded."""
-        data = base64.b64encode(png(figure)).decode()
-        text = html.escape(caption)
+    def figure(self, figure: Figure, caption: str, folder: Path, name: str) -> None:
+        """Add a figure, embedded; also write it to the folder as ``name.png`` and ``name.svg``."""
+        png = _saved(figure, "png", dpi=130, metadata={"Software": None})
+        write_atomically(folder / f"{name}.png", png)
+        write_atomically(folder / f"{name}.svg", _saved(figure, "svg", metadata={"Date": None}))
+        source, text = base64.b64encode(png).decode(), html.escape(caption)
         self._parts.append(
-            f'<p><img alt="{text}" src="data:image/png;base64,{data}"><br>{text}</p>'
+            f'<p><img alt="{text}" src="data:image/png;base64,{source}"><br>{text}</p>'
         )
 
     def write(self, path: Path) -> None:
@@ -86,18 +86,12 @@ class Report:
         write_atomically(path, page.encode())
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as PNG; the same figure always gives the same bytes."""
-    return _saved(figure, "png", dpi=130, metadata={"Software": None})
-
-
-def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Write ``name.png`` and ``name.svg``."""
-    write_atomically(folder / f"{name}.png", png(figure))
-    write_atomically(folder / f"{name}.svg", _saved(figure, "svg", metadata={"Date": None}))
+def _shown(value: Any, form: str) -> str:
+    return "" if pd.isna(value) else form.format(value)
 
 
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The figure as a file; the same figure always gives the same bytes."""
     import matplotlib as mpl
 
     buffer = io.BytesIO()
@@ -141,8 +135,8 @@ def backtest_report(
     settings = result.settings
     report.text(
         f"{settings['assets']} assets, {len(result.rebalances)} rebalances every "
-        f"{settings['rebalance']} from {settings['start']} to {settings['end']}, each fitted on the "
-        f"{settings['estimation']} before it. Where (12) has no solution: "
+        f"{settings['rebalance']} from {settings['start']} to {settings['end']}, each fitted on "
+        f"the {settings['estimation']} before it. Where (12) has no solution: "
         f"{settings['on_infeasible']}."
     )
     report.heading("Performance and concentration")
@@ -171,7 +165,6 @@ def backtest_report(
         figures["omega"] = (sweep, "The effect of ω")
     report.heading("Figures")
     for name, (figure, caption) in figures.items():
-        save_figure(figure, folder, name)
-        report.figure(figure, caption)
+        report.figure(figure, caption, folder, name)
     report.write(folder / "report.html")
     return folder / "report.html"

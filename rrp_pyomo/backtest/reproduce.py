@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,28 +18,45 @@ import pandas as pd
 from rrp_pyomo import __version__
 from rrp_pyomo.backtest import plots
 from rrp_pyomo.backtest.engine import Panel
-from rrp_pyomo.backtest.experiments import EXPERIMENTS, Experiment, Job, Trials, chunks_of
-from rrp_pyomo.backtest.report import Report, png, save_figure
+from rrp_pyomo.backtest.experiments import (
+    EXPERIMENTS,
+    MEASURES,
+    Experiment,
+    Job,
+    Trials,
+    WealthPaths,
+    chunks_of,
+)
+from rrp_pyomo.backtest.report import Report
 from rrp_pyomo.backtest.runner import RunFolder, run_chunks, write_atomically
 from rrp_pyomo.backtest.statistics import Mean
 from rrp_pyomo.data import DenseCovariance
 from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # Seconds of work per chunk are then about 3: little is lost in an interruption.
 CHUNK = 8
 
 FRENCH = {"sizes": (12, 25), "start": "1954-01-01"}
 
-_FORMATS = {
-    "omega": "{:.1f}",
-    "t_statistic": "{:.2f}",
-    **{name: "{:.2f}" for name in (
-        "ann_excess_return_pct", "sd_return_pct", "ann_volatility_pct", "sd_volatility_pct",
-        "sharpe_pct", "sd_sharpe_pct", "turnover_pct", "sd_turnover_pct",
-    )},
-    **{f"{sd}{name}": "{:.3f}" for name in ("cv", "hrc", "herfindahl") for sd in ("", "sd_")},
-}  # fmt: skip
+_PERCENTAGES = (
+    "ann_excess_return_pct",
+    "ann_volatility_pct",
+    "sharpe_pct",
+    "turnover_pct",
+    "sd_return_pct",
+    "sd_volatility_pct",
+    "sd_sharpe_pct",
+    "sd_turnover_pct",
+)
+_FORMATS = (
+    dict.fromkeys(_PERCENTAGES, "{:.2f}")
+    | dict.fromkeys(MEASURES + tuple(f"sd_{name}" for name in MEASURES), "{:.3f}")
+    | {"omega": "{:.1f}", "t_statistic": "{:.2f}"}
+)
 
 
 def find_experiment(name: str, dataset: str | None = None) -> Experiment:
@@ -68,6 +85,7 @@ def reproduce(
     chunk: int = CHUNK,
     mean: Mean = "geometric",
     progress: bool = False,
+    figures: bool = True,
 ) -> pd.DataFrame:
     """Run an experiment and write ``tables.csv``, figures, ``report.html`` and the raw trials.
 
@@ -93,6 +111,8 @@ def reproduce(
         How excess returns are averaged.
     progress : bool
         Show a bar with rate and remaining time on stderr.
+    figures : bool
+        Draw the figures and write the report, which takes some seconds.
 
     Returns
     -------
@@ -119,7 +139,14 @@ def reproduce(
     left = sum(c.last - c.first for c in todo)
     with progress_bar(experiment.name, "trials", total, total - left, progress) as report:
         run_chunks(Job(experiment, panel, seed), todo, folder, executor, workers, report)
-    return _write_results(experiment, panel, folder, trials, mean)
+    table, capped, paths = _tabulate(experiment, panel, folder, trials, mean)
+    write_atomically(folder.path / "tables.csv", to_csv(table))
+    if figures:
+        page = _report(experiment, panel, trials, mean, table, capped)
+        for figure, caption, name in _figures(experiment, table, paths):
+            page.figure(figure, caption, folder.path, name)
+        page.write(folder.path / "report.html")
+    return table
 
 
 def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, Any]:
@@ -127,7 +154,7 @@ def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, A
     digest = hashlib.sha256()
     for array in (panel.returns, panel.risk_free, panel.factors):
         digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(repr((panel.labels, panel.dates.asi8.tolist())).encode())
+    digest.update(repr((panel.labels, [str(date) for date in panel.dates])).encode())
     return {
         "experiment": experiment.name,
         "sizes": list(experiment.sizes),
@@ -153,42 +180,48 @@ def paper_table(experiment: Experiment) -> pd.DataFrame | None:
     return None
 
 
-def _write_results(
+def _tabulate(
     experiment: Experiment, panel: Panel, folder: RunFolder, trials: int, mean: Mean
-) -> pd.DataFrame:
-    tables, figures, capped = [], {}, []
-    wealth = []
+) -> tuple[pd.DataFrame, pd.DataFrame, list[WealthPaths]]:
+    """The tables, the windows where ω was capped, and wealth through time; size by size, for all
+    trials of all sizes together would need more memory."""
+    tables, capped, paths = [], [], []
     for size in experiment.sizes:
         every = Trials.of(folder.load(size, trials), experiment, panel)
         tables.append(every.table(mean))
         capped.append(every.capped_table())
-        paths = every.wealth_paths()
-        wealth.append(paths)
-        prefix = f"n{size:03d}_"
-        figures[f"{prefix}wealth"] = (
-            plots.plot_trials_wealth(paths),
-            f"n = {size}: wealth (as Figure 1)",
-        )
+        paths.append(every.wealth_paths())
+    return pd.concat(tables, ignore_index=True), pd.concat(capped, ignore_index=True), paths
+
+
+def _figures(
+    experiment: Experiment, table: pd.DataFrame, paths: list[WealthPaths]
+) -> Iterator[tuple[Figure, str, str]]:
+    """Figure, caption and file name of what Figures 1 to 4 of the paper show."""
+    for path in paths:
+        n, prefix = path.size, f"n{path.size:03d}"
+        yield plots.plot_trials_wealth(path), f"n = {n}: wealth (as Figure 1)", f"{prefix}_wealth"
         if len(experiment.omegas) > 2:
-            figures[f"{prefix}relative"] = (
-                plots.plot_trials_relative(paths),
-                f"n = {size}: wealth relative to the nominal portfolio (as Figure 2)",
-            )
-            figures[f"{prefix}omega"] = (
-                plots.plot_omega_sweep(tables[-1]),
-                f"n = {size}: the effect of ω (Tables 3 and 5)",
-            )
-    if len(experiment.sizes) > 1:
-        figures["sizes_wealth"] = (
-            plots.plot_sizes_wealth(wealth),
-            "Wealth by number of assets (as Figure 3)",
-        )
-        figures["sizes_relative"] = (
-            plots.plot_sizes_relative(wealth),
-            "Wealth relative to nominal by number of assets (as Figure 4)",
-        )
-    table = pd.concat(tables, ignore_index=True)
-    write_atomically(folder.path / "tables.csv", to_csv(table))
+            caption = f"n = {n}: wealth relative to the nominal portfolio (as Figure 2)"
+            yield plots.plot_trials_relative(path), caption, f"{prefix}_relative"
+            sweep = plots.plot_omega_sweep(table[table["n"] == n])
+            yield sweep, f"n = {n}: the effect of ω (Tables 3 and 5)", f"{prefix}_omega"
+    if len(paths) > 1:
+        caption = "Wealth by number of assets (as Figure 3)"
+        yield plots.plot_sizes_wealth(paths), caption, "sizes_wealth"
+        caption = "Wealth relative to nominal by number of assets (as Figure 4)"
+        yield plots.plot_sizes_relative(paths), caption, "sizes_relative"
+
+
+def _report(
+    experiment: Experiment,
+    panel: Panel,
+    trials: int,
+    mean: Mean,
+    table: pd.DataFrame,
+    capped: pd.DataFrame,
+) -> Report:
+    """The page, all but its figures."""
     report = Report(f"{experiment.name.capitalize()}: {trials:,} trials")
     report.text(
         f"Portfolios of {', '.join(map(str, experiment.sizes))} assets drawn from "
@@ -199,17 +232,15 @@ def _write_results(
     report.heading("Tables")
     report.table(table, _FORMATS)
     if (paper := paper_table(experiment)) is not None:
-        report.heading("The paper's Tables " + ("3 to 5" if len(paper) == 8 else "6 to 8"))
+        report.heading(
+            "The paper's Tables " + ("3 to 5" if len(experiment.omegas) > 2 else "6 to 8")
+        )
         report.table(paper, _FORMATS)
     report.heading("Windows in which (12) has no solution")
     report.text("There ω was replaced by 0.99 ω_max.")
-    report.table(pd.concat(capped, ignore_index=True), {"omega": "{:.1f}", "share": "{:.2%}"})
+    report.table(capped, {"omega": "{:.1f}", "share": "{:.2%}"})
     report.heading("Figures")
-    for name, (figure, caption) in figures.items():
-        save_figure(figure, folder.path, name)
-        report.figure(figure, caption)
-    report.write(folder.path / "report.html")
-    return table
+    return report
 
 
 def to_csv(table: pd.DataFrame) -> bytes:
@@ -243,12 +274,12 @@ def reproduce_table1(
     Returns
     -------
     DataFrame
-        ``measure``, ``nlp_3``, ``qclp_4`` (medians), ``nlp_3_paper``, ``qclp_4_paper``. Every run is
-        in ``runs.csv``.
+        ``measure``, ``nlp_3``, ``qclp_4`` (medians), ``nlp_3_paper``, ``qclp_4_paper``. Every run
+        is in ``runs.csv``.
     """
     folder = Path(out)
-    write_check = folder / "runs.csv"
-    if write_check.exists():
+    kept = folder / "runs.csv"
+    if kept.exists():
         raise InputError(f"the folder {folder} holds a run; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     problems = {"nlp_3": RiskParityNLP, "qclp_4": RiskParityQCLP}
@@ -263,7 +294,7 @@ def reproduce_table1(
                 rows.append((trial, name, seconds, portfolio.cv, portfolio.status))
             report(1)
     runs = pd.DataFrame(rows, columns=["trial", "problem", "runtime_s", "cv", "status"])
-    write_atomically(write_check, to_csv(runs))
+    write_atomically(kept, to_csv(runs))
     medians = runs.groupby("problem")[["runtime_s", "cv"]].median().T
     table = medians.rename_axis("measure").rename_axis(None, axis=1).reset_index()
     paper = pd.DataFrame(TABLE1).rename(columns=lambda c: c if c == "measure" else f"{c}_paper")
@@ -330,6 +361,3 @@ def progress_bar(
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120.0) as bar:
         task = bar.add_task(title, total=total, completed=done)
         yield lambda count: bar.advance(task, count)
-
-
-__all__ = ["find_experiment", "png", "reproduce", "reproduce_table1"]

@@ -250,7 +250,9 @@ class BacktestResult:
                 f"{folder} holds no backtest: {missing[0]} is missing; expected a folder that "
                 "BacktestResult.to_parquet wrote"
             )
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _tables()}
+        tables: dict[str, Any] = {
+            name: pd.read_parquet(folder / f"{name}.parquet") for name in _tables()
+        }
         tables["risk_free"] = tables["risk_free"]["risk_free"]
         return cls(**tables, settings=json.loads((folder / _SETTINGS).read_text()))
 
@@ -260,10 +262,10 @@ class BacktestResult:
         """(rebalance, strategy) × assets as an array of three dimensions."""
         return table.to_numpy().reshape(len(self.rebalances), len(self.strategies), -1)
 
-    def _by_rebalance(
-        self, array: Any, dates: pd.DatetimeIndex | None = None
-    ) -> pd.DataFrame:
-        return pd.DataFrame(array, self.rebalances if dates is None else dates, self.returns.columns)
+    def _by_rebalance(self, array: Any, dates: pd.DatetimeIndex | None = None) -> pd.DataFrame:
+        return pd.DataFrame(
+            array, self.rebalances if dates is None else dates, self.returns.columns
+        )
 
 
 def _tables() -> list[str]:

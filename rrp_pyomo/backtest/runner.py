@@ -146,8 +146,8 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"cannot write {path}: {error.strerror}; what was finished before is kept: make room or "
-            "choose another folder, and go on with --resume"
+            f"cannot write {path}: {error.strerror}; what was finished before is kept: make room "
+            "or choose another folder, and go on with --resume"
         ) from error
 
 
@@ -183,9 +183,7 @@ def run_chunks(
     SolverError
         A worker process died.
     """
-    workers = workers or os.cpu_count() or 1
-    if workers < 1:
-        raise InputError(f"workers is {workers}; expected at least 1")
+    workers = number_of_workers(workers)
     queue = iter(chunks)
     with contextlib.ExitStack() as stack:
         if executor is None:
@@ -225,6 +223,15 @@ def _keep(
         del running[future]
         if report is not None:
             report(chunk.last - chunk.first)
+
+
+def number_of_workers(workers: int | None) -> int:
+    """The number of cores where none is given; at least 1."""
+    if workers is None:
+        return os.cpu_count() or 1
+    if workers < 1:
+        raise InputError(f"workers is {workers}; expected at least 1")
+    return workers
 
 
 def local_processes(workers: int) -> ProcessPoolExecutor:
@@ -270,7 +277,7 @@ def dask_workers(scheduler: str | None, workers: int | None) -> Iterator[tuple[E
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             cluster = LocalCluster(
-                n_workers=workers or os.cpu_count() or 1,
+                n_workers=number_of_workers(workers),
                 threads_per_worker=1,
                 dashboard_address=None,
             )
@@ -293,4 +300,3 @@ def dask_workers(scheduler: str | None, workers: int | None) -> Iterator[tuple[E
             )
         # A chunk whose worker died is run again elsewhere; the same seed gives the same numbers.
         yield client.get_executor(retries=3), count
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,12 @@ import pandas as pd
 from rrp_pyomo.data._validation import shown
 from rrp_pyomo.errors import InputError
 
-_UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
+_UNITS: dict[str, Callable[[int], pd.DateOffset]] = {
+    "Y": lambda k: pd.DateOffset(years=k),
+    "M": lambda k: pd.DateOffset(months=k),
+    "W": lambda k: pd.DateOffset(weeks=k),
+    "D": lambda k: pd.DateOffset(days=k),
+}
 
 # Periods per year that returns usually have, and the days that such periods last.
 _FREQUENCIES = {252: 1.0, 52: 7.0, 26: 14.0, 12: 30.4, 4: 91.3, 1: 365.25}
@@ -107,9 +113,9 @@ def _length(text: str, name: str) -> pd.DateOffset:
     match = re.fullmatch(r"([1-9]\d*)\s*([YMWD])", str(text).strip().upper())
     if match is None:
         raise InputError(
-            f"{name} is {text!r}; expected a number and a unit of Y, M, W or D, such as '5Y' or '6M'"
+            f"{name} is {text!r}; expected a number and a unit (Y, M, W or D), such as '5Y'"
         )
-    return pd.DateOffset(**{_UNITS[match[2]]: int(match[1])})
+    return _UNITS[match[2]](int(match[1]))
 
 
 def _date(value: str | pd.Timestamp, name: str) -> pd.Timestamp:

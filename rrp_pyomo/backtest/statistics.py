@@ -35,12 +35,13 @@ def performance(excess: FloatArray, per_year: int, mean: Mean = "geometric") -> 
     if mean not in get_args(Mean):
         raise InputError(f"mean is {mean!r}; expected one of {', '.join(get_args(Mean))}")
     if mean == "geometric":
-        annual = np.expm1(np.log1p(excess).mean(axis=0) * per_year)
+        annual: FloatArray = np.expm1(np.log1p(excess).mean(axis=0) * per_year)
     else:
         annual = excess.mean(axis=0) * per_year
-    volatility = excess.std(axis=0, ddof=1) * np.sqrt(per_year)
+    volatility: FloatArray = excess.std(axis=0, ddof=1) * float(np.sqrt(per_year))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Performance(annual, volatility, annual / volatility)
+        sharpe: FloatArray = annual / volatility
+    return Performance(annual, volatility, sharpe)
 
 
 def wealth_of(returns: FloatArray) -> FloatArray:

@@ -89,8 +89,8 @@ class InverseVolatility:
     name: str = "inverse volatility"
 
     def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
-        x = 1.0 / np.sqrt(estimate.covariance.variances)
-        return x / x.sum()
+        x: FloatArray = 1.0 / np.sqrt(estimate.covariance.variances)
+        return x / float(x.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +171,7 @@ class Robust:
             object.__setattr__(self, "name", f"robust ω = {self.omega:g}")
 
     def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
-        problem = RobustRiskParity(
-            estimate.uncertainty, self.omega, self.budgets, self.weight_set
-        )
+        problem = RobustRiskParity(estimate.uncertainty, self.omega, self.budgets, self.weight_set)
         try:
             return solvers.solve(problem.program())["x"]
         except SolverError as error:
