@@ -33,8 +33,8 @@ class RobustRiskParity(Formulation):
 
     Guarantee: convex; the portfolio equalises, as far as (12a) trades it off against the
     worst-case risk, the contributions x_i z_i of marginal risks that are penalised for their
-    estimation error. It is not risk parity under Σ⁰ unless Σ^Δ = 0. With ω = 0 and Σ^Δ ≠ 0 it is
-    not the nominal portfolio either, because (12e) still uses Σ⁰ + Σ^Δ. Feasible for
+    estimation error. It is risk parity under Σ⁰ where Σ^Δ = 0; with ω = 0 it still is where Σ^Δ is
+    small, but not where it is large, because (12e) uses Σ⁰ + Σ^Δ. Feasible for
     ω ≤ ω_max = :func:`~rrp_pyomo.data.largest_omega`.
 
     Parameters
