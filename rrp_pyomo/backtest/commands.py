@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.inputs import DatasetOption, FactorsOption, ReturnsOption, read_market
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +22,6 @@ DEFAULT_STRATEGIES = (
     "equal_weight,inverse_volatility,minimum_variance,nominal,worst_case,robust:1,robust:2"
 )
 INTERRUPTED = 130
-
-
-class Dataset(StrEnum):
-    """Data that come with other packages."""
-
-    FRENCH = "french"
 
 
 class ExperimentName(StrEnum):
@@ -60,15 +55,6 @@ class Mean(StrEnum):
     ARITHMETIC = "arithmetic"
 
 
-_Dataset = Annotated[
-    Dataset | None, typer.Option(help="Fama-French portfolios, monthly 1949 to 2017.")
-]
-_Returns = Annotated[
-    Path | None, typer.Option(help="CSV: dates, then a column of decimal returns per asset.")
-]
-_Factors = Annotated[
-    Path | None, typer.Option(help="CSV: dates, then the factors; RF is the risk-free rate.")
-]
 _Averaged = Annotated[Mean, typer.Option(help="How excess returns are averaged.")]
 
 
@@ -79,9 +65,9 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
-    dataset: _Dataset = None,
-    returns: _Returns = None,
-    factors: _Factors = None,
+    dataset: DatasetOption = None,
+    returns: ReturnsOption = None,
+    factors: FactorsOption = None,
     strategies: Annotated[
         str, typer.Option(help="Names, separated by commas; robust:W is robust with omega = W.")
     ] = DEFAULT_STRATEGIES,
@@ -107,7 +93,7 @@ def backtest(
     from rrp_pyomo.backtest.strategies import parse_strategy
 
     parsed = [parse_strategy(name) for name in strategies.split(",")]
-    total, factor_returns, risk_free = _market(dataset, returns, factors)
+    total, factor_returns, risk_free = read_market(dataset, returns, factors)
     run = Backtest(
         total,
         factor_returns,
@@ -140,9 +126,9 @@ def reproduce(
         ExperimentName, typer.Option(help="1 (5.1), 2 (5.2) or table1 of Costa & Kwon (2020).")
     ],
     out: Annotated[Path, typer.Option(help="Folder for tables, figures, report and raw trials.")],
-    dataset: _Dataset = None,
-    returns: _Returns = None,
-    factors: _Factors = None,
+    dataset: DatasetOption = None,
+    returns: ReturnsOption = None,
+    factors: FactorsOption = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of trials (default 1,000; matrices of table1: 100).")
     ] = None,
@@ -177,7 +163,7 @@ def reproduce(
     design = experiments.find_experiment(experiment.value, dataset)
     if sizes is not None:
         design = design.on(sizes=_whole_numbers(sizes))
-    panel = Panel.of(*_market(dataset, returns, factors))
+    panel = Panel.of(*read_market(dataset, returns, factors))
     if scheduler is not None and executor is Where.LOCAL:
         raise InputError("--scheduler goes with --executor dask; add it, or leave --scheduler out")
     with contextlib.ExitStack() as stack:
@@ -194,21 +180,6 @@ def reproduce(
             raise typer.Exit(INTERRUPTED) from None
     console.print(_rich_table(table.set_index("portfolio"), _EXPERIMENT_COLUMNS))
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
-
-
-def _market(
-    dataset: Dataset | None, returns: Path | None, factors: Path | None
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series | None]:
-    """Total returns, factors and the risk-free rate."""
-    from rrp_pyomo.data import datasets, read_factors, read_returns
-
-    if dataset is not None and returns is None and factors is None:
-        known = datasets.french()
-        return known.returns, known.factors, known.risk_free
-    if dataset is None and returns is not None and factors is not None:
-        given = read_factors(factors)
-        return read_returns(returns), given.factors, given.risk_free
-    raise InputError("give either --dataset, or both --returns and --factors")
 
 
 def _omegas(strategies: list[Strategy]) -> dict[str, float]:

@@ -46,7 +46,7 @@ def performance(excess: FloatArray, per_year: int, mean: Mean = "geometric") -> 
 
 def wealth_of(returns: FloatArray) -> FloatArray:
     """Wealth at the end of each period, from 1 at the beginning of the first."""
-    return np.cumprod(1.0 + returns, axis=0)
+    return np.cumprod(1.0 + returns, axis=0, dtype=np.float64)
 
 
 def maximum_drawdown(returns: FloatArray) -> FloatArray:

@@ -1,0 +1,130 @@
+"""The commands as a user runs them, and what they leave behind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from rrp_pyomo.backtest import BacktestResult
+from rrp_pyomo.backtest.experiments import EXPERIMENTS
+from rrp_pyomo.backtest.reproduce import paper_table, reproduce_table1
+from rrp_pyomo.cli import app
+
+RUNNER = CliRunner(env={"COLUMNS": "100"})
+
+
+def run(*arguments: object, status: int = 0) -> str:
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+@pytest.fixture
+def files(market, tmp_path: Path) -> list[str]:
+    market.returns.to_csv(tmp_path / "returns.csv")
+    market.factors.assign(RF=market.risk_free).to_csv(tmp_path / "factors.csv")
+    return ["--returns", f"{tmp_path}/returns.csv", "--factors", f"{tmp_path}/factors.csv"]
+
+
+def test_backtest_of_the_french_data(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    text = run(
+        "backtest", "--dataset", "french", "--start", "2012-01-01", "--out", out,
+        "--strategies", "nominal,robust:1,robust:2",
+    )  # fmt: skip
+    assert "30 assets, 11 rebalances, held from 2012-01-31 to 2017-03-31" in text
+    assert "robust ω = 2" in text
+    again = BacktestResult.from_parquet(out)
+    assert again.settings["estimation"] == "5Y"
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    names = {"wealth", "relative_wealth", "weights", "risk_contributions", "omega"}
+    assert {file.stem for file in out.glob("*.svg")} == names
+    assert {file.stem for file in out.glob("*.png")} == names
+
+
+def test_backtest_of_files_reports_what_did_not_go_as_planned(files, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    text = run(
+        "backtest", *files, "--strategies", "nominal,robust:1000", "--rebalance", "1Y",
+        "--cost", 0.001, "--mean", "arithmetic", "--out", out,
+    )  # fmt: skip
+    assert "robust ω = 1000: 3 window(s) did not go as planned" in text
+    page = (out / "report.html").read_text()
+    assert "beyond omega_max" in page or "has no solution" in page
+    assert "arithmetic, after costs of 0.10%" in page
+
+
+def test_experiment_on_french_data_writes_everything(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    text = run(
+        "reproduce", "--experiment", 2, "--dataset", "french", "--trials", 2, "--workers", 1,
+        "--out", out,
+    )  # fmt: skip
+    assert "report.html" in text
+    table = pd.read_csv(out / "tables.csv")
+    assert list(table["n"].unique()) == [12, 25]
+    assert list(table.columns) == list(paper_table(EXPERIMENTS["2"]).columns)
+    figures = {"n012_wealth", "n025_wealth", "sizes_wealth", "sizes_relative"}
+    assert {file.stem for file in out.glob("*.svg")} == figures
+    run("reproduce", "--experiment", 2, "--dataset", "french", "--out", out, status=2)
+
+
+def test_experiment_1_has_the_figures_of_the_paper(files, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--trials", 2, "--sizes", 3, "--workers", 1, "--out", out]
+    text = run("reproduce", "--experiment", 1, *files, *options, status=2)
+    assert "does not fit the history" in text
+    assert not out.exists()
+
+
+def test_table_1(tmp_path: Path) -> None:
+    table = reproduce_table1(tmp_path / "out", trials=2, n=20)
+    values = table.set_index("measure")
+    assert values.loc["cv", "nlp_3"] <= 1e-8
+    assert values.loc["cv", "qclp_4"] <= 1e-10
+    assert values.loc["runtime_s", "qclp_4_paper"] == 1.81
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv")
+    assert len(runs) == 4
+    assert "Medians of (3) and (4)" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--experiment", 1, "--dataset", "french", "--sizes", "a"], "expected whole numbers"),
+        (["--experiment", 1, "--dataset", "french", "--sizes", 31], "cannot be drawn from 30"),
+        (["--experiment", 1], "give either --dataset, or both"),
+        (["--experiment", 1, "--dataset", "french", "--trials", 0], "at least 2 trials"),
+        (
+            ["--experiment", 1, "--dataset", "french", "--scheduler", "tcp://host:1"],
+            "--scheduler goes with --executor dask",
+        ),
+    ],
+)
+def test_refusals(arguments, message, tmp_path: Path) -> None:
+    text = run("reproduce", *arguments, "--out", tmp_path / "out", status=2)
+    assert message in " ".join(text.split())
+
+
+def test_a_missing_return_names_asset_and_date(files, market, tmp_path: Path) -> None:
+    returns = market.returns.astype(object)
+    returns.loc["2004-03-31", "asset 1"] = ""
+    returns.to_csv(tmp_path / "returns.csv")
+    text = run("backtest", *files, status=2)
+    assert "line 52, column 'asset 1'" in text
+
+
+def test_the_papers_tables_come_along() -> None:
+    for name, rows in (("1", 8), ("2", 20)):
+        table = paper_table(EXPERIMENTS[name])
+        assert len(table) == rows
+        assert np.isfinite(table["ann_volatility_pct"]).all()
+    assert paper_table(EXPERIMENTS["2"].on(sizes=(25, 30)))["n"].unique() == [25]
+    assert paper_table(EXPERIMENTS["1"].on(start="1954-01-01")) is None
