@@ -13,6 +13,12 @@ from rrp_pyomo.data import CovarianceUncertainty, DenseCovariance, FactorCovaria
 from rrp_pyomo.errors import SolverUnavailableError
 from rrp_pyomo.solvers.registry import find_solver
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings of results to look at are errors; said here, the import is seen by coverage."""
+    config.addinivalue_line("filterwarnings", "error::rrp_pyomo.errors.RiskParityWarning")
+
+
 MARKET_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
