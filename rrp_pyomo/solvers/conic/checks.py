@@ -68,16 +68,11 @@ def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
         pairs = [v.bounds for v in variables]
     except ValueError as error:  # Pyomo's own, with the name of the variable
         raise IncompatibleModelError(f"a bound is no number: {error}") from error
-    limits = np.array(pairs, float).reshape(-1, 2)
-    missing = np.isnan(limits)
-    if missing.sum() != sum(lb is None for lb, _ in pairs) + sum(ub is None for _, ub in pairs):
-        at = next(v for v, b in zip(variables, pairs, strict=True) if any(e != e for e in b))
-        raise not_finite("variable", at)
-    limits[missing[:, 0], 0], limits[missing[:, 1], 1] = -np.inf, np.inf
-    lower, upper = limits[:, 0].copy(), limits[:, 1].copy()
-    nowhere = (lower >= INFINITE) | (upper <= -INFINITE)
-    if nowhere.any():
-        raise not_finite("variable", variables[int(np.argmax(nowhere))])
+    lower = np.array([-np.inf if lb is None else lb for lb, _ in pairs], float)
+    upper = np.array([np.inf if ub is None else ub for _, ub in pairs], float)
+    sound = (lower < INFINITE) & (upper > -INFINITE)  # false for NaN, too
+    if not sound.all():
+        raise not_finite("variable", variables[int(np.argmin(sound))])
     return lower, upper
 
 
