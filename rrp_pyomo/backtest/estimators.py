@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data import Covariance, CovarianceUncertainty, DenseCovariance, FactorModel
+from rrp_pyomo.data import (
+    Covariance,
+    CovarianceUncertainty,
+    DenseCovariance,
+    FactorModel,
+    WeightSet,
+)
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.models.formulation import Budgets
+from rrp_pyomo.models.robust import RobustRiskParity
 
 
 class History(NamedTuple):
@@ -46,11 +54,24 @@ class Estimate:
     covariance: Covariance
     find_uncertainty: Callable[[], CovarianceUncertainty]
     model: FactorModel | None = None
+    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def uncertainty(self) -> CovarianceUncertainty:
         """U around Σ⁰; raises InputError where the estimator was given none."""
         return self.find_uncertainty()
+
+    def robust(
+        self, omega: float, budgets: Budgets = None, weight_set: WeightSet | None = None
+    ) -> RobustRiskParity:
+        """Problem (12); for several ω it is stated once."""
+        # The objects themselves are kept beside their ids, which would otherwise be given anew.
+        key = id(budgets), id(weight_set)
+        if key not in self._shared:
+            problem = RobustRiskParity(self.uncertainty, omega, budgets, weight_set)
+            self._shared[key] = problem, budgets, weight_set
+        first: RobustRiskParity = self._shared[key][0]
+        return first if omega == first.omega else first.with_omega(omega)
 
 
 Estimator = Callable[[History], Estimate]

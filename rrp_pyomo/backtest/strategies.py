@@ -16,7 +16,7 @@ from rrp_pyomo.data._validation import Vector, by_label
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, sum_squares
-from rrp_pyomo.models import RiskParitySOCP, RobustRiskParity, largest_omega
+from rrp_pyomo.models import RiskParitySOCP, largest_omega
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.weights import state_weights
 from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
@@ -171,9 +171,9 @@ class Robust:
             object.__setattr__(self, "name", f"robust ω = {self.omega:g}")
 
     def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
-        problem = RobustRiskParity(estimate.uncertainty, self.omega, self.budgets, self.weight_set)
+        problem = estimate.robust(self.omega, self.budgets, self.weight_set)
         try:
-            return solvers.solve(problem.program())["x"]
+            return solvers.solve(problem.statement)["x"]
         except SolverError as error:
             # So close to its limit that Clarabel cannot tell, (12) is infeasible all the same.
             if self.omega > (limit := self.omega_max(estimate)):

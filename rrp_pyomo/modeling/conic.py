@@ -38,6 +38,15 @@ class Rows(NamedTuple):
         """The number of rows."""
         return self.constant.size
 
+    def above(self, other: Rows) -> Rows:
+        """These rows, and below them others."""
+        return Rows(
+            np.concatenate([self.row, other.row + self.size]),
+            np.concatenate([self.col, other.col]),
+            np.concatenate([self.val, other.val]),
+            np.concatenate([self.constant, other.constant]),
+        )
+
     def times(self, factor: float | FloatArray) -> Rows:
         """The rows multiplied by a number, or each by its own."""
         if isinstance(factor, np.ndarray):
@@ -139,7 +148,9 @@ class ConicForm:
         return turned
 
 
-class _Group(NamedTuple):
+class ScaledRows(NamedTuple):
+    """Rows of one call of the builder, as they go into the form: ``scale`` times each row."""
+
     cone: Cone
     rows: Rows
     scale: FloatArray
@@ -165,13 +176,23 @@ class ConicBuilder:
     def __init__(self, units: FloatArray, by_cone: bool = False) -> None:
         self._units = units
         self._by_cone = by_cone
-        self._groups: list[_Group] = []
+        self._groups: list[ScaledRows] = []
 
     def variables(self, units: FloatArray) -> IntArray:
         """Add auxiliary variables of these magnitudes; returns their columns."""
         first = self._units.size
         self._units = np.concatenate([self._units, units])
         return np.arange(first, self._units.size)
+
+    @property
+    def last(self) -> ScaledRows:
+        """What the last call added, for :meth:`repeat`."""
+        return self._groups[-1]
+
+    def repeat(self, group: ScaledRows) -> int:
+        """Rows that a builder with the same variables had before."""
+        self._groups.append(group)
+        return len(self._groups) - 1
 
     def zero(self, rows: Rows) -> int:
         """Rows = 0."""
@@ -289,8 +310,7 @@ class ConicBuilder:
         scale: FloatArray,
         balance: tuple[float | FloatArray, float | FloatArray] | None = None,
     ) -> int:
-        self._groups.append(_Group(cone, rows, scale, balance))
-        return len(self._groups) - 1
+        return self.repeat(ScaledRows(cone, rows, scale, balance))
 
     def _magnitude(self, rows: Rows, count: int) -> float | FloatArray:
         """The largest coefficient, else constant, else 1: of the group or of each of its cones."""
@@ -301,8 +321,10 @@ class ConicBuilder:
         length = rows.size // count
         largest = np.zeros(count)
         np.maximum.at(largest, rows.row // length, size)
-        fallback = constant.reshape(count, length).max(axis=1)
-        return np.where(largest > 0.0, largest, np.where(fallback > 0.0, fallback, 1.0))
+        if not (largest > 0.0).all():
+            fallback = constant.reshape(count, length).max(axis=1)
+            largest = np.where(largest > 0.0, largest, np.where(fallback > 0.0, fallback, 1.0))
+        return largest
 
     def _row_scale(self, rows: Rows, count: int) -> FloatArray:
         magnitude = self._magnitude(rows, count)

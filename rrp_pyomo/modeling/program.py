@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import Factor
 from rrp_pyomo.modeling.checks import distinct_labels, ordered_bounds, require_terms
-from rrp_pyomo.modeling.conic import ConicForm
+from rrp_pyomo.modeling.conic import ConicForm, ScaledRows
 from rrp_pyomo.modeling.expressions import (
     Affine,
     Constraint,
@@ -64,6 +65,7 @@ class Program:
         self._columns = 0
         self._intermediates: dict[tuple[int, int], tuple[Factor, Affine, Variable]] = {}
         self._definitions: list[tuple[Variable, Affine]] = []
+        self._compiled: dict[Constraint, ScaledRows] = {}
 
     # --- stating --------------------------------------------------------------------------------
 
@@ -122,13 +124,29 @@ class Program:
         """
         for name, constraint in constraints.items():
             self._check_name(name)
-            if not isinstance(constraint, (Linear, NormBound, ProductBound, QuadraticBound)):
-                raise InputError(
-                    f"constraint {name!r} is a {type(constraint).__name__}; expected a comparison "
-                    "of expressions, such as `A @ x <= b`"
-                )
-            require_terms(self, f"constraint {name!r}", constraint)
+            self._check_constraint(name, constraint)
             self.constraints[name] = constraint
+
+    def restated(self, **constraints: Constraint) -> Program:
+        """The same program but for the constraints of these names, to be realised, not added to.
+
+        Shares its variables and, once one of the two was compiled, the rows of all that is the
+        same: cheap where a problem is solved for one number after the other.
+
+        Raises
+        ------
+        UnknownLabelError
+            The program has no constraint of that name.
+        InputError
+            What :meth:`subject_to` refuses.
+        """
+        for name, constraint in constraints.items():
+            if name not in self.constraints:
+                raise UnknownLabelError("constraint", name, self.constraints)
+            self._check_constraint(name, constraint)
+        other = copy.copy(self)
+        other.constraints = self.constraints | constraints
+        return other
 
     def intermediate(self, factor: Factor, x: Affine) -> Variable:
         """The variable ``right @ x`` of a factored matrix, introduced once and then reused."""
@@ -169,6 +187,14 @@ class Program:
         self.objective = objective
         self.maximizing = maximizing
 
+    def _check_constraint(self, name: str, constraint: Constraint) -> None:
+        if not isinstance(constraint, (Linear, NormBound, ProductBound, QuadraticBound)):
+            raise InputError(
+                f"constraint {name!r} is a {type(constraint).__name__}; expected a comparison "
+                "of expressions, such as `A @ x <= b`"
+            )
+        require_terms(self, f"constraint {name!r}", constraint)
+
     def _check_name(self, name: str) -> None:
         if name in self.variables or name in self.constraints:
             raise InputError(f"the name {name!r} is taken in program {self.name!r}")
@@ -202,7 +228,7 @@ class Program:
         """
         from rrp_pyomo.modeling.to_conic import conic_form
 
-        return conic_form(self)
+        return conic_form(self, self._compiled)
 
     def quadratic(self) -> QuadraticForm:
         """Matrices with linear and quadratic functions, for nonlinear solvers."""

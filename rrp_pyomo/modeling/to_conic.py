@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
-from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, Rows
+from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, Rows, ScaledRows
 from rrp_pyomo.modeling.expressions import (
     Affine,
     Constraint,
@@ -25,12 +25,19 @@ from rrp_pyomo.modeling.program import Program
 FloatArray = NDArray[np.float64]
 
 
-def conic_form(program: Program) -> ConicForm:
-    """Compile a program to its conic form; see :meth:`Program.conic`."""
+def conic_form(program: Program, compiled: dict[Constraint, ScaledRows]) -> ConicForm:
+    """Compile a program to its conic form; see :meth:`Program.conic`.
+
+    ``compiled`` holds the rows of constraints that were compiled before, and takes up the others.
+    """
     builder = ConicBuilder(program.units)
     _add_bounds(builder, program)
     for name, constraint in program.constraints.items():
-        _add_conic(builder, name, constraint)
+        if constraint in compiled:
+            builder.repeat(compiled[constraint])
+        else:
+            _add_conic(builder, name, constraint)
+            compiled[constraint] = builder.last
     sign = -1.0 if program.maximizing else 1.0
     objective = program.objective
     if isinstance(objective, Affine):

@@ -70,6 +70,11 @@ class Formulation(ABC):
         self._state(program, x)
         return program
 
+    @property
+    def statement(self) -> Program:
+        """The program that :meth:`solve` solves, always the same one: add to :meth:`program`'s."""
+        return self._program
+
     @cached_property
     def _program(self) -> Program:
         return self.program()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import pandas as pd
 from rrp_pyomo.data import CovarianceUncertainty, WeightSet
 from rrp_pyomo.errors import InfeasibleError, SolverError
 from rrp_pyomo.modeling import Program, Variable, norm, square
+from rrp_pyomo.modeling.expressions import Constraint
 from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation, require_kind
 from rrp_pyomo.models.largest_omega import largest_omega_of
 from rrp_pyomo.models.weights import violation
@@ -81,8 +83,6 @@ class RobustRiskParity(Formulation):
 
     def _state(self, program: Program, x: Variable) -> None:
         n = x.size
-        Omega = self.Omega
-        Sigma = self.uncertainty.nominal.operator / self.risk_unit
         Delta = self.uncertainty.perturbation.norm_map / self.risk_unit
         root = self.uncertainty.worst_case.root / np.sqrt(self.risk_unit)
         z = program.variable("z", x.labels, lower=0, unit=n)  # (12f)
@@ -93,10 +93,32 @@ class RobustRiskParity(Formulation):
         program.minimize(p - t)  # (12a)
         program.subject_to(
             perturbation=norm(Delta @ x) <= np.sqrt(n) * y,  # (12b)
-            marginal_risk=Omega * y <= Sigma @ x - z,  # (12c)
+            marginal_risk=self._marginal_risk(x, z, y),  # (12c)
             hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (12d)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
         )
+
+    def _marginal_risk(self, x: Variable, z: Variable, y: Variable) -> Constraint:
+        """(12c), the one constraint that ω is in."""
+        Omega, Sigma = self.Omega, self.uncertainty.nominal.operator / self.risk_unit
+        penalised: Constraint = Omega * y <= Sigma @ x - z
+        return penalised
+
+    def with_omega(self, omega: float) -> RobustRiskParity:
+        """The same problem for another ω, which shares all of the statement but (12c).
+
+        Raises
+        ------
+        InputError
+            A negative ω.
+        """
+        other = copy.copy(self)
+        other.Omega = self.uncertainty.penalty(omega)
+        other.omega = float(omega)
+        x, z, y = (self._program.variables[name] for name in "xzy")
+        restated = self._program.restated(marginal_risk=other._marginal_risk(x, z, y))
+        vars(other)["_program"] = restated
+        return other
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         n, unit = x.size, self.risk_unit
