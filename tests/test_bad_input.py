@@ -371,7 +371,7 @@ def test_budgets_of_other_assets_on_the_command_line(tmp_path):
     result = CliRunner().invoke(app, ["solve", "--model", "qclp", *arguments])
     assert result.exit_code == 2
     assert "unknown asset 'XON'; did you mean 'XOM'?" in result.stderr
-    arguments = arguments[:4] + ["--omega", "1e6"]
+    arguments = [*arguments[:4], "--omega", "1e6"]
     result = CliRunner().invoke(app, ["solve", "--model", "robust", *arguments])
     assert result.exit_code == 3
     assert "omega = 1000000" in result.stderr
