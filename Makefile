@@ -8,15 +8,16 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 .PHONY: help demo test lint types bench clean
 
 help:
-	@echo "make demo    portfolios of the Fama-French data side by side; plots in out/demo/"
+	@echo "make demo    portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
 	@echo "make test    the tests; PYTEST_ARGS for more options"
 	@echo "make lint    formatting and style"
 	@echo "make types   static types"
 	@echo "make bench   speed against other packages"
 	@echo "make clean   remove .venv/ and out/"
 
-demo: .venv/installed-data
+demo: .venv/installed-data,backtest
 	$(BIN)/python examples/demo.py out/demo
+	$(BIN)/rrp backtest --dataset french --out out/demo/backtest
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
