@@ -209,8 +209,13 @@ class ConicBuilder:
         first = np.arange(count) * (1 + length)
         rest = (first[:, None] + np.arange(1, 1 + length)).ravel()
         rows = _scatter(count * (1 + length), (bound, first, 1.0), (vector, rest, 1.0))
-        cone = Cone(SECOND_ORDER, 1 + length, count)
-        return self._add(cone, rows, self._row_scale(rows, count))
+        return self.second_order_rows(rows, 1 + length)
+
+    def second_order_rows(self, rows: Rows, dimension: int) -> int:
+        """‖(s₁, s₂, …)‖₂ ≤ s₀ for each ``dimension`` consecutive rows s."""
+        count = rows.size // dimension
+        scale = self._row_scale(rows, count)
+        return self._add(Cone(SECOND_ORDER, dimension, count), rows, scale)
 
     def product(self, a: Rows, b: Rows, c: Rows) -> int:
         """a_k b_k ≥ ‖c_k‖₂², a_k, b_k ≥ 0, for each row k of ``a`` and ``b``.

@@ -154,18 +154,10 @@ def _interval_rows(
     if equal.size:
         zero = builder.zero(_chosen(rows, equal, 1.0, -lower[equal]))
     if below.size or above.size:
-        one, other = (
-            _chosen(rows, below, 1.0, -lower[below]),
-            _chosen(rows, above, -1.0, upper[above]),
-        )
-        nonnegative = builder.nonnegative(
-            Rows(
-                np.concatenate([one.row, other.row + below.size]),
-                np.concatenate([one.col, other.col]),
-                np.concatenate([one.val, other.val]),
-                np.concatenate([one.constant, other.constant]),
-            )
-        )
+        sides = _chosen(rows, below, 1.0, -lower[below])
+        if above.size:
+            sides = sides.above(_chosen(rows, above, -1.0, upper[above]))
+        nonnegative = builder.nonnegative(sides)
     return _Interval(rows.size, equal, below, above, zero, nonnegative)
 
 
@@ -200,11 +192,8 @@ def _cone_rows(
 
 def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:
     mine = group.columns[:, place]
-    # Columns of fixed variables, −1, −2, …, count from the end.
-    ends = np.concatenate(
-        [sign * (standard.lower if sign > 0 else standard.upper), sign * standard.fixed[::-1]]
-    )
-    wrong = np.flatnonzero(ends[mine] < 0.0)
+    lower, upper = standard.limits
+    wrong = np.flatnonzero(lower[mine] < 0.0 if sign > 0 else upper[mine] > 0.0)
     if wrong.size:
         cone = group.constraints[wrong[0]]
         member = BRIDGES[group.type].members(cone)[place]

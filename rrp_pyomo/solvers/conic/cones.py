@@ -53,7 +53,8 @@ def quadratic(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
     """‖x‖₂ ≤ r: a second-order cone as it stands, with itself as its dual."""
     if y.dimension == 1:
         return _in_order(builder.nonnegative(y[:]), (0,))
-    return _in_order(builder.second_order(y[0], y[1:]), range(y.dimension))
+    group = builder.second_order_rows(y[:], y.dimension)
+    return lambda form, z: form.dual(group, z)
 
 
 def rotated_quadratic(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pyomo.common.errors import PyomoException
 from pyomo.common.gc_manager import PauseGC
@@ -42,19 +42,11 @@ from rrp_pyomo.solvers.conic.checks import (
 )
 from rrp_pyomo.solvers.conic.cones import BRIDGES
 from rrp_pyomo.solvers.conic.errors import IncompatibleModelError, NonlinearModelError
+from rrp_pyomo.solvers.conic.linear import LinearCollector, LinearRows
 
 FloatArray = NDArray[np.float64]
 
 _KERNEL_BRANCHES = {IBlock, IConstraint, IObjective, ISuffix, ISOS}
-
-
-class LinearRows(NamedTuple):
-    """lower ≤ rows ≤ upper, with the constraint that each row comes from."""
-
-    rows: Rows
-    lower: FloatArray
-    upper: FloatArray
-    constraints: list[Any]
 
 
 @dataclass
@@ -119,6 +111,12 @@ class StandardForm:
     objective: Quadratic
     sense: float
     has_objective: bool
+
+    @cached_property
+    def limits(self) -> tuple[FloatArray, FloatArray]:
+        """Bounds by column: those of fixed variables are their values, counted from the end."""
+        fixed = self.fixed[::-1]
+        return np.concatenate([self.lower, fixed]), np.concatenate([self.upper, fixed])
 
     def substituted(self, rows: Rows) -> Rows:
         """The rows with fixed variables moved into the constants."""
@@ -188,11 +186,7 @@ class _Reader:
         self._columns = _Columns()
         visitor = QuadraticRepnVisitor({}, var_recorder=self._columns)
         self._walk: Callable[[Any], Any] = visitor.walk_expression
-        # Linear rows from expressions, one after the other; matrices are kept as they are.
-        self._col, self._val, self._length = array("q"), array("d"), array("q")
-        self._constant, self._lower, self._upper = array("d"), array("d"), array("d")
-        self._constraints: list[Any] = []
-        self._matrices: list[LinearRows] = []
+        self._linear = LinearCollector()
         self._cones: dict[tuple[type, int, float], ConeGroup] = {}
         self._quadratics: list[QuadraticConstraint] = []
         self._objectives: list[Any] = []
@@ -244,21 +238,12 @@ class _Reader:
             raise IncompatibleModelError(
                 f"matrix_constraint {block.name!r} has no variables; assign its x"
             )
-        A = block._A if block.sparse else sp.csr_matrix(block._A)  # block.A makes a new view
-        columns = np.array(self._columns.of(block.x), np.intp)
-        row = np.repeat(np.arange(A.shape[0]), A.indptr[1:] - A.indptr[:-1])
-        rows = Rows(row, columns[A.indices], A.data, np.zeros(A.shape[0]))
-        lower, upper, constraints = block.lb, block.ub, list(block)
-        idle = [k for k, c in enumerate(constraints) if not c._active]
-        if idle:
-            lower, upper = lower.copy(), upper.copy()
-            lower[idle], upper[idle] = -np.inf, np.inf
-        self._matrices.append(LinearRows(rows, lower, upper, constraints))
+        self._linear.matrix(block, self._columns.of(block.x))
 
     def _terms(self, constraint: linear_constraint) -> None:
         variables, coefficients = constraint._variables, constraint._coefficients
         numbers = [c if c.__class__ in native_numeric_types else value(c) for c in coefficients]
-        self._row(
+        self._linear.row(
             constraint, self._columns.of(variables), numbers, 0.0, constraint.lb, constraint.ub
         )
 
@@ -280,28 +265,7 @@ class _Reader:
             self._quadratics.append(QuadraticConstraint(constraint, body, low, high))
         else:
             columns = map(index.__getitem__, repn.linear)
-            self._row(constraint, columns, repn.linear.values(), repn.constant, lower, upper)
-
-    def _row(
-        self,
-        constraint: Any,
-        columns: Iterable[int],
-        values: Iterable[float],
-        constant: float,
-        lower: float | None,
-        upper: float | None,
-    ) -> None:
-        before = len(self._val)
-        try:
-            self._col.extend(columns)
-            self._val.extend(values)
-            self._constant.append(constant)
-            self._lower.append(-np.inf if lower is None else lower)
-            self._upper.append(np.inf if upper is None else upper)
-        except (PyomoException, ValueError, TypeError) as error:
-            raise not_finite("constraint", constraint) from error
-        self._length.append(len(self._val) - before)
-        self._constraints.append(constraint)
+            self._linear.row(constraint, columns, repn.linear.values(), repn.constant, lower, upper)
 
     def _cone(self, cone: Any) -> None:
         if type(cone) not in BRIDGES:
@@ -370,7 +334,7 @@ class _Reader:
             upper=upper,
             units=self._units(len(variables)),
             fixed=fixed_values(columns.fixed),
-            linear=self._linear(),
+            linear=self._linear.joined(),
             cones=list(self._cones.values()),
             quadratics=self._quadratics,
             objective=objective,
@@ -391,21 +355,6 @@ class _Reader:
         repn = self._represented(objective.expr, "objective", objective)
         body = self._quadratic(repn, objective)
         return body, -1.0 if objective.sense == maximize else 1.0
-
-    def _linear(self) -> LinearRows:
-        row = np.repeat(np.arange(len(self._constraints)), np.array(self._length, np.intp))
-        rows = Rows(
-            row, np.array(self._col, np.intp), np.array(self._val), np.array(self._constant)
-        )
-        stated = LinearRows(rows, np.array(self._lower), np.array(self._upper), self._constraints)
-        linear = _stacked([stated, *self._matrices])
-        sound = np.isfinite(linear.rows.constant)
-        sound[linear.rows.row[~np.isfinite(linear.rows.val)]] = False
-        sound &= ~np.isnan(linear.lower) & ~np.isnan(linear.upper)
-        sound &= (linear.lower < INFINITE) & (linear.upper > -INFINITE)
-        if not sound.all():
-            raise not_finite("constraint", linear.constraints[int(np.argmin(sound))])
-        return linear
 
     def _units(self, n: int) -> FloatArray:
         index, units = self._columns.index, [1.0] * n
@@ -429,21 +378,3 @@ def _scalars(component: Any) -> Iterable[Any]:
         return (component,)
     members: Iterable[Any] = component.values()
     return members
-
-
-def _stacked(parts: list[LinearRows]) -> LinearRows:
-    if len(parts) == 1:
-        return parts[0]
-    starts = np.cumsum([0] + [part.rows.size for part in parts])
-    rows = Rows(
-        np.concatenate([part.rows.row + s for part, s in zip(parts, starts, strict=False)]),
-        np.concatenate([part.rows.col for part in parts]),
-        np.concatenate([part.rows.val for part in parts]),
-        np.concatenate([part.rows.constant for part in parts]),
-    )
-    return LinearRows(
-        rows,
-        np.concatenate([part.lower for part in parts]),
-        np.concatenate([part.upper for part in parts]),
-        [c for part in parts for c in part.constraints],
-    )
