@@ -69,7 +69,7 @@ class Parametrised:
         values = {
             "V0": nominal.V, "V1": worst.V, "left": nominal.V.T @ nominal.F / unit,
             "D": nominal.D / unit, "K1": K.factors[0].left / unit, "K0": K.factors[1].left / unit,
-            "root": np.linalg.cholesky(nominal.F).T / np.sqrt(unit), "sd": np.sqrt(nominal.D / unit),
+            "root": np.linalg.cholesky(nominal.F / unit).T, "sd": np.sqrt(nominal.D / unit),
         }  # fmt: skip
         for name, value in values.items():
             self.data[name].value = value
