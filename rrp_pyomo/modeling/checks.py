@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.blocks import Block
 from rrp_pyomo.modeling.expressions import (
     Affine,
     Constraint,
@@ -66,16 +68,22 @@ def require_terms(program: Program, what: str, stated: Constraint | Affine | Qua
                     f"{what} is about {variable.name!r} of another program, "
                     f"{variable.program.name!r}; expected variables of {program.name!r} only"
                 )
-            if not np.isfinite(block.data if sp.issparse(block) else block).all():
+            if not _finite(block):
                 raise InputError(
                     f"{what} has a coefficient of {variable.name!r} that is NaN or infinite; "
                     "expected finite numbers: check the data"
                 )
-        if not np.isfinite(expression.constant).all():
+        if not _finite(expression.constant):
             raise InputError(
                 f"{what} has a constant that is NaN or infinite; expected finite numbers: "
                 "leave out rows that bound nothing"
             )
+
+
+def _finite(block: Block) -> bool:
+    if isinstance(block, float):
+        return math.isfinite(block)
+    return bool(np.isfinite(block.data if sp.issparse(block) else block).all())
 
 
 def _parts(stated: Constraint | Affine | Quadratic) -> Iterator[Affine]:
