@@ -230,3 +230,25 @@ def test_units_become_scaling_factors():
     for block in (program.block(), program.kernel()):
         assert [block.scaling_factor[v] for v in block.x.values()] == [100.0, 100.0]
         assert block.t not in block.scaling_factor
+
+
+def test_restated(program, x):
+    """Another right-hand side, with what was compiled before and without."""
+    t = program.variable("t")
+    program.minimize(t - x.sum())
+    program.subject_to(cone=norm(x - 1) <= t, limit=x.sum() <= 1)
+    for _ in range(2):
+        other = program.restated(limit=x.sum() <= 2)
+        fresh = Program("mine")
+        y = fresh.variable("x", ["a", "b"], lower=0, upper=[1.0, 2.0])
+        s = fresh.variable("t")
+        fresh.minimize(s - y.sum())
+        fresh.subject_to(cone=norm(y - 1) <= s, limit=y.sum() <= 2)
+        np.testing.assert_array_equal(other.conic().A.toarray(), fresh.conic().A.toarray())
+        np.testing.assert_array_equal(other.conic().b, fresh.conic().b)
+        program.conic()
+    assert program.residuals(np.array([1.0, 1.0, 0.0]))["limit"] == 1.0
+    with pytest.raises(UnknownLabelError, match="constraint 'limits'; did you mean 'limit'"):
+        program.restated(limits=x.sum() <= 2)
+    with pytest.raises(InputError, match="'limit' has a constant that is NaN"):
+        program.restated(limit=x.sum() <= np.nan)

@@ -308,3 +308,26 @@ def test_more_aversion_costs_worst_case_balance(make_uncertainty):
     uncertainty = make_uncertainty(25)
     objectives = [RobustRiskParity(uncertainty, omega).solve().objective for omega in range(5)]
     assert (pd.Series(objectives).diff().dropna() > 0).all()
+
+
+def test_another_omega_is_the_same_as_a_new_problem(make_uncertainty):
+    """Whatever was compiled before, in any order, through any realisation."""
+    uncertainty = make_uncertainty(12)
+    first = RobustRiskParity(uncertainty, 1.0, weight_set=WeightSet(upper=0.2))
+    for omega in (0.0, 3.0, 0.5):
+        other = first.with_omega(omega)
+        new = RobustRiskParity(uncertainty, omega, weight_set=WeightSet(upper=0.2))
+        one, two = other.program().conic(), new.program().conic()
+        np.testing.assert_array_equal(one.A.toarray(), two.A.toarray())
+        np.testing.assert_array_equal(one.b, two.b)
+        again, anew = other.solve(), new.solve()
+        pd.testing.assert_series_equal(again.weights, anew.weights)
+        assert again.omega == omega
+        assert again.certificate.residuals == anew.certificate.residuals
+        assert other.block().marginal_risk["A3"].expr.to_string() == (
+            new.block().marginal_risk["A3"].expr.to_string()
+        )
+    assert first.omega == 1.0
+    assert first.solve().omega == 1.0
+    with pytest.raises(InputError, match="omega is -1"):
+        first.with_omega(-1)
