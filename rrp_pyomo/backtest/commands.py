@@ -154,11 +154,13 @@ def reproduce(
     from rrp_pyomo.backtest import reproduce as experiments
     from rrp_pyomo.backtest.engine import Panel
     from rrp_pyomo.backtest.runner import dask_workers
+    from rrp_pyomo.backtest.table1 import reproduce_table1
 
     console = Console()
     if experiment is ExperimentName.TABLE1:
-        table = experiments.reproduce_table1(out, trials or 100, seed, progress=True)
-        console.print(_rich_table(table.set_index("measure"), _TABLE1_COLUMNS))
+        count = 100 if trials is None else trials
+        medians = reproduce_table1(out, count, seed, resume=resume, progress=True)
+        console.print(_rich_table(medians, _TABLE1_COLUMNS))
         return
     design = experiments.find_experiment(experiment.value, dataset)
     if sizes is not None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from rrp_pyomo.backtest.extras import require_extra
 from rrp_pyomo.data import (
     Covariance,
     CovarianceUncertainty,
@@ -157,6 +158,7 @@ class ShrinkageCovariance(_MatrixEstimator):
     estimator: Any = None
 
     def matrix(self, returns: FloatArray) -> FloatArray:
+        require_extra("sklearn", "ShrinkageCovariance")
         from sklearn.base import clone
         from sklearn.covariance import LedoitWolf
 
@@ -204,6 +206,7 @@ class BootstrapUncertainty:
         history: History,
         nominal: Covariance,
     ) -> CovarianceUncertainty:
+        require_extra("arch", "BootstrapUncertainty")
         from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
         block = self.block

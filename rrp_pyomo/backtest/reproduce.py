@@ -1,12 +1,10 @@
-"""The paper's experiments as commands: run the trials, write tables, figures and the report."""
+"""Experiments 1 and 2 of the paper: run the trials, write tables, figures and the report."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from importlib import resources
 from pathlib import Path
@@ -27,12 +25,12 @@ from rrp_pyomo.backtest.experiments import (
     WealthPaths,
     chunks_of,
 )
+from rrp_pyomo.backtest.extras import require_extra
+from rrp_pyomo.backtest.progress import progress_bar
 from rrp_pyomo.backtest.report import Report
-from rrp_pyomo.backtest.runner import RunFolder, run_chunks, write_atomically
+from rrp_pyomo.backtest.runner import RunFolder, run_chunks, to_csv, write_atomically
 from rrp_pyomo.backtest.statistics import Mean
-from rrp_pyomo.data import DenseCovariance
 from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +124,8 @@ def reproduce(
     KeyboardInterrupt
         Finished trials are kept for ``resume``.
     """
-    require_parquet()
+    for module in ("pyarrow", "threadpoolctl"):
+        require_extra(module, "an experiment")
     if trials < 2 or chunk < 1 or seed < 0:
         raise InputError(
             f"trials = {trials}, chunk = {chunk}, seed = {seed}; expected at least 2 trials, "
@@ -241,123 +240,3 @@ def _report(
     report.table(capped, {"omega": "{:.1f}", "share": "{:.2%}"})
     report.heading("Figures")
     return report
-
-
-def to_csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV with ten digits."""
-    return table.to_csv(index=False, float_format="%.10g").encode()
-
-
-# --- Table 1 -------------------------------------------------------------------------------------
-
-TABLE1 = {"measure": ["runtime_s", "cv"], "nlp_3": [65.59, 6.74e-12], "qclp_4": [1.81, 8.17e-14]}
-
-
-def random_covariance(n: int, seed: int, trial: int) -> DenseCovariance:
-    """A random symmetric positive definite matrix, GG'/2n with G n × 2n standard normal."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(n, trial)))
-    G = rng.standard_normal((n, 2 * n))
-    return DenseCovariance(G @ G.T / (2 * n))
-
-
-def reproduce_table1(
-    out: str | Path,
-    trials: int = 100,
-    seed: int = 0,
-    n: int = 200,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """Table 1: (3) and (4) through Ipopt on random matrices, run-time and CV.
-
-    The matrices run one after the other in this process, for their times are what is asked for.
-
-    Returns
-    -------
-    DataFrame
-        ``measure``, ``nlp_3``, ``qclp_4`` (medians), ``nlp_3_paper``, ``qclp_4_paper``. Every run
-        is in ``runs.csv``.
-    """
-    folder = Path(out)
-    kept = folder / "runs.csv"
-    if kept.exists():
-        raise InputError(f"the folder {folder} holds a run; choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    problems = {"nlp_3": RiskParityNLP, "qclp_4": RiskParityQCLP}
-    rows = []
-    with progress_bar("table 1", "matrices", trials, 0, progress) as report:
-        for trial in range(trials):
-            covariance = random_covariance(n, seed, trial)
-            for name, problem in problems.items():
-                start = time.perf_counter()
-                portfolio = problem(covariance).solve("ipopt")
-                seconds = time.perf_counter() - start
-                rows.append((trial, name, seconds, portfolio.cv, portfolio.status))
-            report(1)
-    runs = pd.DataFrame(rows, columns=["trial", "problem", "runtime_s", "cv", "status"])
-    write_atomically(kept, to_csv(runs))
-    medians = runs.groupby("problem")[["runtime_s", "cv"]].median().T
-    table = medians.rename_axis("measure").rename_axis(None, axis=1).reset_index()
-    paper = pd.DataFrame(TABLE1).rename(columns=lambda c: c if c == "measure" else f"{c}_paper")
-    table = table.merge(paper, on="measure")
-    write_atomically(folder / "tables.csv", to_csv(table))
-    page = Report(f"Table 1: {trials} random {n} × {n} matrices")
-    page.text("Medians of (3) and (4) through Ipopt; the paper's columns are averages at n = 200.")
-    page.table(table.set_index("measure").map(lambda v: f"{v:.3g}"))
-    page.write(folder / "report.html")
-    return table
-
-
-# --- what both share -----------------------------------------------------------------------------
-
-
-def require_parquet() -> None:
-    """Raise where the extra that the experiments need is missing."""
-    try:
-        import pyarrow
-        import threadpoolctl  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"the experiments need {error.name}, which is not installed; "
-            'run: pip install "rrp-pyomo[backtest]"'
-        ) from None
-    assert pyarrow
-
-
-@contextlib.contextmanager
-def progress_bar(
-    title: str, unit: str, total: int, done: int, shown: bool
-) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr with rate and remaining time; yields what advances it."""
-    if not shown:
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.1f} {unit}/s")
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120.0) as bar:
-        task = bar.add_task(title, total=total, completed=done)
-        yield lambda count: bar.advance(task, count)

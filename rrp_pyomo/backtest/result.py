@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from rrp_pyomo.backtest.extras import require_extra
 from rrp_pyomo.backtest.schedule import periods_per_year
 from rrp_pyomo.backtest.statistics import (
     Concentration,
@@ -224,6 +225,7 @@ class BacktestResult:
 
     def to_parquet(self, folder: str | Path) -> None:
         """Write all tables into a folder, one Parquet file each, and the settings as JSON."""
+        require_extra("pyarrow", "to_parquet")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in _tables():
@@ -243,6 +245,7 @@ class BacktestResult:
             The folder does not hold a backtest.
         """
         folder = Path(folder)
+        require_extra("pyarrow", "from_parquet")
         missing = [f for f in (_SETTINGS, *(f"{n}.parquet" for n in _tables()))
                    if not (folder / f).is_file()]  # fmt: skip
         if missing:

@@ -21,6 +21,7 @@ from rrp_pyomo.backtest.experiments import Chunk, Job
 from rrp_pyomo.errors import InputError, SolverError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 Report = Callable[[int], None]
@@ -138,6 +139,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(part)
             raise
+
+
+def to_csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV with ten digits."""
+    return table.to_csv(index=False, float_format="%.10g").encode()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from rrp_pyomo.backtest import BacktestResult
 from rrp_pyomo.backtest.experiments import EXPERIMENTS
-from rrp_pyomo.backtest.reproduce import paper_table, reproduce_table1
+from rrp_pyomo.backtest.reproduce import paper_table
+from rrp_pyomo.backtest.table1 import reproduce_table1
 from rrp_pyomo.cli import app
 
 RUNNER = CliRunner(env={"COLUMNS": "100"})
@@ -85,8 +86,9 @@ def test_experiment_1_has_the_figures_of_the_paper(files, tmp_path: Path) -> Non
 
 
 def test_table_1(tmp_path: Path) -> None:
-    table = reproduce_table1(tmp_path / "out", trials=2, n=20)
-    values = table.set_index("measure")
+    first = reproduce_table1(tmp_path / "out", trials=1, n=20)
+    values = reproduce_table1(tmp_path / "out", trials=2, n=20, resume=True)
+    assert list(first.columns) == list(values.columns)
     assert values.loc["cv", "nlp_3"] <= 1e-8
     assert values.loc["cv", "qclp_4"] <= 1e-10
     assert values.loc["runtime_s", "qclp_4_paper"] == 1.81

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,3 +111,18 @@ def test_custom_strategies_need_a_factor_model(market) -> None:
 def test_quantile_out_of_range() -> None:
     with pytest.raises(InputError, match="quantile is 1"):
         BootstrapUncertainty(quantile=1.0)
+
+
+@pytest.mark.parametrize(
+    ("module", "estimator"),
+    [
+        ("sklearn", ShrinkageCovariance()),
+        ("arch", SampleCovariance(BootstrapUncertainty())),
+    ],
+)
+def test_without_the_extra(market, monkeypatch, module, estimator) -> None:
+    find = importlib.util.find_spec
+    absent = lambda name, *rest: None if name == module else find(name, *rest)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", absent)
+    with pytest.raises(InputError, match=rf"needs {module}.*pip install \"rrp-pyomo\[backtest\]"):
+        _ = first_estimate(market, estimator).uncertainty
