@@ -179,15 +179,18 @@ def _cone_rows(
         raise IncompatibleModelError(
             f"cone {group.constraints[0].name!r} has alpha = {group.alpha}; expected 0 < alpha < 1"
         )
-    nonnegative, nonpositive = BRIDGES[group.type].signs(group.dimension)
+    bridge = BRIDGES[group.type]
+    nonnegative, nonpositive = bridge.signs(group.dimension)
     for place in nonnegative:
-        _check_sign(standard, group, place, 1)
         implied[columns[columns[:, place] >= 0, place]] = True
-    for place in nonpositive:
-        _check_sign(standard, group, place, -1)
+    if bridge.bounds_needed:
+        for place in nonnegative:
+            _check_sign(standard, group, place, 1)
+        for place in nonpositive:
+            _check_sign(standard, group, place, -1)
     units = np.where(columns < 0, 1.0, standard.units[np.maximum(columns, 0)])
     members = Members(columns, units, standard.substituted)
-    return BRIDGES[group.type].rows(builder, members, group.alpha)
+    return bridge.rows(builder, members, group.alpha)
 
 
 def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:

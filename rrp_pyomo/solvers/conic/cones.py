@@ -125,15 +125,19 @@ class Bridge(NamedTuple):
     members : callable
         The variables of a constraint, in the order of its dual tuple.
     signs : callable
-        The places of the members, of a given number, that must be nonnegative for the constraint
-        to be convex, and after them those that must be nonpositive.
+        The places of the members, of a given number, that are nonnegative in the cone, and after
+        them those that are nonpositive.
     rows : callable
         The function that hands the members to a builder.
+    bounds_needed : bool
+        Whether Pyomo calls the constraint convex only where bounds state these signs. Geometric
+        means, which it has as domains only, include them.
     """
 
     members: Callable[[Any], Sequence[Any]]
     signs: Callable[[int], tuple[Sequence[int], Sequence[int]]]
     rows: Callable[[ConicBuilder, Members, float], DualReader]
+    bounds_needed: bool = True
 
 
 def _two_heads(dimension: int) -> tuple[Sequence[int], Sequence[int]]:
@@ -165,8 +169,8 @@ BRIDGES = {
     ),
     conic.primal_power: Bridge(_heads_and_vector, _two_heads, primal_power),
     conic.dual_power: Bridge(_heads_and_vector, _two_heads, dual_power),
-    conic.primal_geomean: Bridge(_geomean_members, _all_but_last, primal_geomean),
-    conic.dual_geomean: Bridge(_geomean_members, _all_but_last, dual_geomean),
+    conic.primal_geomean: Bridge(_geomean_members, _all_but_last, primal_geomean, False),
+    conic.dual_geomean: Bridge(_geomean_members, _all_but_last, dual_geomean, False),
 }
 
 

@@ -18,6 +18,10 @@ from pyomo.core.kernel.objective import IObjective
 from rrp_pyomo.solvers.conic import Clarabel, Scs
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "solver(name): Pyomo's mark of the solver that a test runs")
+
+
 class ConeType(NamedTuple):
     """A conic constraint: its members, its gauge (≥ 0 inside), its dual and its sign bounds."""
 

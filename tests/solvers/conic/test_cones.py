@@ -219,6 +219,23 @@ def test_power_cones_of_different_exponents(accurate: Any, alpha: float) -> None
     assert model.r[2].value == pytest.approx(0.25, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["primal_geomean", "dual_geomean"])
+def test_geometric_means_include_their_signs(accurate: Any, name: str) -> None:
+    """Without bounds too, r ≥ 0: max −x over r₁ + r₂ = 1, |x| ≤ (r₁ r₂)^(1/2) times 1 or 2."""
+    model = pmo.block()
+    model.r = pmo.variable_list([pmo.variable(), pmo.variable()])
+    model.x = pmo.variable()
+    model.cone = getattr(pmo.conic, name)(list(model.r), model.x)
+    model.total = pmo.constraint(model.r[0] + model.r[1] == 1)
+    model.objective = pmo.objective(-model.x, sense=pmo.maximize)
+    results = accurate.solver.solve(model)
+    expected = 0.5 if name == "primal_geomean" else 1.0
+    assert results.incumbent_objective == pytest.approx(expected, abs=1e-4)
+    model.total.rhs = -1
+    results = accurate.solver.solve(model)
+    assert results.termination_condition is TerminationCondition.provenInfeasible
+
+
 def test_fixed_members(accurate: Any) -> None:
     """Fixed variables in a cone are numbers, and its dual still has an entry for each."""
     model = pmo.block()

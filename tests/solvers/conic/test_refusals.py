@@ -167,8 +167,6 @@ def cone_without_sign_bound(rng: Rng) -> tuple[Any, str]:
         pmo.conic.dual_exponential(x[0], x[1], x[2]),
         pmo.conic.primal_power(x[0], x[1], x[2:], 0.4),
         pmo.conic.dual_power(x[0], x[1], x[2:], 0.4),
-        pmo.conic.primal_geomean(x[:3], x[3]),
-        pmo.conic.dual_geomean(x[:3], x[3]),
     ]
     model.bad = cones[rng.integers(len(cones))]
     return model, "give that variable lb=0"
