@@ -136,7 +136,8 @@ class Statement:
         )
         constraints = list(constraints)
         self.cones = [c for c in constraints if isinstance(c, conic._ConicBase)]
-        self.rows = [c for c in constraints if not isinstance(c, conic._ConicBase)]
+        rows = [c for c in constraints if not isinstance(c, conic._ConicBase)]
+        self.rows = [c for c in rows if c.has_lb() or c.has_ub()]
         self.objective = next(iter(objectives), None)
         expressions = [c.body for c in self.rows]
         expressions += [] if self.objective is None else [self.objective.expr]
