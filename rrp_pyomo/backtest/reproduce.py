@@ -55,6 +55,15 @@ _FORMATS = (
     | dict.fromkeys(MEASURES + tuple(f"sd_{name}" for name in MEASURES), "{:.3f}")
     | {"omega": "{:.1f}", "t_statistic": "{:.2f}"}
 )
+_DIFFERENCES = {
+    "omega": "{:.1f}",
+    "turnover_rel_pct": "{:+.1f}",
+    "cv_rel_pct": "{:+.1f}",
+    "sharpe_gain_rel_pct": "{:+.1f}",
+    "volatility_pct_diff": "{:+.2f}",
+    "hrc_diff": "{:+.4f}",
+    "herfindahl_diff": "{:+.4f}",
+}
 
 
 def find_experiment(name: str, dataset: str | None = None) -> Experiment:
@@ -86,6 +95,8 @@ def reproduce(
     figures: bool = True,
 ) -> pd.DataFrame:
     """Run an experiment and write ``tables.csv``, figures, ``report.html`` and the raw trials.
+
+    For the paper's own design ``differences.csv`` says how far the tables are from the paper's.
 
     The answer depends on data, design, seed and number of trials alone: not on workers, chunks,
     executor or interruptions. A resumed run may have more trials than before.
@@ -140,6 +151,8 @@ def reproduce(
         run_chunks(Job(experiment, panel, seed), todo, folder, executor, workers, report)
     table, capped, paths = _tabulate(experiment, panel, folder, trials, mean)
     write_atomically(folder.path / "tables.csv", to_csv(table))
+    if (paper := paper_table(experiment)) is not None:
+        write_atomically(folder.path / "differences.csv", to_csv(differences(table, paper)))
     if figures:
         page = _report(experiment, panel, trials, mean, table, capped)
         for figure, caption, name in _figures(experiment, table, paths):
@@ -177,6 +190,35 @@ def paper_table(experiment: Experiment) -> pd.DataFrame | None:
             table = table[(table["experiment"] == int(name)) & table["n"].isin(experiment.sizes)]
             return table.drop(columns="experiment").reset_index(drop=True)
     return None
+
+
+def differences(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """How far a table is from the paper's, where both have a row.
+
+    Turnover, CV and what robust portfolios gain in Sharpe ratio over the nominal one in per cent of
+    the paper's; volatility in percentage points; HRC and Herfindahl index as they are.
+    """
+    keys = ["n", "portfolio", "omega"]
+    ours, theirs = (t.set_index(keys) for t in (table, paper))
+    ours = ours.loc[ours.index.isin(theirs.index)]
+    theirs = theirs.reindex(ours.index)
+
+    def gain(t: pd.DataFrame) -> pd.Series:
+        nominal = t.xs("nominal", level="portfolio")["sharpe_pct"].droplevel("omega")
+        gains: pd.Series = t["sharpe_pct"] - nominal.reindex(t.index.get_level_values("n")).values
+        return gains.where(t.index.get_level_values("portfolio") == "robust")
+
+    relative = {
+        "turnover_rel_pct": (ours["turnover_pct"], theirs["turnover_pct"]),
+        "cv_rel_pct": (ours["cv"], theirs["cv"]),
+        "sharpe_gain_rel_pct": (gain(ours), gain(theirs)),
+    }
+    rows = {
+        name: 100.0 * (one / other.where(other > 0) - 1) for name, (one, other) in relative.items()
+    }
+    for name in ("ann_volatility_pct", "hrc", "herfindahl"):
+        rows[f"{name.removeprefix('ann_')}_diff"] = ours[name] - theirs[name]
+    return pd.DataFrame(rows).reset_index()
 
 
 def _tabulate(
@@ -235,6 +277,12 @@ def _report(
             "The paper's Tables " + ("3 to 5" if len(experiment.omegas) > 2 else "6 to 8")
         )
         report.table(paper, _FORMATS)
+        report.heading("Differences")
+        report.text(
+            "Turnover, CV and gain of the Sharpe ratio over nominal: in per cent of the paper's. "
+            "Volatility in percentage points."
+        )
+        report.table(differences(table, paper), _DIFFERENCES)
     report.heading("Windows in which (12) has no solution")
     report.text("There ω was replaced by 0.99 ω_max.")
     report.table(capped, {"omega": "{:.1f}", "share": "{:.2%}"})

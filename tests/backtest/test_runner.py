@@ -28,6 +28,8 @@ from rrp_pyomo.errors import InputError, SolverError
 reproduce = partial(reproduce_with_figures, figures=False)
 SMALL = Experiment("small", (3, 5), (1.0, 40.0), start="2005-01-01", rebalance="1Y")
 TRIALS, SEED = 6, 7
+# So many that a run takes seconds, to be killed in.
+MANY = 50
 
 
 @dataclass
@@ -50,14 +52,22 @@ def panel(market) -> Panel:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory, request) -> bytes:
-    """The tables of a run in this process, without chunks."""
+def expected(tmp_path_factory) -> bytes:
+    """The tables of a run in this process, in one chunk for each size."""
+    return undisturbed(tmp_path_factory.mktemp("expected"), TRIALS)
+
+
+@pytest.fixture(scope="module")
+def expected_of_many(tmp_path_factory) -> bytes:
+    return undisturbed(tmp_path_factory.mktemp("expected"), MANY)
+
+
+def undisturbed(folder: Path, trials: int) -> bytes:
     from tests.backtest.conftest import Market
 
-    out = tmp_path_factory.mktemp("expected") / "run"
     with ThreadPoolExecutor(1) as pool:
-        reproduce(SMALL, Market().panel, out, TRIALS, SEED, 1, pool, chunk=TRIALS)
-    return tables(out)
+        reproduce(SMALL, Market().panel, folder / "run", trials, SEED, 1, pool, chunk=trials)
+    return tables(folder / "run")
 
 
 def tables(out: Path) -> bytes:
@@ -107,18 +117,19 @@ def test_a_local_worker_dies(panel, tmp_path, expected) -> None:
     assert tables(out) == expected
 
 
+# What it imports is not for its workers, which start faster without.
 _SCRIPT = """
-import sys
-from pathlib import Path
-from tests.backtest.conftest import Market
-from tests.backtest.test_runner import SEED, SMALL, TRIALS, reproduce
 if __name__ == "__main__":
-    reproduce(SMALL, Market().panel, Path(sys.argv[1]), TRIALS, SEED, 2, chunk=1, resume=True)
+    import sys
+    from pathlib import Path
+    from tests.backtest.conftest import Market
+    from tests.backtest.test_runner import MANY, SEED, SMALL, reproduce
+    reproduce(SMALL, Market().panel, Path(sys.argv[1]), MANY, SEED, 2, chunk=1)
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_and_run_again(tmp_path, expected, how) -> None:
+def test_killed_and_run_again(panel, tmp_path, expected_of_many, how) -> None:
     out, script = tmp_path / "run", tmp_path / "script.py"
     script.write_text(_SCRIPT)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -136,8 +147,10 @@ def test_killed_and_run_again(tmp_path, expected, how) -> None:
     if how == signal.SIGINT:
         assert log.decode().rstrip().endswith("KeyboardInterrupt")
     kept = {file.name: file.read_bytes() for file in out.glob("trials/*.parquet")}
-    subprocess.run(command, env=environment, check=True)
-    assert tables(out) == expected
+    assert len(kept) < 2 * MANY
+    with ThreadPoolExecutor(1) as pool:
+        reproduce(SMALL, panel, out, MANY, SEED, 1, pool, resume=True, chunk=7)
+    assert tables(out) == expected_of_many
     assert all((out / "trials" / name).read_bytes() == content for name, content in kept.items())
     assert not list(out.rglob("*.part"))
 
