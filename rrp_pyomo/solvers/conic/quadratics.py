@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from math import sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,6 +29,7 @@ from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
 from rrp_pyomo.solvers.conic.standard_form import Quadratic
 
 FloatArray = NDArray[np.float64]
+Bounds = Sequence[float]
 
 #: Eigenvalues above −TOLERANCE times the largest (after scaling) count as nonnegative.
 TOLERANCE = 1e-10
@@ -50,7 +52,22 @@ class ConicQuadratic(NamedTuple):
     vector: tuple[AffineRow, ...]
 
 
-def as_cone(g: Quadratic, lower: FloatArray, upper: FloatArray, names: _Names) -> ConicQuadratic:
+class Names(NamedTuple):
+    """What messages call the constraint and its variables."""
+
+    component: Any
+    variables: Sequence[Any]
+
+    @property
+    def constraint(self) -> str:
+        return repr(self.component.name)
+
+    def variable(self, column: int) -> str:
+        """The name of the variable of a column."""
+        return repr(self.variables[column].name)
+
+
+def as_cone(g: Quadratic, lower: Bounds, upper: Bounds, names: Names) -> ConicQuadratic:
     """The cone that g(x) ≤ 0 is, within the bounds of the variables.
 
     Raises
@@ -67,11 +84,11 @@ def as_cone(g: Quadratic, lower: FloatArray, upper: FloatArray, names: _Names) -
     if not linear and g.constant >= 0.0:
         rest = [_root(i, v) for i, v in squares.items() if v > 0.0]
         if g.constant > 0.0:
-            rest.append(AffineRow((), (), np.sqrt(g.constant)))
+            rest.append(AffineRow((), (), sqrt(g.constant)))
         if len(negative) == 1 and not products:
             (r,) = negative
             sign = _sign(r, lower, upper, names)
-            return ConicQuadratic((AffineRow((r,), (sign * np.sqrt(-squares[r]),)),), tuple(rest))
+            return ConicQuadratic((AffineRow((r,), (sign * sqrt(-squares[r]),)),), tuple(rest))
         if len(products) == 1 and not negative:
             (((i, j), v),) = products.items()
             if i not in squares and j not in squares:
@@ -79,19 +96,6 @@ def as_cone(g: Quadratic, lower: FloatArray, upper: FloatArray, names: _Names) -
                 heads = AffineRow((i,), (s * abs(v),)), AffineRow((j,), (t,))
                 return ConicQuadratic(heads, tuple(rest))
     return _general(g, linear, lower, upper, names)
-
-
-class _Names(NamedTuple):
-    """What messages call the constraint and its variables."""
-
-    constraint: str
-    variables: Sequence[object]
-
-    def variable(self, column: int) -> str:
-        return repr(self.variables[column].name)  # type: ignore[attr-defined]
-
-
-Names = _Names
 
 
 def square_root(Q: sp.coo_matrix) -> sp.csr_matrix | None:
@@ -157,13 +161,17 @@ def _below(
 ) -> ConicQuadratic:
     """‖vector‖² ≤ −(a'x + c)."""
     if not linear and constant <= 0.0:
-        return ConicQuadratic((AffineRow((), (), np.sqrt(-constant)),), vector)
+        return ConicQuadratic((AffineRow((), (), sqrt(-constant)),), vector)
     bound = AffineRow(tuple(linear), tuple(-v for v in linear.values()), -constant)
     return ConicQuadratic((bound, AffineRow((), (), 1.0)), vector)
 
 
 def _general(
-    g: Quadratic, linear: dict[int, float], lower: FloatArray, upper: FloatArray, names: _Names
+    g: Quadratic,
+    linear: dict[int, float],
+    lower: Sequence[float],
+    upper: Sequence[float],
+    names: Names,
 ) -> ConicQuadratic:
     columns = sorted({i for ij in g.quadratic for i in ij} | set(linear))
     place = {column: k for k, column in enumerate(columns)}
@@ -186,7 +194,7 @@ def _general(
 
 
 def _lorentz(
-    M: FloatArray, columns: list[int], lower: FloatArray, upper: FloatArray, names: _Names
+    M: FloatArray, columns: list[int], lower: Bounds, upper: Bounds, names: Names
 ) -> ConicQuadratic:
     scale = _equilibrating(M)
     values, vectors = np.linalg.eigh(M * np.outer(scale, scale))
@@ -194,13 +202,13 @@ def _lorentz(
     if values[0] >= -cut or (values.size > 1 and values[1] < -cut):
         raise _not_convex(names)
     values[np.abs(values) <= cut] = 0.0
-    half = _half_space(values, vectors, scale, lower[columns], upper[columns])
+    half = _half_space(values, vectors, scale, _at(columns, lower), _at(columns, upper))
     if not half:
         head = " + ".join(
             names.variable(c) for v, c in zip(vectors[:, 0], columns, strict=False) if v
         )
         raise IncompatibleModelError(
-            f"constraint {names.constraint!r} is a second-order cone, of which the bounds of its "
+            f"constraint {names.constraint} is a second-order cone, of which the bounds of its "
             f"variables do not say which half is meant (where an affine expression in {head} has "
             "one sign or the other); give the variables bounds that do, or state the cone with a "
             "variable r >= 0 that equals its right-hand side"
@@ -245,6 +253,10 @@ def _equilibrating(M: FloatArray) -> FloatArray:
     return scale
 
 
+def _at(columns: list[int], values: Sequence[float]) -> FloatArray:
+    return np.array([values[column] for column in columns])
+
+
 def _affine_rows(F: sp.csr_matrix, columns: list[int]) -> tuple[AffineRow, ...]:
     named = np.array(columns)[F.indices].tolist()
     values, starts = F.data.tolist(), F.indptr.tolist()
@@ -257,36 +269,36 @@ def _affine_row(row: FloatArray, columns: list[int]) -> AffineRow:
 
 
 def _root(column: int, square: float) -> AffineRow:
-    return AffineRow((column,), (np.sqrt(square),))
+    return AffineRow((column,), (sqrt(square),))
 
 
-def _sign(r: int, lower: FloatArray, upper: FloatArray, names: _Names) -> float:
+def _sign(r: int, lower: Bounds, upper: Bounds, names: Names) -> float:
     if lower[r] >= 0.0:
         return 1.0
     if upper[r] <= 0.0:
         return -1.0
     raise IncompatibleModelError(
-        f"constraint {names.constraint!r} is a second-order cone only where {names.variable(r)} "
+        f"constraint {names.constraint} is a second-order cone only where {names.variable(r)} "
         "has one sign; give that variable a lower bound of 0"
     )
 
 
 def _signs(
-    i: int, j: int, v: float, lower: FloatArray, upper: FloatArray, names: _Names
+    i: int, j: int, v: float, lower: Bounds, upper: Bounds, names: Names
 ) -> tuple[float, float]:
     """Signs s, t with s x_i ≥ 0, t x_j ≥ 0 and −v x_i x_j = |v| (s x_i)(t x_j)."""
     for s, t in ((1.0, 1.0), (-1.0, -1.0)) if v < 0.0 else ((1.0, -1.0), (-1.0, 1.0)):
         if all(lower[k] >= 0.0 if sign > 0.0 else upper[k] <= 0.0 for k, sign in ((i, s), (j, t))):
             return s, t
     raise IncompatibleModelError(
-        f"constraint {names.constraint!r} is a rotated cone only where {names.variable(i)} and "
+        f"constraint {names.constraint} is a rotated cone only where {names.variable(i)} and "
         f"{names.variable(j)} have fixed signs; give these variables "
         + ("lower bounds of 0" if v < 0.0 else "a lower and an upper bound of 0")
     )
 
 
-def _not_convex(names: _Names) -> IncompatibleModelError:
+def _not_convex(names: Names) -> IncompatibleModelError:
     return IncompatibleModelError(
-        f"constraint {names.constraint!r} is quadratic but not convex; this solver takes convex "
+        f"constraint {names.constraint} is quadratic but not convex; this solver takes convex "
         "models only. Use a nonlinear solver such as 'ipopt', or a global one such as 'scip'"
     )

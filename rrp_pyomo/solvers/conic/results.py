@@ -15,7 +15,7 @@ from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
 
-from rrp_pyomo.modeling.conic import ConicForm
+from rrp_pyomo.modeling.conic import ConicForm, Rows
 from rrp_pyomo.solvers.backends import ConicSolution, Termination
 from rrp_pyomo.solvers.conic.compile import CompiledModel
 
@@ -86,6 +86,13 @@ class KernelSuffixes(SolutionLoader):  # type: ignore[misc]
                 suffix.clear()
                 found.setdefault(suffix.storage_key, suffix)
         return found
+
+
+class AffineFunction(NamedTuple):
+    """Σ coefficient · variable + constant."""
+
+    coefficients: Mapping[Any, float]
+    constant: float
 
 
 class ConicSolutionLoader(KernelSuffixes):
@@ -160,11 +167,15 @@ class ConicSolutionLoader(KernelSuffixes):
         Returns
         -------
         (duals, reduced costs)
-            Multipliers like those of :meth:`get_duals` and :meth:`get_reduced_costs` for the
-            objective 0, whose weighted sum of the constraints is a contradiction: an affine
-            function that every feasible point would have to make nonnegative is a negative
-            constant. For constraints that were recognised as cones in a quadratic expression
-            the weights are tuples too, of the cone's heads and vector.
+            Multipliers as in :meth:`get_duals` and :meth:`get_reduced_costs`. The sum of
+
+            - dual · (body − bound) over linear constraints, the bound being the lower one for
+              positive duals and the upper one for negative ones,
+            - dual'members over conic constraints,
+            - the :class:`AffineFunction` that stands for each quadratic constraint,
+            - reduced cost · (variable − bound) over variables,
+
+            none of which can be negative at a feasible point, is a negative constant.
 
         Raises
         ------
@@ -174,9 +185,14 @@ class ConicSolutionLoader(KernelSuffixes):
         if self._solution.termination is not Termination.INFEASIBLE:
             raise NoDualsError("There is no certificate of infeasibility: " + self._ended())
         costs = self._bound_multipliers(1.0)
-        return self._multipliers(1.0, certificate=True), ComponentMap(
-            zip(self._variables, costs, strict=True)
-        )
+        duals = self._linear_and_conic_multipliers(1.0)
+        for quadratics in self._compiled.quadratics:
+            functions = _affine_functions(
+                quadratics.combined(self._compiled.form, self._solution.z), self._variables
+            )
+            constraints = [q.constraint for q in quadratics.constraints]
+            duals.update(zip(constraints, functions, strict=True))
+        return duals, _selected(zip(self._variables, costs, strict=True), None)
 
     def get_unbounded_ray(self) -> Mapping[Any, float]:
         """A direction of recession along which the objective improves without end.
@@ -204,7 +220,16 @@ class ConicSolutionLoader(KernelSuffixes):
     def _ended(self) -> str:
         return f"the solver ended with the status {self._solution.status!r}."
 
-    def _multipliers(self, sign: float, certificate: bool = False) -> dict[Any, Any]:
+    def _multipliers(self, sign: float) -> dict[Any, Any]:
+        duals = self._linear_and_conic_multipliers(sign)
+        form, z, x = self._compiled.form, self._solution.z, self._solution.x
+        for quadratics in self._compiled.quadratics:
+            mu = sign * quadratics.dual(form, z, x)
+            constraints = [q.constraint for q in quadratics.constraints]
+            duals.update(zip(constraints, mu.tolist(), strict=True))
+        return duals
+
+    def _linear_and_conic_multipliers(self, sign: float) -> dict[Any, Any]:
         compiled, z = self._compiled, self._solution.z
         form = compiled.form
         linear = sign * compiled.linear.dual(form, z)
@@ -214,20 +239,21 @@ class ConicSolutionLoader(KernelSuffixes):
         for group, read in compiled.cones:
             tuples = map(tuple, (sign * read(form, z)).tolist())
             duals.update(zip(group.constraints, tuples, strict=True))
-        for quadratics in compiled.quadratics:
-            constraints = [q.constraint for q in quadratics.constraints]
-            if certificate:
-                tuples = map(tuple, form.dual(quadratics.group, z).tolist())
-                duals.update(zip(constraints, tuples, strict=True))
-            else:
-                mu = sign * quadratics.dual(form, z, self._solution.x)
-                duals.update(zip(constraints, mu.tolist(), strict=True))
         return duals
 
     def _bound_multipliers(self, sign: float) -> list[float]:
         costs = sign * self._compiled.bounds.dual(self._compiled.form, self._solution.z)
         multipliers: list[float] = costs.tolist()
         return multipliers
+
+
+def _affine_functions(rows: Rows, variables: list[Any]) -> list[AffineFunction]:
+    coefficients = [ComponentMap() for _ in range(rows.size)]
+    for row, col, val in zip(rows.row.tolist(), rows.col.tolist(), rows.val.tolist(), strict=True):
+        if col < len(variables):
+            known = coefficients[row].get(variables[col], 0.0)
+            coefficients[row][variables[col]] = known + val
+    return list(map(AffineFunction, coefficients, rows.constant.tolist()))
 
 
 def _selected(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol, TextIO
 
@@ -88,19 +89,16 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
         StaleFlagManager.mark_all_as_stale()
         log = Log(config.tee) if config.tee else None
         try:
-            config.timer.start("compile")
-            compiled = compile_model(read_model(model))
-            config.timer.stop("compile")
+            with _timed(config.timer, "compile"):
+                compiled = compile_model(read_model(model))
         except InfeasibleConstraintException as error:
-            config.timer.stop("compile")
             results = get_infeasible_results(model, self, config, str(error))
         else:
             compiled_at = time.perf_counter()
-            config.timer.start("solve")
-            solution = self._solution(compiled.form, options, log)
-            if solution.termination is Termination.UNBOUNDED:
-                solution = self._unbounded(compiled.form, solution, options, log)
-            config.timer.stop("solve")
+            with _timed(config.timer, "solve"):
+                solution = self._solution(compiled.form, options, log)
+                if solution.termination is Termination.UNBOUNDED:
+                    solution = self._unbounded(compiled.form, solution, options, log)
             results = self._results(model, compiled, solution, config)
             results.timing_info.compile_time = compiled_at - start
         results.solver_log = log.getvalue() if log else ""
@@ -175,11 +173,10 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
                 "the results"
             )
         if config.load_solutions:
-            config.timer.start("load")
             if status not in (SolutionStatus.optimal, SolutionStatus.feasible):
                 raise NoFeasibleSolutionError()
-            results.solution_loader.load_solution()
-            config.timer.stop("load")
+            with _timed(config.timer, "load"):
+                results.solution_loader.load_solution()
         return results
 
     def _verdict(
@@ -197,6 +194,15 @@ class ConicSolver(SolverBase):  # type: ignore[misc]
                 return CONDITION[Termination.ALMOST_SOLVED], SolutionStatus.feasible
             return CONDITION[Termination.ALMOST_SOLVED], SolutionStatus.unknown
         return CONDITION[solution.termination], SolutionStatus.noSolution
+
+
+@contextlib.contextmanager
+def _timed(timer: HierarchicalTimer, what: str) -> Iterator[None]:
+    timer.start(what)
+    try:
+        yield
+    finally:
+        timer.stop(what)
 
 
 class Log(io.StringIO):

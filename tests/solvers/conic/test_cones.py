@@ -290,3 +290,61 @@ def test_cones_in_environ(tools: Any, accurate: Any, sense: Any) -> None:
     assert duals[model.disc] == pytest.approx(-sign * 0.5 / 10.0, abs=1e-4)
     assert abs(duals[model.hyperbola]) == pytest.approx(1 / 5.0, abs=1e-4)
     assert max(tools.optimality(model, results).values()) < 5 * accurate.tolerance
+
+
+def environ_cone(kind: str, size: int, rng: np.random.Generator) -> tuple[Any, int]:
+    """A ConcreteModel of one Lorentz or rotated cone (the last, or the last two, are heads)."""
+    model = pyo.ConcreteModel()
+    model.y = pyo.Var(range(size))
+    heads = 1 if kind == "lorentz" else 2
+    for k in range(size - heads, size):
+        model.y[k].setlb(0)
+    weights = rng.uniform(0.5, 2, size)
+    squares = sum(float(weights[k]) * model.y[k] ** 2 for k in range(size - heads))
+    if kind == "lorentz":
+        model.cone = pyo.Constraint(expr=squares <= float(weights[-1]) * model.y[size - 1] ** 2)
+    else:
+        model.cone = pyo.Constraint(expr=squares <= model.y[size - 2] * model.y[size - 1])
+    return model, heads
+
+
+def dot(a: np.ndarray, y: Any) -> Any:
+    return sum(float(v) * y[k] for k, v in enumerate(a))
+
+
+@pytest.mark.parametrize("kind", ["lorentz", "rotated"])
+@SAMPLES
+@given(seed=st.integers(0, 2**32 - 1))
+def test_outcomes_in_environ(tools: Any, accurate: Any, kind: str, seed: int) -> None:
+    """Infeasible, unbounded and optimal, as quadratic constraints; certificates from the data."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(3, 6))
+    model, heads = environ_cone(kind, size, rng)
+    inside = np.concatenate([rng.normal(size=size - heads) * 0.3, rng.uniform(2, 3, heads)])
+    # An element of the dual cone: the heads outweigh the rest.
+    steep = np.concatenate([rng.normal(size=size - heads) * 0.3, rng.uniform(2, 3, heads)])
+
+    model.cut = pyo.Constraint(expr=dot(steep, model.y) <= -1)
+    model.cost = pyo.Objective(expr=model.y[0])
+    results = accurate.solver.solve(model)
+    assert results.termination_condition is TerminationCondition.provenInfeasible
+    errors = tools.infeasibility(model, results)
+    assert max(errors.values()) < 10 * accurate.tolerance, errors
+
+    del model.cut
+    model.cost.expr = -dot(inside, model.y)
+    results = accurate.solver.solve(model)
+    assert results.termination_condition is TerminationCondition.unbounded
+    ray = results.solution_loader.get_unbounded_ray()
+    for k in model.y:
+        model.y[k].value = ray[model.y[k]]
+    assert model.cone.slack() >= -accurate.tolerance
+    assert min(ray[model.y[k]] for k in range(size - heads, size)) >= -accurate.tolerance
+    assert pyo.value(model.cost) < 0
+
+    model.level = pyo.Constraint(expr=dot(steep, model.y) <= float(steep @ inside))
+    results = accurate.solver.solve(model, solver_options=accurate.sharper)
+    assert results.solution_status is SolutionStatus.optimal
+    results.solution_loader.load_vars()
+    errors = tools.optimality(model, results)
+    assert max(errors.values()) < max(1e-4, 20 * accurate.tolerance), errors
