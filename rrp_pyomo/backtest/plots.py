@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.result import BacktestResult
 
 # Okabe & Ito's palette, told apart by colour-blind readers; the light yellow is left out.
-COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 _STYLES = ("-", "--", "-.", (0, (8, 2)))
 
 # So many assets can be told apart as stacked areas, and so many by name on an axis.
@@ -123,11 +123,12 @@ def plot_trials_wealth(paths: WealthPaths, omega: float = 2.0) -> Figure:
     """Figure 1: mean wealth of nominal, worst case and one robust portfolio with the standard
     deviation over trials; below, their mean wealth relative to the nominal portfolio."""
     shown = [s for s, (_, w) in enumerate(paths.portfolios) if np.isnan(w) or w == omega]
+    styles = {s: _style(k) for k, s in enumerate(shown)}
     figure, (top, bottom) = _figure(2, size=(9.0, 7.2), sharex=True)
     last = len(paths.dates) - 1
     bars = np.linspace(0, last, 18).astype(int)
     for k, s in enumerate(shown):
-        style = _style(s)
+        style = styles[s]
         top.plot(paths.dates, paths.mean[:, s], label=_portfolio(*paths.portfolios[s]), **style)
         # Bars of the three portfolios side by side.
         at = np.clip(bars + (k - 1) * last // 120, 0, last)
@@ -140,7 +141,7 @@ def plot_trials_wealth(paths: WealthPaths, omega: float = 2.0) -> Figure:
             elinewidth=1.0,
             capsize=2.0,
         )
-    _relative(bottom, paths, shown)
+    _relative(bottom, paths, styles)
     top.set_ylabel("wealth (1 at the beginning)")
     _finish(top, f"Wealth of {_count(paths)}: mean, bars ± standard deviation")
     _finish(bottom, "Mean wealth relative to nominal")
@@ -149,9 +150,9 @@ def plot_trials_wealth(paths: WealthPaths, omega: float = 2.0) -> Figure:
 
 def plot_trials_relative(paths: WealthPaths) -> Figure:
     """Figure 2: mean wealth of the robust portfolios relative to the nominal one, for every ω."""
-    shown = [s for s, (kind, _) in enumerate(paths.portfolios) if kind != "worst_case"]
+    robust = [s for s, (kind, _) in enumerate(paths.portfolios) if kind == "robust"]
     figure, (axes,) = _figure(1)
-    _relative(axes, paths, shown)
+    _relative(axes, paths, {s: _style(k) for k, s in enumerate(robust, 1)})
     _finish(axes, f"Mean wealth relative to nominal, {_count(paths)}")
     return figure
 
@@ -170,7 +171,7 @@ def plot_sizes_relative(sizes: Iterable[WealthPaths]) -> Figure:
     """Figure 4: mean wealth relative to nominal for portfolios of different sizes."""
     figure, pairs = _by_size(sizes)
     for axes, paths in pairs:
-        _relative(axes, paths, range(len(paths.portfolios)))
+        _relative(axes, paths, {s: _style(s) for s in range(1, len(paths.portfolios))})
     return _with_common_legend(figure, "Mean wealth relative to nominal by number of assets n")
 
 
@@ -195,15 +196,13 @@ def _lines(axes: Axes, table: pd.DataFrame, first: int = 0) -> None:
         axes.plot(table.index, table[name], label=str(name), **_style(k))
 
 
-def _relative(axes: Axes, paths: WealthPaths, shown: Iterable[int]) -> None:
+def _relative(axes: Axes, paths: WealthPaths, styles: Mapping[int, dict[str, Any]]) -> None:
     """(W / W_nominal − 1) in per cent, averaged over trials; the nominal portfolio is the axis."""
-    for s in shown:
-        kind, omega = paths.portfolios[s]
-        if kind == "nominal":
-            axes.axhline(0.0, color=COLOURS[0], linewidth=0.8)
-            continue
-        relative = 100.0 * paths.relative[:, s]
-        axes.plot(paths.dates, relative, label=_portfolio(kind, omega), **_style(s))
+    axes.axhline(0.0, color=COLOURS[0], linewidth=0.8)
+    for s, style in styles.items():
+        if s:
+            relative = 100.0 * paths.relative[:, s]
+            axes.plot(paths.dates, relative, label=_portfolio(*paths.portfolios[s]), **style)
     axes.set_ylabel("wealth relative\nto nominal (%)")
 
 
@@ -215,6 +214,7 @@ def _by_size(sizes: Iterable[WealthPaths]) -> tuple[Figure, list[tuple[Axes, Wea
         unused.set_axis_off()
     for axes, paths in zip(grid, every, strict=False):
         axes.set_title(f"n = {paths.size}", fontsize=10)
+        axes.set_xlabel("date")
         _tidy(axes)
     return figure, list(zip(grid, every, strict=False))
 
@@ -247,6 +247,7 @@ def _shares(table: pd.DataFrame, strategies: Sequence[str], label: str, title: s
     for axes, name in zip(grid, strategies, strict=False):
         shares = pd.DataFrame(100.0 * table.xs(name, level="strategy"))
         axes.set_title(name, fontsize=10)
+        axes.set_xlabel("date")
         if stacked:
             _stack(axes, shares, label)
         else:
@@ -297,6 +298,7 @@ def _tidy(axes: Axes) -> None:
 def _finish(axes: Axes, title: str) -> None:
     """Title, grid, and a legend beside the axes, where it hides nothing."""
     axes.set_title(title, fontsize=11)
+    axes.set_xlabel("date")
     _tidy(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 

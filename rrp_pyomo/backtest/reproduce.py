@@ -176,7 +176,7 @@ def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, A
         "estimation": experiment.estimation,
         "rebalance": experiment.rebalance,
         "seed": seed,
-        "data": digest.hexdigest(),
+        "data_fingerprint": digest.hexdigest()[:16],
         "version": __version__,
     }
 

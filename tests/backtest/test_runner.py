@@ -185,7 +185,7 @@ def test_a_folder_of_another_run_is_refused(panel, market, tmp_path) -> None:
     with pytest.raises(InputError, match="has seed = 7, not 8"):
         RunFolder(tmp_path / "run", run_settings(SMALL, panel, 8), resume=True)
     market.returns.iloc[-1, -1] += 1e-12
-    with pytest.raises(InputError, match="has data = "):
+    with pytest.raises(InputError, match="has data_fingerprint = "):
         RunFolder(tmp_path / "run", run_settings(SMALL, market.panel, SEED), resume=True)
     assert RunFolder(tmp_path / "run", settings, resume=True).done() == {}
 
