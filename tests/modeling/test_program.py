@@ -59,6 +59,7 @@ def test_residuals(program, x):
         cone=norm(2 * x, t) <= 3,
         product=x * t >= square(Affine(1, {}) + 2.0 + 0 * t),
         negative=(x - 1) * t >= square(0 * t),
+        both_negative=(x - 9) * (t - 9) >= square(0 * t + 100),
         squares=sum_squares(x) >= 6,
         fine=x >= -1,
     )
@@ -72,6 +73,7 @@ def test_residuals(program, x):
             "cone": np.sqrt(41.0) - 3,
             "product": 2 - 1.0,  # 0.5 * 2 should be 2²
             "negative": 0.5,
+            "both_negative": 100.0,
             "squares": 0.0,
             "fine": 0.0,
         }
