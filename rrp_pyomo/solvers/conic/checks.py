@@ -6,25 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyomo.core.base.component import ActiveComponent
 from pyomo.core.expr.visitor import identify_mutable_parameters, identify_variables
 from pyomo.core.kernel.base import ICategorizedObject
-from pyomo.environ import (
-    Block,
-    BooleanVar,
-    BuildAction,
-    BuildCheck,
-    Constraint,
-    Expression,
-    ExternalFunction,
-    Objective,
-    Param,
-    RangeSet,
-    Set,
-    SetOf,
-    Suffix,
-    Var,
-)
-from pyomo.network import Port
+from pyomo.environ import Block, Constraint, Objective, Suffix
 
 from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
 
@@ -35,10 +20,7 @@ INFINITE = 1e20
 
 CONTINUOUS = "this solver takes continuous convex models only; try 'highs', 'gurobi' or 'scip'"
 
-_PASSIVE = {
-    Block, BooleanVar, BuildAction, BuildCheck, Constraint, Expression, ExternalFunction, Objective,
-    Param, Port, RangeSet, Set, SetOf, Suffix, Var,
-}  # fmt: skip
+_READ = {Block, Constraint, Objective, Suffix}
 
 
 def refuse_foreign_components(block: Any) -> None:
@@ -51,8 +33,12 @@ def refuse_foreign_components(block: Any) -> None:
                 "state the cone as a quadratic constraint (x**2 + y**2 <= r**2 with r >= 0)"
             )
     for ctype in block.collect_ctypes(active=True, descend_into=False):
-        if ctype not in _PASSIVE:
-            names = ", ".join(repr(c.name) for c in block.component_objects(ctype, active=True))
+        # What cannot be active, such as sets and parameters, states nothing by itself.
+        if issubclass(ctype, ActiveComponent) and ctype not in _READ:
+            names = ", ".join(
+                repr(c.name)
+                for c in block.component_objects(ctype, active=True, descend_into=False)
+            )
             raise IncompatibleModelError(f"{names}: {ctype.__name__} components; {CONTINUOUS}")
 
 

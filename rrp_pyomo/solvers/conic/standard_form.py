@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pyomo.common.errors import PyomoException
 from pyomo.common.gc_manager import PauseGC
 from pyomo.common.numeric_types import native_numeric_types
+from pyomo.core.base.block import BlockData
 from pyomo.core.base.enums import TraversalStrategy
 from pyomo.core.expr.numvalue import value
 from pyomo.core.kernel import conic
-from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.core.kernel.block import IBlock
 from pyomo.core.kernel.constraint import IConstraint, linear_constraint
 from pyomo.core.kernel.matrix_constraint import matrix_constraint
@@ -145,10 +145,16 @@ def read_model(model: Any, cones: bool = True) -> StandardForm:
     """
     reader = _Reader(cones)
     with PauseGC():
-        if isinstance(model, ICategorizedObject):
+        if isinstance(model, IBlock):
             reader.kernel(model)
-        else:
+        elif isinstance(model, BlockData) and model.parent_component().is_constructed():
             reader.environ(model)
+        else:
+            raise IncompatibleModelError(
+                f"cannot solve {type(model).__name__} {getattr(model, 'name', model)!r}; expected "
+                "a block of pyomo.kernel, or a constructed one of pyomo.environ: a ConcreteModel, "
+                "create_instance() of an AbstractModel, one member of an indexed Block"
+            )
         return reader.finish()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
+import sys
 from typing import Any
 
 import numpy as np
+import pyomo.dae as dae
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
@@ -13,6 +16,7 @@ from pyomo.common.errors import PyomoException
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
+from rrp_pyomo.errors import SolverUnavailableError
 from rrp_pyomo.solvers.conic import Clarabel
 
 
@@ -223,6 +227,19 @@ def test_fixed_products_are_linear(solver: Clarabel) -> None:
     assert solver.solve(model).incumbent_objective == approx(7.0)
 
 
+def test_discretised_differential_equation(solver: Clarabel) -> None:
+    """Sets and derivatives of pyomo.dae state nothing by themselves: x' = −x by implicit Euler."""
+    model = pyo.ConcreteModel()
+    model.t = dae.ContinuousSet(bounds=(0, 1))
+    model.x = pyo.Var(model.t)
+    model.slope = dae.DerivativeVar(model.x, wrt=model.t)
+    model.decay = pyo.Constraint(model.t, rule=lambda m, t: m.slope[t] == -m.x[t])
+    model.x[0].fix(1.0)
+    model.cost = pyo.Objective(expr=model.x[1])
+    pyo.TransformationFactory("dae.finite_difference").apply_to(model, nfe=10)
+    assert solver.solve(model).incumbent_objective == approx(1.1**-10)
+
+
 # --- corners ------------------------------------------------------------------------------------
 
 
@@ -235,6 +252,12 @@ def test_without_objective(solver: Clarabel) -> None:
     assert results.incumbent_objective is None
     assert results.objective_bound is None
     assert 1.5 - 1e-6 <= model.x.value <= 2 + 1e-6
+
+
+def test_example_in_the_documentation() -> None:
+    from rrp_pyomo.solvers.conic import clarabel
+
+    assert doctest.testmod(clarabel) == (0, 8)
 
 
 @pytest.mark.parametrize("make", [pyo.ConcreteModel, pmo.block])
@@ -400,3 +423,15 @@ def test_options() -> None:
     legacy = pyo.SolverFactory("clarabel", options={"max_iter": 1})
     legacy.solve(model, options={"max_iter": 100})
     assert model.x[0].value == approx(0.5)
+
+
+def test_without_scs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without SCS its interface says so, and how to get it."""
+    monkeypatch.setitem(sys.modules, "scs", None)
+    solver = SolverFactory("scs")
+    assert not solver.available()
+    assert solver.version() is None
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 1))
+    with pytest.raises(SolverUnavailableError, match="pip install scs"):
+        solver.solve(model)

@@ -315,6 +315,14 @@ def test_refused(make: Maker, seed: int) -> None:
     assert values(model) == before
 
 
+@pytest.mark.parametrize(
+    "model", [pyo.AbstractModel(), pyo.Block([1, 2], concrete=True), pmo.block_list(), 5, None]
+)
+def test_not_a_model(model: Any) -> None:
+    with pytest.raises(ModelError, match="expected a block"):
+        Clarabel().solve(model)
+
+
 def test_solves_after_a_refusal() -> None:
     solver = Clarabel()
     rng = np.random.default_rng(0)
