@@ -118,6 +118,20 @@ def sphere():
     return p, 6.0, {"x": [2.0, 2.0, 2.0]}
 
 
+def mixed():
+    """Squares beside a cone: rows of them, a sum of them, and in the objective."""
+    p = Program("mixed")
+    x, y, s = p.variable("x", LABELS), p.variable("y", (1, 2, 3)), p.variable("s")
+    p.minimize(y.sum() + s + sum_squares(x - 2))
+    p.subject_to(
+        squares=square(x - 1) + 0.5 * square(2 * x) <= y,
+        centred=x.sum() == 3,
+        cone=norm(x) <= s,
+        sphere=sum_squares(x) <= 2 * x.sum(),
+    )
+    return p, 6.0 + np.sqrt(3) + 3.0, {"x": [1.0, 1.0, 1.0], "s": [np.sqrt(3)]}
+
+
 def factored():
     """The smallest volatility for a covariance that stays factored: 1 / √(1'Σ⁻¹1)."""
     V, d = np.array([[1.0, 0.5, -0.2], [0.0, 1.0, 0.3]]), np.array([0.5, 1.0, 2.0])
@@ -150,7 +164,7 @@ def robust_mean_variance():
 
 CONVEX = (
     linear, projection, quadratic_maximum, ball, norm_of_parts, hyperbola, hyperbolas,
-    scalar_factors, squares_by_row, sphere, factored, robust_mean_variance,
+    scalar_factors, squares_by_row, sphere, mixed, factored, robust_mean_variance,
 )  # fmt: skip
 
 # --- ways to solve them ---------------------------------------------------------------------------
