@@ -97,7 +97,9 @@ class ScsBackend:
 
     def __init__(self, **options: Any) -> None:
         if not find_spec("scs"):
-            raise SolverUnavailableError("SCS is not installed; pip install scs")
+            raise SolverUnavailableError(
+                "SCS is not installed; pip install scs, or the extra rrp-pyomo[solvers]"
+            )
         for name, value in options.items():
             _check_option(name, value)
         self._options = options

@@ -248,7 +248,7 @@ class _Reader:
 
     def _terms(self, constraint: linear_constraint) -> None:
         variables, coefficients = constraint._variables, constraint._coefficients
-        numbers = [c if c.__class__ in native_numeric_types else value(c) for c in coefficients]
+        numbers = (c if c.__class__ in native_numeric_types else value(c) for c in coefficients)
         self._linear.row(
             constraint, self._columns.of(variables), numbers, 0.0, constraint.lb, constraint.ub
         )
@@ -294,7 +294,7 @@ class _Reader:
         try:
             repn = self._walk(expression)
             nonlinear = None if repn.nonlinear is None else shown(repn.nonlinear)
-        except (PyomoException, ValueError, ArithmeticError) as error:
+        except (PyomoException, ValueError, ArithmeticError, AttributeError, TypeError) as error:
             raise IncompatibleModelError(
                 f"{kind} {component.name!r} cannot be evaluated: {error}"
             ) from error
