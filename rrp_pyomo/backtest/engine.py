@@ -233,12 +233,10 @@ def _decide(
         x, limit, used = _instead(strategy, estimate, solvers, policy, last, error)
         reason = f"infeasible: {error}"
         events.append(Event(estimate.date, strategy.name, policy, omega, limit, used, reason))
-    if solvers.remarks:
-        for remark in solvers.remarks:
-            events.append(
-                Event(estimate.date, strategy.name, "accept", omega, np.nan, omega, remark)
-            )
-        solvers.remarks.clear()
+    for remark in solvers.remarks:
+        solved = omega if np.isnan(used) else used
+        events.append(Event(estimate.date, strategy.name, "accept", omega, limit, solved, remark))
+    solvers.remarks.clear()
     return x
 
 

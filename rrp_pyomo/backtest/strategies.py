@@ -26,8 +26,9 @@ from rrp_pyomo.solvers.newton import newton
 class Solvers:
     """One Clarabel object for each problem, whose numbers are updated from window to window.
 
-    An updated solver keeps the equilibration of the first data that it saw, so that its answers
-    depend on them in their last digits: a run that must be reproducible starts with new solvers.
+    An updated solver keeps the equilibration of the first data that it saw. Its answers depend on
+    them in their last digits: a run that must be reproducible starts with new solvers. And where
+    (12) is almost infeasible it may not come to an end, while a new solver does.
 
     Attributes
     ----------
@@ -49,8 +50,12 @@ class Solvers:
         SolverError
             Clarabel did not find one.
         """
+        form = program.conic()
         backend = self._backends.setdefault(program.name, ClarabelBackend())
-        answer = backend.solve(program.conic())
+        answer = backend.solve(form)
+        if answer.termination not in (Termination.SOLVED, Termination.INFEASIBLE):
+            backend = self._backends[program.name] = ClarabelBackend()
+            answer = backend.solve(form)
         if answer.termination is Termination.INFEASIBLE:
             raise InfeasibleError(f"{program.name} has no solution")
         if answer.termination is Termination.ALMOST_SOLVED:

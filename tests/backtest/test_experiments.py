@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rrp_pyomo.backtest.engine import Panel
-from rrp_pyomo.backtest.experiments import EXPERIMENTS, Chunk, Job, Trials
+from rrp_pyomo.backtest.engine import Panel, simulate
+from rrp_pyomo.backtest.experiments import EXPERIMENTS, Chunk, Job, Trials, draw
 from rrp_pyomo.backtest.reproduce import paper_table
 from rrp_pyomo.backtest.schedule import periods_per_year
 
@@ -78,3 +78,15 @@ def test_capped_windows_are_counted(trials: Trials) -> None:
     assert (table["windows"] == 34 * TRIALS).all()
     assert table["share"].iloc[:3].max() == 0.0
     assert table["capped"].is_monotonic_increasing
+
+
+def test_close_to_the_limit_a_new_solver_helps(stocks: Panel) -> None:
+    """At 0.99 ω_max of the second window a solver that keeps the first one's scaling breaks down."""
+    experiment = EXPERIMENTS["2"]
+    windows = experiment.windows(stocks)[:2]
+    panel = stocks.select(draw(250, 100, 0, 17))
+    simulation = simulate(panel, windows, experiment.strategies)
+    (event,) = [e for e in simulation.events if e.date == windows[1].date]
+    assert (event.action, event.omega) == ("cap", 2.0)
+    assert event.used == pytest.approx(0.99 * event.omega_max)
+    assert simulation.weights[1, 3].sum() == pytest.approx(1.0)
