@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Column, Table
 
-from rrp_pyomo.solvers.registry import SOLVERS, Takes
+from rrp_pyomo.solvers.registry import SOLVERS, Solver, Takes
 
 if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Portfolio
@@ -77,13 +78,21 @@ def solver_tables() -> tuple[Table, Table]:
         takes.add_row(
             name,
             "missing" if found is None else found.version,
-            ", ".join(c for c in Takes if c in solver.takes) or "nominal risk parity only",
+            ", ".join(_taken(solver)) or "nominal risk parity only",
             ", ".join(solver.reads),
             "yes" if solver.duals else "no",
         )
         where = f"not here: {solver.install}" if found is None else found.where
-        places.add_row(name, where, solver.licence)
+        places.add_row(name, escape(where), solver.licence)
     return takes, places
+
+
+def _taken(solver: Solver) -> Iterator[str]:
+    """The classes of problems, with the Pyomo models in which alone it takes them."""
+    for problems in Takes:
+        kinds = solver.kinds(problems)
+        if kinds:
+            yield problems if kinds == solver.reads else f"{problems} ({', '.join(kinds)})"
 
 
 def _optional(value: float | None) -> str:

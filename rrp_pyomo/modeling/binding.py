@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
-from rrp_pyomo.modeling.expressions import Linear, Variable
+from rrp_pyomo.modeling.constraints import Linear
+from rrp_pyomo.modeling.expressions import Variable
 from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.program import Program
 
@@ -39,10 +40,13 @@ def bound_and_lifted(
     return result
 
 
+_RESERVED = ("objective", "objective_cone", "objective_expression")
+
+
 def refuse_reserved_names(block: Any, program: Program) -> None:
     """Raise where a variable or constraint has the name of something that Pyomo's blocks have."""
     for name in (*program.variables, *program.constraints):
-        if hasattr(block, name) or name in ("objective", "objective_expression"):
+        if hasattr(block, name) or name in _RESERVED:
             raise ModelError(
                 f"{name!r} names a part of {program.name!r}, but Pyomo's blocks have "
                 "something else by that name; choose another"

@@ -12,16 +12,14 @@ import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.modeling.blocks import Block
-from rrp_pyomo.modeling.expressions import (
-    Affine,
+from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,
     NormBound,
     ProductBound,
-    Quadratic,
     QuadraticBound,
-    as_numbers,
 )
+from rrp_pyomo.modeling.expressions import Affine, Quadratic, as_numbers
 
 if TYPE_CHECKING:
     from rrp_pyomo.modeling.program import Program

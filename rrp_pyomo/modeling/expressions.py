@@ -21,6 +21,7 @@ from rrp_pyomo.modeling.blocks import Block, added, repeated, row_scaled, times,
 from rrp_pyomo.modeling.conic import Rows
 
 if TYPE_CHECKING:
+    from rrp_pyomo.modeling.constraints import Constraint
     from rrp_pyomo.modeling.program import Program
 
 FloatArray = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Affine(Expression):
         if isinstance(other, Expression):
             return NotImplemented
         constant = as_numbers(other)
-        size = _common_size(self.size, np.size(constant))
+        size = common_size(self.size, np.size(constant))
         return Affine(size, _broadcast(self, size), self.constant + constant)
 
     __radd__ = __add__
@@ -121,7 +122,7 @@ class Affine(Expression):
         return self.__rmatmul__(np.ones((1, self.size)))
 
     def _scaled(self, factor: Any) -> Affine:
-        size = _common_size(self.size, np.size(factor))
+        size = common_size(self.size, np.size(factor))
         terms = {v: row_scaled(b, factor) for v, b in _broadcast(self, size).items()}
         return Affine(size, terms, self.constant * factor)
 
@@ -226,10 +227,10 @@ class Quadratic(Expression):
     @classmethod
     def product(cls, a: Affine, b: Affine) -> Quadratic:
         """``a ∘ b``, row by row; a scalar factor goes with every row."""
-        size = _common_size(a.size, b.size)
+        size = common_size(a.size, b.size)
         if a is b:
             return cls(size, Affine(size, {}), (Product(a, a),))
-        a, b = _repeated_rows(a, size), _repeated_rows(b, size)
+        a, b = repeated_rows(a, size), repeated_rows(b, size)
         return cls(size, Affine(size, {}), (Product(a, b),))
 
     @property
@@ -259,7 +260,7 @@ class Quadratic(Expression):
 
     def __mul__(self, factor: float | FloatArray) -> Quadratic:
         factor = as_numbers(factor)
-        size = _common_size(self.size, np.size(factor))
+        size = common_size(self.size, np.size(factor))
         stretched = (_stretched(p, size) for p in self.products)
         products = (Product(p.a, p.b, p.weight * factor, p.summed) for p in stretched)
         return Quadratic(size, self.affine * factor, tuple(products))
@@ -327,101 +328,6 @@ def sum_squares(*parts: Affine | tuple[Affine, ...]) -> Quadratic:
     return Quadratic(1, Affine(1, {}), products)
 
 
-# --- constraints --------------------------------------------------------------------------------
-
-
-class _Constraint:
-    def __bool__(self) -> bool:
-        raise InputError(
-            "a constraint has no truth value; state `a <= b <= c` as two constraints, "
-            "and give every constraint to Program.subject_to"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Linear(_Constraint):
-    """``lower ≤ body ≤ upper`` row by row."""
-
-    body: Affine
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, eq=False)
-class NormBound(_Constraint):
-    """``‖parts‖₂ ≤ bound``: a second-order cone."""
-
-    parts: tuple[Affine, ...]
-    bound: Affine
-
-
-@dataclass(frozen=True, eq=False)
-class ProductBound(_Constraint):
-    """``a ∘ b ≥ c²`` row by row with a, b ≥ 0: rotated second-order cones."""
-
-    a: Affine
-    b: Affine
-    c: Affine
-
-
-@dataclass(frozen=True, eq=False)
-class QuadraticBound(_Constraint):
-    """``lower ≤ body ≤ upper`` row by row; conic where it bounds a sum of squares from above."""
-
-    body: Quadratic
-    lower: float
-    upper: float
-
-
-Constraint: TypeAlias = Linear | NormBound | ProductBound | QuadraticBound
-
-_BOUNDS = {"<=": (-np.inf, 0.0), ">=": (0.0, np.inf), "==": (0.0, 0.0)}
-_MIRRORED = {"<=": ">=", ">=": "<=", "==": "=="}
-
-
-def _compare(left: Any, right: Any, sense: str) -> Constraint:
-    if isinstance(right, Norm) and not isinstance(left, Norm):
-        left, right, sense = right, left, _MIRRORED[sense]
-    if isinstance(left, Norm):
-        if sense != "<=" or isinstance(right, (Norm, Quadratic)):
-            raise InputError("a norm can only be bounded from above, by an affine expression")
-        return _norm_bound(left, Affine(1, {}) + right)
-    if isinstance(left, Quadratic) and isinstance(right, Quadratic):
-        if sense == "<=":
-            left, right = right, left
-        if sense != "==" and (product_bound := _product_bound(left, right)) is not None:
-            return product_bound
-        body, sense = left - right, sense if sense == "==" else ">="
-    else:
-        body = left - right
-    if isinstance(body, Quadratic):
-        return QuadraticBound(body, *_BOUNDS[sense])
-    return Linear(body, *_BOUNDS[sense])
-
-
-def _norm_bound(norm: Norm, bound: Affine) -> NormBound | Linear:
-    if bound.size != 1:
-        raise InputError(f"the bound of a norm has {bound.size} rows; expected a scalar")
-    if norm.factor == 0.0:
-        return Linear(bound, 0.0, np.inf)
-    return NormBound(norm.parts, bound if norm.factor == 1.0 else bound / norm.factor)
-
-
-def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
-    """``a ∘ b >= square(c)``, recognised by its form."""
-    if not (left.is_pure and right.is_pure and right.products[0].is_square):
-        return None
-    product, squared = left.products[0], right.products[0]
-    if product.summed or squared.summed or np.any(np.asarray(squared.weight) < 0):
-        return None
-    # x² ≥ c² holds for negative x too.
-    if product.is_square or np.any(np.asarray(product.weight) <= 0):
-        return None
-    c = squared.a * np.sqrt(squared.weight / product.weight)
-    size = _common_size(left.size, c.size)
-    return ProductBound(*(_repeated_rows(e, size) for e in (product.a, product.b, c)))
-
-
 # --- sizes and numbers --------------------------------------------------------------------------
 
 
@@ -444,12 +350,19 @@ def as_numbers(value: Any) -> Any:
     return array.item() if array.size == 1 else array.ravel()
 
 
+def _compare(left: Expression, right: Any, sense: str) -> Constraint:
+    # Constraints are made of expressions, so that their module imports this one.
+    from rrp_pyomo.modeling.constraints import compare
+
+    return compare(left, right, sense)
+
+
 def _negative(value: Any) -> Any:
     operand: Any = value if isinstance(value, Expression) else as_numbers(value)
     return -operand
 
 
-def _common_size(a: int, b: int) -> int:
+def common_size(a: int, b: int) -> int:
     if a != b and 1 not in (a, b):
         raise InputError(
             f"expressions of {a} and {b} rows do not go together; expected the same number, or one"
@@ -457,7 +370,7 @@ def _common_size(a: int, b: int) -> int:
     return max(a, b)
 
 
-def _repeated_rows(expression: Affine, size: int) -> Affine:
+def repeated_rows(expression: Affine, size: int) -> Affine:
     """A scalar expression repeated over ``size`` rows."""
     if expression.size == size:
         return expression
@@ -479,13 +392,13 @@ def _stretched(product: Product, size: int) -> Product:
         raise InputError(
             f"a sum of squares cannot be repeated over {size} rows; bind it to a variable"
         )
-    a = _repeated_rows(product.a, size)
-    b = a if product.is_square else _repeated_rows(product.b, size)
+    a = repeated_rows(product.a, size)
+    b = a if product.is_square else repeated_rows(product.b, size)
     return Product(a, b, product.weight)
 
 
 def _sum(a: Affine, b: Affine) -> Affine:
-    size = _common_size(a.size, b.size)
+    size = common_size(a.size, b.size)
     terms = dict(_broadcast(a, size))
     for variable, block in _broadcast(b, size).items():
         terms[variable] = (

@@ -12,16 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Constraint,
-    NormBound,
-    Product,
-    ProductBound,
-    Quadratic,
-    QuadraticBound,
-    Variable,
-)
+from rrp_pyomo.modeling.constraints import Constraint, NormBound, ProductBound, QuadraticBound
+from rrp_pyomo.modeling.expressions import Affine, Product, Quadratic, Variable
 from rrp_pyomo.modeling.program import Program
 
 

@@ -14,17 +14,14 @@ from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import Factor
 from rrp_pyomo.modeling.checks import distinct_labels, ordered_bounds, require_terms
 from rrp_pyomo.modeling.conic import ConicForm, ScaledRows
-from rrp_pyomo.modeling.expressions import (
-    Affine,
+from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,
     NormBound,
     ProductBound,
-    Quadratic,
     QuadraticBound,
-    Variable,
-    as_numbers,
 )
+from rrp_pyomo.modeling.expressions import Affine, Quadratic, Variable, as_numbers
 from rrp_pyomo.modeling.quadratic import QuadraticForm
 
 if TYPE_CHECKING:

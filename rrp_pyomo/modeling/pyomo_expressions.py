@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from pyomo.core.expr.numeric_expr import LinearExpression
 
-from rrp_pyomo.modeling.expressions import Affine, Linear, Product, Quadratic, QuadraticBound
+from rrp_pyomo.modeling.constraints import Linear, QuadraticBound
+from rrp_pyomo.modeling.expressions import Affine, Product, Quadratic
 
 # Pyomo variables by the name of the program's variable, in label order.
 Components: TypeAlias = dict[str, list[Any]]

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
 from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, Rows, ScaledRows
-from rrp_pyomo.modeling.expressions import (
-    Affine,
+from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,
     NormBound,
     ProductBound,
-    Quadratic,
     QuadraticBound,
 )
+from rrp_pyomo.modeling.expressions import Affine, Quadratic
 from rrp_pyomo.modeling.program import Program
 
 FloatArray = NDArray[np.float64]

@@ -10,7 +10,8 @@ import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
 from rrp_pyomo.modeling.binding import bound_and_lifted, refuse_reserved_names, resolve
-from rrp_pyomo.modeling.expressions import Constraint, Linear, Variable
+from rrp_pyomo.modeling.constraints import Constraint, Linear
+from rrp_pyomo.modeling.expressions import Variable
 from rrp_pyomo.modeling.program import Program
 from rrp_pyomo.modeling.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.modeling.to_quadratic import as_quadratic_bound

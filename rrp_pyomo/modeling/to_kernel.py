@@ -1,4 +1,7 @@
-"""Realisation as a ``pyomo.kernel`` block: matrix rows and conic objects, labelled."""
+"""Realisation as a ``pyomo.kernel`` block: matrix rows and conic objects, labelled.
+
+Convex quadratics are cones too where there are cones: MOSEK takes no model with both.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ import scipy.sparse as sp
 from pyomo.core.kernel.variable import IVariable
 
 from rrp_pyomo.modeling.binding import bound_and_lifted, refuse_reserved_names, resolve
-from rrp_pyomo.modeling.expressions import (
-    Affine,
+from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,
     NormBound,
     ProductBound,
     QuadraticBound,
-    Variable,
 )
+from rrp_pyomo.modeling.expressions import Affine, Quadratic, Variable
 from rrp_pyomo.modeling.program import Program
 from rrp_pyomo.modeling.pyomo_expressions import Components, bounded_rows, expressions
+from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
 
 
 def kernel_block(program: Program, bind: Mapping[str, Any], objective: bool) -> pmo.block:
@@ -38,12 +41,15 @@ def kernel_block(program: Program, bind: Mapping[str, Any], objective: bool) -> 
         if variable.unit != 1.0:
             for component in components[name]:
                 block.scaling_factor[component] = 1.0 / variable.unit
+    conic = any(isinstance(c, (NormBound, ProductBound)) for c in source.constraints.values())
     for name, constraint in source.constraints.items():
-        setattr(block, name, _constraint(source, constraint, components))
+        setattr(block, name, _constraint(source, constraint, components, conic))
     block.objective_expression = pmo.expression(expressions(source.objective, components)[0])
     if objective:
         sense = pmo.maximize if program.maximizing else pmo.minimize
         block.objective = pmo.objective(block.objective_expression, sense=sense)
+        if conic and isinstance(source.objective, Quadratic):
+            _bound_squares(block, source.objective, components)
     return block
 
 
@@ -65,7 +71,9 @@ def _container(variable: Variable, components: list[Any], bound: bool) -> Any:
     return labelled if bound else pmo.variable_dict(labelled)
 
 
-def _constraint(program: Program, constraint: Constraint, components: Components) -> Any:
+def _constraint(
+    program: Program, constraint: Constraint, components: Components, conic: bool
+) -> Any:
     match constraint:
         case Linear(body, lower, upper):
             return _matrix_rows(body, lower, upper, components)
@@ -80,6 +88,11 @@ def _constraint(program: Program, constraint: Constraint, components: Components
                 for r1, r2, x in zip(left, right, root, strict=True)
             ]
             return pmo.constraint_dict(zip(program.row_labels(a), cones, strict=True))
+        case QuadraticBound(body, lower, _) if conic and is_convex(constraint):
+            small = body if lower == -np.inf else -body
+            bounds = expressions(-small.affine, components)
+            blocks = _cones(bounds, small, components)
+            return pmo.block_dict(zip(program.row_labels(body), blocks, strict=True))
         case QuadraticBound():
             rows = [
                 pmo.constraint(body=body, rhs=low)
@@ -88,6 +101,27 @@ def _constraint(program: Program, constraint: Constraint, components: Components
                 for low, body, high in bounded_rows(constraint, components)
             ]
             return pmo.constraint_dict(zip(program.row_labels(constraint.body), rows, strict=True))
+
+
+def _bound_squares(block: pmo.block, cost: Quadratic, components: Components) -> None:
+    """Minimise (or maximise the negative of) a bound on the objective's squares instead."""
+    sign = 1.0 if block.objective.sense == pmo.minimize else -1.0
+    if is_sum_of_squares(cost * sign):
+        (block.objective_cone,) = _cones([None], cost * sign, components)
+        (affine,) = expressions(cost.affine, components)
+        block.objective.expr = affine + sign * block.objective_cone.r1
+
+
+def _cones(bounds: list[Any], squares: Quadratic, components: Components) -> list[pmo.block]:
+    """``‖e‖² ≤ a`` as the rotated cone ``2 · a · ½ ≥ ‖e‖²``, row by row; None is a new variable."""
+    roots = [expressions(p.a * np.sqrt(p.weight), components) for p in squares.products]
+    vectors = (
+        [[e for rows in roots for e in rows]] if squares.size == 1 else zip(*roots, strict=True)
+    )
+    return [
+        pmo.conic.rotated_quadratic.as_domain(a, 0.5, e)
+        for a, e in zip(bounds, vectors, strict=True)
+    ]
 
 
 def _name(expression: Affine) -> str:

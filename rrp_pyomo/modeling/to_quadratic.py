@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrp_pyomo.modeling.conic import Rows
-from rrp_pyomo.modeling.expressions import (
-    Affine,
+from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,
     NormBound,
-    Product,
     ProductBound,
-    Quadratic,
     QuadraticBound,
 )
+from rrp_pyomo.modeling.expressions import Affine, Product, Quadratic
 from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.program import Program
 from rrp_pyomo.modeling.quadratic import QuadraticForm

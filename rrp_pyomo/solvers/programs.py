@@ -6,26 +6,28 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
-from pyomo.common.errors import ApplicationError
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverError, warn
 from rrp_pyomo.modeling import ConicForm, Program, Quadratic
 from rrp_pyomo.modeling.conic import NONNEGATIVE, ZERO
-from rrp_pyomo.modeling.expressions import NormBound, ProductBound, QuadraticBound
+from rrp_pyomo.modeling.constraints import NormBound, ProductBound, QuadraticBound
 from rrp_pyomo.modeling.lifting import lifted
 from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
 from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, ConicSolution, Termination
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.executable import ipopt_solver
 from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS, solve_quadratic_form
-from rrp_pyomo.solvers.registry import EMBEDDED, Solver, Takes, find_solver
+from rrp_pyomo.solvers.registry import Solver, Takes, embedded_ipopt, find_solver
+
+if TYPE_CHECKING:
+    from rrp_pyomo.solvers.conic.scs import ScsBackend
 
 FloatArray = NDArray[np.float64]
 Start: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
@@ -115,14 +117,11 @@ def solve_program(
     if near and entry.pyomo_name.endswith("ipopt"):
         options = {**STAY_NEAR, **options}
     named = f"{solver} {found.version} ({found.where})"
-    if solver in _CONIC_BACKENDS:
-        if time_limit is not None:
-            options["time_limit"] = float(time_limit)
-        make, defaults = _CONIC_BACKENDS[solver]
+    if solver in ("clarabel", "scs"):
         form, log = program.conic(), sys.stdout if tee else None
-        solved = make(**{**defaults, **options}).solve(form, log)
+        solved = _conic_backend(solver, time_limit, options).solve(form, log)
         return _from_conic(program, form, solved, named)
-    if solver == "casadi_ipopt" or found.where == EMBEDDED:
+    if entry.pyomo_name.endswith("ipopt") and found == embedded_ipopt():
         flat = lifted(program)
         point = flat.point(_evaluated(start))
         answer = solve_quadratic_form(flat.quadratic(), point, options, time_limit, tee)
@@ -142,6 +141,17 @@ def needs(program: Program) -> frozenset[Takes]:
         cost = -program.objective if program.maximizing else program.objective
         needed.add(Takes.QUADRATIC if is_sum_of_squares(cost) else Takes.NONCONVEX)
     return frozenset(needed)
+
+
+def _conic_backend(
+    solver: str, time_limit: float | None, options: dict[str, Any]
+) -> ClarabelBackend | ScsBackend:
+    seconds = {} if time_limit is None else {_TIME_LIMITS[solver]: float(time_limit)}
+    if solver == "clarabel":
+        return ClarabelBackend(**{**_TOLERANCES, **seconds, **options})
+    from rrp_pyomo.solvers.conic.scs import ScsBackend
+
+    return ScsBackend(**{**seconds, **options})
 
 
 def _from_conic(
@@ -215,7 +225,7 @@ def _by_pyomo(
     options: dict[str, Any],
 ) -> ProgramSolution:
     """Through the block that the solver reads, by Pyomo's own interface."""
-    environ = "environ" in entry.reads
+    environ = needs(program) <= entry.environ
     block = program.block() if environ else program.kernel()
     if start is not None:
         _initialise(lifted(program, bare_squares=not environ), block, _evaluated(start))
@@ -225,7 +235,7 @@ def _by_pyomo(
         )
     except InputError:
         raise
-    except (ApplicationError, LookupError, ValueError, RuntimeError, *_size_limits()) as error:
+    except Exception as error:  # whatever the solver's own package raises, such as for a licence
         # SCIP does not say which option it does not know.
         if (options and isinstance(error, KeyError)) or any(o in str(error) for o in options):
             raise InputError(f"{named} refuses one of {', '.join(options)}: {error}") from error
@@ -238,7 +248,7 @@ def _by_pyomo(
     values = {name: _values(getattr(block, name)) for name in program.variables}
     residuals = program.residuals(np.concatenate(list(values.values())))
     worst = max(residuals, key=residuals.__getitem__)
-    if not residuals[worst] <= _LARGEST_RESIDUAL:
+    if not residuals[worst] <= _LARGEST_RESIDUAL * max(1.0, program.units.max()):
         raise SolverError(f"{ended}, but {worst!r} is violated by {residuals[worst]:.3g}")
     return ProgramSolution(
         values=values,
@@ -275,10 +285,14 @@ def _run(
 def _run_legacy(
     name: str, block: Any, time_limit: float | None, tee: bool, options: dict[str, Any]
 ) -> tuple[str, bool, bool]:
+    if time_limit is not None:
+        options = {_TIME_LIMITS[name]: time_limit, **options}
     solver = pyo.SolverFactory(name, options=options)
-    limit = {} if time_limit is None else {"timelimit": time_limit}
-    results = solver.solve(block, tee=tee, **limit)
+    # Without `save_results` it takes blocks that are not ConcreteModels.
+    results = solver.solve(block, load_solutions=False, save_results=False, tee=tee)
     ended = results.solver.termination_condition
+    if ended == "optimal":
+        solver.load_vars()
     return str(ended), ended == "optimal", ended == "infeasible"
 
 
@@ -290,10 +304,10 @@ def _initialise(program: Program, block: Any, start: Mapping[str, Any]) -> None:
     for name, values in program.values(program.point(start)).items():
         component = getattr(block, name)
         if program.variables[name].labels is None:
-            component.set_value(float(values[0]))
+            component.set_value(float(values[0]), skip_validation=True)
         else:
             for variable, value in zip(component.values(), values.tolist(), strict=True):
-                variable.set_value(value)
+                variable.set_value(value, skip_validation=True)
 
 
 def _values(component: Any) -> FloatArray:
@@ -301,19 +315,19 @@ def _values(component: Any) -> FloatArray:
     return np.array([pyo.value(entry) for entry in entries])
 
 
-def _size_limits() -> tuple[type[Exception], ...]:
-    """What gurobipy raises for a model that is too large for its built-in licence."""
-    try:
-        from gurobipy import GurobiError
-    except ImportError:
-        return ()
-    return (GurobiError,)
-
-
 _INFEASIBLE = (
     TerminationCondition.provenInfeasible,
     TerminationCondition.locallyInfeasible,
 )
+# What limits the time of solvers that are called directly, and by those of Pyomo's older interfaces
+# that ignore a time limit of their own.
+_TIME_LIMITS = {
+    "clarabel": "time_limit",
+    "scs": "time_limit_secs",
+    "gurobi_direct": "TimeLimit",
+    "mosek_direct": "mosek.dparam.optimizer_max_time",
+    "xpress_direct": "timelimit",
+}
 # Ipopt moves a start away from its bounds by these amounts. A risk parity portfolio of assets that
 # hedge has weights near 0, and from a little further off Ipopt may end in the trap x_i = 0.
 STAY_NEAR: dict[str, object] = {
@@ -323,11 +337,10 @@ STAY_NEAR: dict[str, object] = {
     "slack_bound_frac": 1e-6,
     "mu_init": 1e-7,
 }
-# A point that another solver calls optimal may miss a constraint by this much.
+# A point that another solver calls optimal may miss a constraint by this much, in the largest unit.
 _LARGEST_RESIDUAL = 1e-3
 # Close to the limit of feasibility Clarabel stalls before it is accurate. It then says "almost
 # solved", from its default tolerances for that on, and what it has is measured and reported.
 _TOLERANCES = {name: tol for name, tol in ACCURATE.items() if not name.startswith("reduced")}
-_CONIC_BACKENDS = {"clarabel": (ClarabelBackend, _TOLERANCES)}
 # The largest error of a point that is almost a solution, before there is a warning.
 _ALMOST = 1e-6

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, LinearMap, Stack
 from rrp_pyomo.modeling import Affine, Program, norm, square, sum_squares
-from rrp_pyomo.modeling.expressions import Linear, ProductBound, QuadraticBound
+from rrp_pyomo.modeling.constraints import Linear, ProductBound, QuadraticBound
 from rrp_pyomo.modeling.lifting import lifted
 
 N = 3
