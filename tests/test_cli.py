@@ -212,7 +212,7 @@ SOCP = ("solve", "--dataset", "french", "--model", "socp")
         ((*ROBUST, "--worst-case"), ["--worst-case", "socp"]),
         ((*SOCP, "--omega", "1"), ["--omega goes with --model robust"]),
         ((*SOCP, "--solver", "clarable"), ["'clarable'", "did you mean 'clarabel'"]),
-        ((*SOCP, "--solver", "mosek"), ["mosek", "pip install mosek"]),
+        ((*SOCP, "--solver", "xpress"), ["xpress", 'pip install "rrp-pyomo[xpress]"']),
         ((*ROBUST, "--solver", "highs"), ["'highs' does not take second-order", "clarabel"]),
         ((*ROBUST, "--solver", "newton"), ["newton"]),
         ((*SOCP, "--plot", "out.doc"), ["out.doc", "png"]),
@@ -224,8 +224,8 @@ SOCP = ("solve", "--dataset", "french", "--model", "socp")
     ],
 )
 def test_bad_input(arguments, words, monkeypatch, tmp_path):
-    if "mosek" in arguments and SOLVERS["mosek"].locate() is not None:
-        pytest.skip("MOSEK is installed here")
+    if "xpress" in arguments and SOLVERS["xpress"].locate() is not None:
+        pytest.skip("Xpress is installed here")
     monkeypatch.chdir(tmp_path)
     line = failed(2, *arguments)
     assert all(word in line for word in words), line
