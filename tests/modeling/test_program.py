@@ -166,7 +166,9 @@ def test_point_of_an_unknown_variable(program, x):
         program.point({"thet": 1.0})
 
 
-@pytest.mark.parametrize("name", ["objective", "objective_cone", "objective_expression", "scaling_factor", "name"])
+@pytest.mark.parametrize(
+    "name", ["objective", "objective_cone", "objective_expression", "scaling_factor", "name"]
+)
 @pytest.mark.parametrize("realise", ["kernel", "block"])
 def test_names_that_blocks_have_themselves(name, realise):
     program = Program("mine")
