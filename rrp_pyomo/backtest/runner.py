@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rrp_pyomo.backtest.experiments import Chunk, Job
 from rrp_pyomo.errors import InputError, SolverError
 
@@ -86,15 +88,29 @@ class RunFolder:
         write_atomically(self.path / _TRIALS / name, buffer.getvalue().to_pybytes())
 
     def load(self, size: int, trials: int) -> pa.Table:
-        """The rows of all trials below ``trials`` with portfolios of this size, in their order."""
+        """The rows of all trials below ``trials`` with portfolios of this size, in their order.
+
+        Raises
+        ------
+        InputError
+            Some are missing or there twice, because two runs wrote at the same time.
+        """
         import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         files = [file for chunk, file in self._chunks() if chunk.size == size]
-        table = pa.concat_tables(pq.read_table(file, partitioning=None) for file in files)
-        table = table.filter(pc.field("trial") < trials)
-        return table.take(pc.sort_indices(table["trial"]))
+        wanted = pc.field("trial") < trials
+        table = pa.concat_tables(
+            pq.read_table(file, partitioning=None, filters=wanted) for file in files
+        )
+        kept = table["trial"].to_numpy()
+        if not np.array_equal(kept, np.repeat(np.arange(trials), len(kept) // trials)):
+            raise InputError(
+                f"the folder {self.path} lacks trials of {size} assets or has some twice, as when "
+                "two runs write to it at the same time; choose another folder"
+            )
+        return table
 
     def _chunks(self) -> Iterator[tuple[Chunk, Path]]:
         for file in sorted((self.path / _TRIALS).iterdir()):

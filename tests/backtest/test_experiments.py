@@ -81,7 +81,7 @@ def test_capped_windows_are_counted(trials: Trials) -> None:
 
 
 def test_close_to_the_limit_a_new_solver_helps(stocks: Panel) -> None:
-    """At 0.99 ω_max of the second window a solver that keeps the first one's scaling breaks down."""
+    """At 0.99 ω_max of the second window a solver that keeps the first's scaling breaks down."""
     experiment = EXPERIMENTS["2"]
     windows = experiment.windows(stocks)[:2]
     panel = stocks.select(draw(250, 100, 0, 17))

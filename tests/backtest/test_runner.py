@@ -190,6 +190,16 @@ def test_a_folder_of_another_run_is_refused(panel, market, tmp_path) -> None:
     assert RunFolder(tmp_path / "run", settings, resume=True).done() == {}
 
 
+def test_two_runs_at_once_are_noticed(panel, tmp_path) -> None:
+    folder = RunFolder(tmp_path / "run", run_settings(SMALL, panel, SEED))
+    job = Job(SMALL, panel, SEED)
+    for chunk in (Chunk(3, 0, 2), Chunk(3, 1, 3)):
+        folder.save(chunk, job(chunk))
+    with pytest.raises(InputError, match="lacks trials of 3 assets or has some twice"):
+        folder.load(3, 3)
+    assert folder.load(3, 1)["trial"].to_pylist() == [0] * 4
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"holds other files, such as thesis\.tex"):
