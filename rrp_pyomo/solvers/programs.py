@@ -236,10 +236,11 @@ def _by_pyomo(
     except InputError:
         raise
     except Exception as error:  # whatever the solver's own package raises, such as for a licence
+        words = " ".join(str(error).split())
         # SCIP does not say which option it does not know.
-        if (options and isinstance(error, KeyError)) or any(o in str(error) for o in options):
-            raise InputError(f"{named} refuses one of {', '.join(options)}: {error}") from error
-        raise SolverError(f"{named} failed on {program.name}: {error}") from error
+        if (options and isinstance(error, KeyError)) or any(o in words for o in options):
+            raise InputError(f"{named} refuses one of {', '.join(options)}: {words}") from error
+        raise SolverError(f"{named} failed on {program.name}: {words}") from error
     ended = f"{named} ended with status {status!r} on {program.name}"
     if infeasible:
         raise InfeasibleError(f"{ended}: it has no solution")

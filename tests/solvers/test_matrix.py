@@ -26,7 +26,7 @@ from rrp_pyomo import (
     square,
     sum_squares,
 )
-from rrp_pyomo.errors import ModelError
+from rrp_pyomo.errors import ModelError, SolverError
 from rrp_pyomo.models.formulation import Formulation
 from rrp_pyomo.solvers.programs import needs, solve_program
 from rrp_pyomo.solvers.registry import SOLVERS, Takes
@@ -160,6 +160,21 @@ def test_refused(solver, name):
     """Whether or not the solver is installed."""
     with pytest.raises(ModelError, match=rf"solver '{solver}' does not take .*; use one that does"):
         answer(STATEMENTS[name](), solver)
+
+
+@pytest.mark.parametrize("solver", ["clarabel", "scs", "casadi_ipopt", "gurobi", "scip", "xpress"])
+def test_time_limits_arrive(solver, runs):
+    """Nobody solves this in a tenth of a millisecond, and who is given time does."""
+    root = np.random.default_rng(0).normal(size=(60, 60))
+    program = Program("dense")
+    x, s = program.variable("x", range(60), lower=0), program.variable("s")
+    program.minimize(s)
+    program.subject_to(length=norm(root @ x) <= s, invested=x.sum() == 1)
+    with pytest.raises(SolverError, match="on dense"):
+        solve_program(program, runs(solver), time_limit=1e-4)
+    best = solve_program(program).objective
+    found = solve_program(program, solver, time_limit=30.0).objective
+    assert found == pytest.approx(best, abs=SOLVERS[solver].accuracy)
 
 
 # --- a part of a model with integers ------------------------------------------------------------

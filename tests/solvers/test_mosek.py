@@ -6,6 +6,7 @@ bounds, cones and objective have arrived if the answer is the known one.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import cvxpy as cp
@@ -17,7 +18,7 @@ import scipy.sparse as sp
 
 from rrp_pyomo import Program, RiskParitySOCP, RobustRiskParity, norm, square, sum_squares
 from rrp_pyomo.errors import SolverError
-from rrp_pyomo.solvers.programs import solve_program
+from rrp_pyomo.solvers.programs import _TIME_LIMITS, solve_program
 from rrp_pyomo.solvers.registry import SOLVERS, Takes
 
 mosek = pytest.importorskip("mosek", reason=f"MOSEK is not installed: {SOLVERS['mosek'].install}")
@@ -211,4 +212,15 @@ def test_without_a_licence_mosek_says_so(make_uncertainty):
     if pyo.SolverFactory("mosek_direct").license_is_valid():
         pytest.skip("MOSEK has a licence here")
     with pytest.raises(SolverError, match=r"mosek .* failed on RobustRiskParity: .*[Ll]icense"):
-        RobustRiskParity(make_uncertainty(4)).solve("mosek")
+        RobustRiskParity(make_uncertainty(4)).solve("mosek", time_limit=5.0)
+
+
+def test_the_option_that_limits_the_time():
+    """Set before MOSEK looks for its licence."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, None))
+    m.cost = pyo.Objective(expr=m.x)
+    solver = pyo.SolverFactory("mosek_direct", options={_TIME_LIMITS["mosek_direct"]: 5.0})
+    with contextlib.suppress(mosek.Error):
+        solver.solve(m)
+    assert solver._solver_model.getdouparam(mosek.dparam.optimizer_max_time) == 5.0
