@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import time
 from typing import Any
 
 from pyomo.common.config import ConfigDict, ConfigValue, In, document_configdict
-from pyomo.common.errors import InfeasibleConstraintException
-from pyomo.common.timing import HierarchicalTimer
-from pyomo.contrib.solver.common.base import Availability, SolverBase
+from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.factory import SolverFactory
-from pyomo.contrib.solver.common.results import (
-    Results,
-    SolutionStatus,
-    get_infeasible_results,
-)
+from pyomo.contrib.solver.common.results import Results, SolutionStatus
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
-from pyomo.contrib.solver.common.util import NoFeasibleSolutionError, NoOptimalSolutionError
-from pyomo.core.staleflag import StaleFlagManager
 from pyomo.repn.plugins.nl_writer import NLWriter
 
 from rrp_pyomo.solvers.conic.errors import NonlinearModelError
-from rrp_pyomo.solvers.conic.solver import Log
 from rrp_pyomo.solvers.ipopt import embedded
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.extract import read_quadratic
 from rrp_pyomo.solvers.ipopt.loader import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.nl import read_nl
 from rrp_pyomo.solvers.ipopt.statement import Statement
+from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
 
 ROUTES = ("auto", "quadratic", "nl")
 
@@ -56,7 +46,7 @@ class CasadiIpoptConfig(SolverConfig):  # type: ignore[misc]
 
 
 @SolverFactory.register("casadi_ipopt", doc="Ipopt, embedded in the Python package casadi")
-class CasadiIpopt(SolverBase):  # type: ignore[misc]
+class CasadiIpopt(PyomoSolver):
     """Ipopt (https://coin-or.github.io/Ipopt) for smooth models of Pyomo, kernel or environ.
 
     Models whose functions are at most quadratic go to Ipopt as sparse matrices with exact
@@ -64,7 +54,8 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
     variables' values. ``solver_options`` are Ipopt's options by name, such as ``{"tol": 1e-10}``.
 
     What Ipopt calls optimal is a local optimum: no better point is near. It is the global one where
-    the model is convex. ``objective_bound`` is therefore always None. A point that only meets
+    the model is convex. ``objective_bound`` is therefore always None; ``extra_info.route`` says
+    which way the model went. A point that only meets
     Ipopt's loose tolerances (``Solved_To_Acceptable_Level``) is reported as feasible, not optimal.
 
     Examples
@@ -89,69 +80,19 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
         """The version of the embedded Ipopt."""
         return embedded.version()
 
-    def solve(self, model: Any, **kwds: Any) -> Results:
-        """Solve a model of ``pyomo.environ`` or ``pyomo.kernel``.
-
-        Parameters
-        ----------
-        model : block
-        **kwds
-            Pyomo's solver configuration, such as ``time_limit``, ``tee``, ``load_solutions`` and
-            ``solver_options``, and those of :class:`CasadiIpoptConfig`.
-
-        Returns
-        -------
-        Results
-            ``extra_info`` has Ipopt's ``status`` in its own words, ``iterations`` and the ``route``
-            taken; ``timing_info`` has ``compile_time``, ``setup_time`` and ``solve_time`` in
-            seconds.
-
-        Raises
-        ------
-        IncompatibleModelError
-            Ipopt cannot represent the model; nothing was solved.
-        UnknownLabelError, InputError
-            An option has a name that Ipopt does not know, or a value that it does not take.
-        NoOptimalSolutionError
-            Ipopt found no optimum and ``raise_exception_on_nonoptimal_result`` is set, as it is by
-            default. Values of variables are untouched.
-        NoFeasibleSolutionError
-            That is not set, but ``load_solutions`` is, and there is nothing to load.
-        KeyboardInterrupt
-            Ctrl-C was pressed. Values of variables are untouched.
-        """
-        start_timestamp = datetime.datetime.now(datetime.UTC)
-        start = time.perf_counter()
-        config = self.config(value=kwds, preserve_implicit=True)
-        if config.timer is None:
-            config.timer = HierarchicalTimer()
-        options = config.solver_options.value()
+    def _options(self, config: Any) -> dict[str, Any]:
+        options: dict[str, Any] = config.solver_options.value()
         embedded.check_options(options)
-        StaleFlagManager.mark_all_as_stale()
-        log = Log(config.tee)
-        config.timer.start("compile")
-        try:
-            statement, route = self._read(model, config)
-        except InfeasibleConstraintException as error:
-            config.timer.stop("compile")
-            results = get_infeasible_results(model, self, config, str(error))
-        else:
-            compile_time = time.perf_counter() - start
-            config.timer.stop("compile")
-            config.timer.start("solve")
-            with contextlib.redirect_stdout(log):  # where CasADi writes to
-                solution = statement.run(options, config.time_limit, True)
-            config.timer.stop("solve")
-            results = self._results(model, statement, solution, config)
-            results.extra_info.route = route
-            results.timing_info.compile_time = compile_time
-        results.solver_log = log.getvalue()
-        results.timing_info.start_timestamp = start_timestamp
-        results.timing_info.wall_time = time.perf_counter() - start
-        results.timing_info.timer = config.timer
-        return results
+        return options
 
-    def _read(self, model: Any, config: CasadiIpoptConfig) -> tuple[Statement, str]:
+    def _run(
+        self, compiled: tuple[Statement, str], options: dict[str, Any], config: Any, log: Log
+    ) -> NonlinearSolution:
+        statement, _ = compiled
+        with contextlib.redirect_stdout(log):  # where CasADi writes to
+            return statement.run(options, config.time_limit, True)
+
+    def _compile(self, model: Any, config: CasadiIpoptConfig) -> tuple[Statement, str]:
         if config.route != "nl":
             try:
                 return read_quadratic(model), "quadratic"
@@ -160,11 +101,15 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
                     raise
         return read_nl(model, config), "nl"
 
-    def _results(
-        self, model: Any, statement: Statement, solution: NonlinearSolution, config: Any
-    ) -> Results:
+    def _report(
+        self,
+        results: Results,
+        model: Any,
+        compiled: tuple[Statement, str],
+        solution: NonlinearSolution,
+    ) -> None:
+        statement, results.extra_info.route = compiled
         status = solution.solution_status
-        results = Results()
         results.solution_loader = (
             NoSolutionSolutionLoader(model, f"Ipopt ended with the status {solution.status!r}.")
             if status is SolutionStatus.noSolution
@@ -172,24 +117,5 @@ class CasadiIpopt(SolverBase):  # type: ignore[misc]
         )
         results.termination_condition = solution.termination
         results.solution_status = status
-        results.solver_name = self.name
-        results.solver_version = self.version()
-        results.solver_config = config
-        results.extra_info.status = solution.status
-        results.extra_info.iterations = solution.iterations
-        results.timing_info.setup_time = solution.setup_time
-        results.timing_info.solve_time = solution.solve_time
-        usable = status in (SolutionStatus.optimal, SolutionStatus.feasible)
-        if usable and statement.sense:
+        if status in (SolutionStatus.optimal, SolutionStatus.feasible) and statement.sense:
             results.incumbent_objective = statement.objective(solution)
-        if status is not SolutionStatus.optimal and config.raise_exception_on_nonoptimal_result:
-            raise NoOptimalSolutionError(
-                f"{self.name} ended with the status {solution.status!r}, not with an optimal "
-                "solution. Solve with raise_exception_on_nonoptimal_result=False and "
-                "load_solutions=False to look at the results"
-            )
-        if config.load_solutions:
-            if not usable:
-                raise NoFeasibleSolutionError()
-            results.solution_loader.load_solution()
-        return results

@@ -1,0 +1,156 @@
+"""The frame of a solver for Pyomo models: configuration, timing, log, results, exceptions."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import time
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from pyomo.common.errors import InfeasibleConstraintException
+from pyomo.common.timing import HierarchicalTimer
+from pyomo.contrib.solver.common.base import SolverBase
+from pyomo.contrib.solver.common.results import (
+    Results,
+    SolutionStatus,
+    get_infeasible_results,
+)
+from pyomo.contrib.solver.common.util import NoFeasibleSolutionError, NoOptimalSolutionError
+from pyomo.core.staleflag import StaleFlagManager
+
+
+class PyomoSolver(SolverBase):  # type: ignore[misc]
+    """Base of the solvers of this package: read a model, run the solver, report.
+
+    A subclass says how a model is compiled (:meth:`_compile`), how the solver runs (:meth:`_run`)
+    and what its answer means (:meth:`_report`).
+    """
+
+    def solve(self, model: Any, **kwds: Any) -> Results:
+        """Solve a model of ``pyomo.environ`` or ``pyomo.kernel``.
+
+        Parameters
+        ----------
+        model : block
+        **kwds
+            Pyomo's solver configuration, such as ``time_limit``, ``tee``, ``load_solutions`` and
+            ``solver_options`` (the solver's own settings by name).
+
+        Returns
+        -------
+        Results
+            ``extra_info`` has the solver's ``status`` in its own words and ``iterations``;
+            ``timing_info`` has ``compile_time``, ``setup_time`` and ``solve_time`` in seconds.
+
+        Raises
+        ------
+        IncompatibleModelError
+            The solver cannot represent the model; nothing was solved.
+        UnknownLabelError, InputError
+            An option has a name that the solver does not know, or a value that it does not take.
+        NoOptimalSolutionError
+            The solver found no optimum and ``raise_exception_on_nonoptimal_result`` is set, as it
+            is by default. Values of variables are untouched.
+        NoFeasibleSolutionError
+            That is not set, but ``load_solutions`` is, and there is nothing to load.
+        KeyboardInterrupt
+            Ctrl-C was pressed. Values of variables are untouched.
+        """
+        start_timestamp = datetime.datetime.now(datetime.UTC)
+        start = time.perf_counter()
+        config = self.config(value=kwds, preserve_implicit=True)
+        if config.timer is None:
+            config.timer = HierarchicalTimer()
+        options = self._options(config)
+        StaleFlagManager.mark_all_as_stale()
+        log = Log(config.tee)
+        try:
+            with _timed(config.timer, "compile"):
+                compiled = self._compile(model, config)
+        except InfeasibleConstraintException as error:
+            results = get_infeasible_results(model, self, config, str(error))
+        else:
+            compile_time = time.perf_counter() - start
+            with _timed(config.timer, "solve"):
+                solution = self._run(compiled, options, config, log)
+            results = self._results(model, compiled, solution, config)
+            results.timing_info.compile_time = compile_time
+        results.solver_log = log.getvalue()
+        results.timing_info.start_timestamp = start_timestamp
+        results.timing_info.wall_time = time.perf_counter() - start
+        results.timing_info.timer = config.timer
+        return results
+
+    # --- what a solver has to say ---------------------------------------------------------------
+
+    def _options(self, config: Any) -> dict[str, Any]:
+        """The solver's own options for Pyomo's configuration, checked where that comes first."""
+        raise NotImplementedError
+
+    def _compile(self, model: Any, config: Any) -> Any:
+        """The model as the solver takes it."""
+        raise NotImplementedError
+
+    def _run(self, compiled: Any, options: dict[str, Any], config: Any, log: Log) -> Any:
+        """The solver's answer, with ``status``, ``iterations``, ``setup_time``, ``solve_time``."""
+        raise NotImplementedError
+
+    def _report(self, results: Results, model: Any, compiled: Any, solution: Any) -> None:
+        """Fill in condition, status, objective and the loader of the solution."""
+        raise NotImplementedError
+
+    # --- what they share ------------------------------------------------------------------------
+
+    def _results(self, model: Any, compiled: Any, solution: Any, config: Any) -> Results:
+        results = Results()
+        self._report(results, model, compiled, solution)
+        results.solver_name = self.name
+        results.solver_version = self.version()
+        results.solver_config = config
+        results.extra_info.status = solution.status
+        results.extra_info.iterations = solution.iterations
+        results.timing_info.setup_time = solution.setup_time
+        results.timing_info.solve_time = solution.solve_time
+        status = results.solution_status
+        if status is not SolutionStatus.optimal and config.raise_exception_on_nonoptimal_result:
+            raise NoOptimalSolutionError(
+                f"{self.name} ended with the status {solution.status!r} "
+                f"({results.termination_condition.name}), not with an optimal solution. Solve with "
+                "raise_exception_on_nonoptimal_result=False and load_solutions=False to look at "
+                "the results"
+            )
+        if config.load_solutions:
+            if status not in (SolutionStatus.optimal, SolutionStatus.feasible):
+                raise NoFeasibleSolutionError()
+            with _timed(config.timer, "load"):
+                results.solution_loader.load_solution()
+        return results
+
+
+@contextlib.contextmanager
+def _timed(timer: HierarchicalTimer, what: str) -> Iterator[None]:
+    timer.start(what)
+    try:
+        yield
+    finally:
+        timer.stop(what)
+
+
+class Log(io.StringIO):
+    """Keeps a solver's log and passes it on to the streams of ``tee``, if there are any."""
+
+    def __init__(self, streams: list[TextIO]) -> None:
+        super().__init__()
+        self._streams = streams
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody wants to see it."""
+        return bool(self._streams)
+
+    def write(self, text: str) -> int:
+        for stream in self._streams:
+            stream.write(text)
+        return super().write(text)
