@@ -27,7 +27,7 @@ from rrp_pyomo.models import RobustRiskParity
 from rrp_pyomo.solvers.backends import ClarabelBackend
 from rrp_pyomo.solvers.conic import Clarabel
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
-from rrp_pyomo.solvers.conic.standard_form import read_model
+from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
 def compiled(model: Any) -> CompiledModel:

@@ -1,7 +1,11 @@
-"""Conic solvers for Pyomo models; importing this registers them with both of Pyomo's factories."""
+"""Conic solvers for Pyomo models; naming one registers it with both of Pyomo's factories."""
 
-from rrp_pyomo.solvers.conic.clarabel import Clarabel
-from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
-from rrp_pyomo.solvers.conic.scs import Scs
+from typing import TYPE_CHECKING
 
-__all__ = ["Clarabel", "IncompatibleModelError", "Scs"]
+from rrp_pyomo._lazy import exports
+
+if TYPE_CHECKING:
+    from rrp_pyomo.solvers.conic.clarabel import Clarabel as Clarabel
+    from rrp_pyomo.solvers.conic.scs import Scs as Scs
+
+__all__, __getattr__, __dir__ = exports(__name__, {"clarabel": ["Clarabel"], "scs": ["Scs"]})

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from pyomo.common.errors import InfeasibleConstraintException
 
 from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, IntArray, Rows
-from rrp_pyomo.solvers.conic.checks import INFINITE
 from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members
-from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
 from rrp_pyomo.solvers.conic.quadratics import (
     AffineRow,
     ConicQuadratic,
@@ -24,7 +22,9 @@ from rrp_pyomo.solvers.conic.quadratics import (
     as_cone,
     square_root,
 )
-from rrp_pyomo.solvers.conic.standard_form import (
+from rrp_pyomo.solvers.reading.checks import INFINITE
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
+from rrp_pyomo.solvers.reading.standard_form import (
     ConeGroup,
     Quadratic,
     QuadraticConstraint,

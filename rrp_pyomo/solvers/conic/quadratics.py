@@ -25,8 +25,8 @@ from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
-from rrp_pyomo.solvers.conic.standard_form import Quadratic
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
+from rrp_pyomo.solvers.reading.standard_form import Quadratic
 
 FloatArray = NDArray[np.float64]
 Bounds = Sequence[float]

@@ -14,8 +14,8 @@ from rrp_pyomo.modeling.conic import ConicForm
 from rrp_pyomo.solvers.backends import ConicSolution, Termination
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
 from rrp_pyomo.solvers.conic.results import CONDITION, ConicSolutionLoader, relative_errors
-from rrp_pyomo.solvers.conic.standard_form import read_model
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
+from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
 class Backend(Protocol):

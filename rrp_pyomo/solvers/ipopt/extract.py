@@ -13,10 +13,10 @@ from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins.nl_writer import NLWriterInfo
 
 from rrp_pyomo.modeling.quadratic import QuadraticForm
-from rrp_pyomo.solvers.conic.standard_form import StandardForm, read_model
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.quadratic import solve_scaled
 from rrp_pyomo.solvers.ipopt.statement import Statement, start_values
+from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

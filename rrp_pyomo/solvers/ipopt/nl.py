@@ -23,10 +23,10 @@ from pyomo.core.kernel.constraint import IConstraint
 from pyomo.environ import Constraint, Objective, SOSConstraint, maximize, value
 from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 
-from rrp_pyomo.solvers.conic.checks import bounds, refuse_foreign_components, shown
-from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem
 from rrp_pyomo.solvers.ipopt.statement import Statement, start_values
+from rrp_pyomo.solvers.reading.checks import bounds, refuse_foreign_components, shown
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
 #: Functions of Pyomo that CasADi's reader does not know.
 UNREADABLE = ("asinh", "acosh", "atanh")

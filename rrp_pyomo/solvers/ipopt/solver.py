@@ -13,7 +13,6 @@ from pyomo.contrib.solver.common.results import Results, SolutionStatus
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
 from pyomo.repn.plugins.nl_writer import NLWriter
 
-from rrp_pyomo.solvers.conic.errors import NonlinearModelError
 from rrp_pyomo.solvers.ipopt import embedded
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.extract import read_quadratic
@@ -21,6 +20,7 @@ from rrp_pyomo.solvers.ipopt.loader import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.nl import read_nl
 from rrp_pyomo.solvers.ipopt.statement import Statement
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
+from rrp_pyomo.solvers.reading.errors import NonlinearModelError
 
 ROUTES = ("auto", "quadratic", "nl")
 

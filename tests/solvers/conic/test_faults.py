@@ -25,7 +25,7 @@ from rrp_pyomo.solvers.backends import CLARABEL_TERMINATION, ClarabelBackend, Te
 from rrp_pyomo.solvers.conic import Clarabel, Scs
 from rrp_pyomo.solvers.conic.compile import compile_model
 from rrp_pyomo.solvers.conic.results import CONDITION, relative_errors
-from rrp_pyomo.solvers.conic.standard_form import read_model
+from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
 @pytest.fixture(params=[Clarabel, Scs])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyomo.contrib.solver.common.results import SolutionStatus
 
 from rrp_pyomo.solvers.conic.quadratics import DENSE, AffineRow, Names, as_cone, square_root
-from rrp_pyomo.solvers.conic.standard_form import Quadratic
+from rrp_pyomo.solvers.reading.standard_form import Quadratic
 
 SAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)

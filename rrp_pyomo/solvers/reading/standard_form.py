@@ -31,7 +31,8 @@ from pyomo.environ import Constraint, Objective, Suffix, maximize
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 
 from rrp_pyomo.modeling.conic import Rows
-from rrp_pyomo.solvers.conic.checks import (
+from rrp_pyomo.solvers.conic.cones import BRIDGES
+from rrp_pyomo.solvers.reading.checks import (
     CONTINUOUS,
     INFINITE,
     bounds,
@@ -40,9 +41,8 @@ from rrp_pyomo.solvers.conic.checks import (
     refuse_foreign_components,
     shown,
 )
-from rrp_pyomo.solvers.conic.cones import BRIDGES
-from rrp_pyomo.solvers.conic.errors import IncompatibleModelError, NonlinearModelError
-from rrp_pyomo.solvers.conic.linear import LinearCollector, LinearRows
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
+from rrp_pyomo.solvers.reading.linear import LinearCollector, LinearRows
 
 FloatArray = NDArray[np.float64]
 

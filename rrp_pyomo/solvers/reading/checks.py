@@ -11,7 +11,7 @@ from pyomo.core.expr.visitor import identify_mutable_parameters, identify_variab
 from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.environ import Block, Constraint, Objective, Suffix
 
-from rrp_pyomo.solvers.conic.errors import IncompatibleModelError
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
 FloatArray = NDArray[np.float64]
 

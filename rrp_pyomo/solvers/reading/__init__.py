@@ -1,0 +1,1 @@
+"""How a Pyomo model, kernel or environ, is read: rows, quadratics, cones, and what is refused."""
