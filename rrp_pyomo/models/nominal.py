@@ -13,7 +13,7 @@ from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
 from rrp_pyomo.models.weights import binds
 from rrp_pyomo.portfolio import NominalCertificate, Portfolio
 from rrp_pyomo.solvers.newton import NEWTON_OPTIONS, newton
-from rrp_pyomo.solvers.programs import ProgramSolution
+from rrp_pyomo.solvers.solution import ProgramSolution
 
 
 class NominalRiskParity(Formulation):

@@ -17,7 +17,7 @@ from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation, requi
 from rrp_pyomo.models.largest_omega import largest_omega_of
 from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio, RobustCertificate
-from rrp_pyomo.solvers.programs import ProgramSolution
+from rrp_pyomo.solvers.solution import ProgramSolution
 
 
 class RobustRiskParity(Formulation):

@@ -12,8 +12,9 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import Factor, LinearMap, Stack
 from rrp_pyomo.modeling import Program, norm, square, sum_squares
-from rrp_pyomo.solvers.programs import ProgramSolution, needs, solve_program
+from rrp_pyomo.solvers.programs import needs, solve_program
 from rrp_pyomo.solvers.registry import Takes
+from rrp_pyomo.solvers.solution import ProgramSolution
 
 LABELS = ("a", "b", "c")
 SPARSE = sp.coo_array([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]])

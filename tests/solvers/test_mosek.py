@@ -18,7 +18,8 @@ import scipy.sparse as sp
 
 from rrp_pyomo import Program, RiskParitySOCP, RobustRiskParity, norm, square, sum_squares
 from rrp_pyomo.errors import SolverError
-from rrp_pyomo.solvers.programs import _TIME_LIMITS, solve_program
+from rrp_pyomo.solvers.by_pyomo import TIME_LIMITS
+from rrp_pyomo.solvers.programs import solve_program
 from rrp_pyomo.solvers.registry import SOLVERS, Takes
 
 mosek = pytest.importorskip("mosek", reason=f"MOSEK is not installed: {SOLVERS['mosek'].install}")
@@ -220,7 +221,7 @@ def test_the_option_that_limits_the_time():
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, None))
     m.cost = pyo.Objective(expr=m.x)
-    solver = pyo.SolverFactory("mosek_direct", options={_TIME_LIMITS["mosek_direct"]: 5.0})
+    solver = pyo.SolverFactory("mosek_direct", options={TIME_LIMITS["mosek_direct"]: 5.0})
     with contextlib.suppress(mosek.Error):
         solver.solve(m)
     assert solver._solver_model.getdouparam(mosek.dparam.optimizer_max_time) == 5.0
