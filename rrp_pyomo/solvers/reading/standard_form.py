@@ -7,7 +7,7 @@ fixed values can be moved into the constants in one step at the end.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -366,21 +366,21 @@ class _Reader:
         index, units = self._columns.index, [1.0] * n
         for suffix in reversed(self._scaling):  # the outermost block has the last word
             for component, factor in suffix._dict.values():  # items() takes ten times as long
-                for variable in _scalars(component):
-                    column = index.get(id(variable), -1)
+                column = index.get(id(component))
+                columns = _member_columns(component, index) if column is None else (column,)
+                for column in columns:
                     if column >= 0:
                         if not 0.0 < factor < INFINITE:
                             raise IncompatibleModelError(
-                                f"scaling_factor of {variable.name!r} is {factor!r}; expected a "
+                                f"scaling_factor of {component.name!r} is {factor!r}; expected a "
                                 "positive number"
                             )
                         units[column] = 1.0 / factor
         return np.array(units)
 
 
-def _scalars(component: Any) -> Iterable[Any]:
-    """The component itself, or the members of an indexed one."""
+def _member_columns(component: Any, index: dict[int, int]) -> list[int]:
+    """The columns of an indexed variable; none for what is no variable of the model."""
     if component is None or not hasattr(component, "is_indexed") or not component.is_indexed():
-        return (component,)
-    members: Iterable[Any] = component.values()
-    return members
+        return []
+    return [index[id(v)] for v in component.values() if id(v) in index]
