@@ -2,8 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Caches stay inside the clone.
+# Nothing is written but .venv/ and out/: caches go to the former.
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+export PYTEST_ADDOPTS := -o 'cache_dir=$(CURDIR)/.venv/pytest' $(PYTEST_ADDOPTS)
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.venv/hypothesis
+export COVERAGE_FILE := $(CURDIR)/.venv/coverage
+export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
+export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
 .PHONY: help demo test lint types bench clean
 
