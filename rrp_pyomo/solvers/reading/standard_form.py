@@ -179,11 +179,8 @@ class _Columns:
 
     def of(self, variables: Sequence[Any]) -> list[int]:
         """The columns of some variables, new ones where they are not known yet."""
-        index = self.index
-        try:
-            return [index[id(v)] for v in variables]
-        except KeyError:
-            return [index[id(v)] if id(v) in index else self.add(v) for v in variables]
+        known = self.index.get
+        return [self.add(v) if (k := known(id(v))) is None else k for v in variables]
 
 
 class _Reader:
