@@ -57,3 +57,11 @@ def warn(message: str) -> None:
 def _shortened(items: list[str], most: int = 12) -> str:
     more = f", … ({len(items)} in all)" if len(items) > most else ""
     return ", ".join(items[:most]) + more
+
+
+def require_kind(value: object, kind: type, name: str, remedy: str) -> None:
+    """Raise where an argument is of another type."""
+    if not isinstance(value, kind):
+        raise InputError(
+            f"{name} is a {type(value).__name__}; expected a {kind.__name__}, {remedy}"
+        )

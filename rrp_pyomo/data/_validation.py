@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -113,8 +114,8 @@ def require_shape(array: FloatArray, shape: tuple[int, ...], name: str, reason: 
 
 def require_nonnegative(value: float, name: str) -> float:
     """The value as a float; negative, infinite and NaN are errors."""
-    if not (np.isfinite(value) and value >= 0):
-        raise InputError(f"{name} is {value}; expected a finite number of at least 0")
+    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
+        raise InputError(f"{name} is {value!r}; expected a finite number of at least 0")
     return float(value)
 
 

@@ -347,6 +347,11 @@ def as_numbers(value: Any) -> Any:
             f"a {type(value).__name__} cannot be combined with an expression ({error}); expected "
             "numbers or an array"
         ) from None
+    if sum(length > 1 for length in array.shape) > 1:
+        raise InputError(
+            f"an array of shape {array.shape} cannot be combined row by row with an expression; "
+            "expected a number or a vector, or `@` for a product with a matrix"
+        )
     return array.item() if array.size == 1 else array.ravel()
 
 

@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,14 @@ class Program:
         self._columns = 0
         self._intermediates: dict[tuple[int, int], tuple[Factor, Affine, Variable]] = {}
         self._definitions: list[tuple[Variable, Affine]] = []
-        self._compiled: dict[Constraint, ScaledRows] = {}
+        self._compiled: WeakKeyDictionary[Constraint, ScaledRows] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was compiled can be compiled again, and weak references are not for pickling.
+        return vars(self) | {"_compiled": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _compiled=WeakKeyDictionary())
 
     # --- stating --------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from rrp_pyomo.modeling.program import Program
 FloatArray = NDArray[np.float64]
 
 
-def conic_form(program: Program, compiled: dict[Constraint, ScaledRows]) -> ConicForm:
+def conic_form(program: Program, compiled: MutableMapping[Constraint, ScaledRows]) -> ConicForm:
     """Compile a program to its conic form; see :meth:`Program.conic`.
 
     ``compiled`` holds the rows of constraints that were compiled before, and takes up the others.

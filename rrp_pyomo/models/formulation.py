@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet, resolve_budgets
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.modeling import Program, Variable
 from rrp_pyomo.models.weights import state_weights, violation
 from rrp_pyomo.portfolio import Portfolio
@@ -148,6 +148,8 @@ class Formulation(ABC):
         """Solve with weights from which a nonlinear solver starts."""
         if "start" in options:
             raise InputError(f"{type(self).__name__} is convex: it takes no start; leave it out")
+        if "near" in options:
+            raise InputError("solve() finds its starts itself: it takes no 'near'; leave it out")
         if violation(self.weight_set, np.zeros(self.covariance.size)) == 0.0:
             raise InputError(
                 "the weight set has x = 0 in it, which is then the answer; use one that is fully "
@@ -184,11 +186,3 @@ class Formulation(ABC):
 
     def _label(self, i: int) -> Hashable:
         return self.covariance.labels[i]
-
-
-def require_kind(value: object, kind: type, name: str, remedy: str) -> None:
-    """Raise where an argument is of another type."""
-    if not isinstance(value, kind):
-        raise InputError(
-            f"{name} is a {type(value).__name__}; expected a {kind.__name__}, {remedy}"
-        )

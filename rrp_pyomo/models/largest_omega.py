@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
-from rrp_pyomo.errors import SolverError
+from rrp_pyomo.errors import SolverError, require_kind
 from rrp_pyomo.modeling import Program, norm
 from rrp_pyomo.models.weights import state_cone_of_weights
 from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, Termination
@@ -36,7 +36,7 @@ def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | No
     Raises
     ------
     InputError
-        A weight set that does not fit the assets.
+        No uncertainty set, or a weight set that does not fit the assets.
     SolverError
         The solver failed.
 
@@ -44,6 +44,12 @@ def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | No
     ----------
     Costa & Kwon (2020), the bound on ω at the end of section 4, made exact.
     """
+    require_kind(
+        uncertainty,
+        CovarianceUncertainty,
+        "uncertainty",
+        "such as FactorModel.fit(returns, factors).covariance_uncertainty()",
+    )
     return largest_omega_of(uncertainty, (weight_set or WeightSet()).resolve(uncertainty.labels))
 
 

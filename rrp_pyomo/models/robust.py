@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.data import CovarianceUncertainty, WeightSet
-from rrp_pyomo.errors import InfeasibleError, SolverError
+from rrp_pyomo.errors import InfeasibleError, SolverError, require_kind
 from rrp_pyomo.modeling import Program, Variable, norm, square
 from rrp_pyomo.modeling.constraints import Constraint
-from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation, require_kind
+from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
 from rrp_pyomo.models.largest_omega import largest_omega_of
 from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio, RobustCertificate

@@ -214,24 +214,37 @@ def _interruptible(solver: Any) -> Iterator[None]:
 
     Clarabel swallows exceptions in its callback, and without one looks for signals only at the end.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield  # nobody here whom an interrupt would reach
         return
-    pressed: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    pressed: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
     solver.set_termination_callback(lambda info: bool(pressed))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, handler)
         solver.unset_termination_callback()
     if pressed:
-        raise KeyboardInterrupt
+        handler(*pressed[0])
 
 
-def printing_to(log: TextIO | None) -> contextlib.AbstractContextManager[Any]:
-    """A context in which solvers that print to the standard output print to the log."""
-    return contextlib.nullcontext() if log is None else contextlib.redirect_stdout(log)
+_STDOUT = threading.RLock()
+
+
+@contextlib.contextmanager
+def printing_to(log: TextIO | None) -> Iterator[None]:
+    """A context in which solvers that print to the standard output print to the log.
+
+    One thread at a time: the standard output belongs to the process, and each has to find its own
+    again.
+    """
+    if log is None:
+        yield
+        return
+    with _STDOUT, contextlib.redirect_stdout(log):
+        yield
 
 
 def _unscaled(form: ConicForm, raw: Any, setup_time: float, solve_time: float) -> ConicSolution:

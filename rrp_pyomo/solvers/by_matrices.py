@@ -78,6 +78,8 @@ def solve_nonlinear(
         raise InfeasibleError(f"{ended}: no feasible point was found near the start")
     if answer.solution_status not in (SolutionStatus.optimal, SolutionStatus.feasible):
         raise SolverError(ended)
+    if answer.solution_status is SolutionStatus.feasible:
+        warn(f"{ended}: its tolerances were not reached; look at the certificate")
     sign = -1.0 if program.maximizing else 1.0
     return ProgramSolution(
         values=program.values(answer.x),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,8 +55,9 @@ def solve_by_pyomo(
         raise
     except Exception as error:  # whatever the solver's own package raises, such as for a licence
         words = " ".join(str(error).split())
+        named_option = any(re.search(rf"\b{re.escape(option)}\b", words) for option in options)
         # SCIP does not say which option it does not know.
-        if (options and isinstance(error, KeyError)) or any(o in words for o in options):
+        if named_option or (options and isinstance(error, KeyError)):
             raise InputError(f"{named} refuses one of {', '.join(options)}: {words}") from error
         raise SolverError(f"{named} failed on {program.name}: {words}") from error
     ended = f"{named} ended with status {status!r} on {program.name}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, FactorCovariance
-from rrp_pyomo.errors import SolverError
+from rrp_pyomo.errors import InputError, SolverError
 from rrp_pyomo.linalg import LinearMap
 
 FloatArray = NDArray[np.float64]
@@ -62,6 +63,8 @@ def newton(
 
     Raises
     ------
+    InputError
+        ``max_iter`` or ``tol`` is no positive number.
     SolverError
         No convergence: a long-only portfolio without any risk exists, or nearly so.
 
@@ -69,6 +72,10 @@ def newton(
     ----------
     Spinu (2013), An algorithm for computing risk parity weights.
     """
+    if not (isinstance(max_iter, Integral) and max_iter >= 1):
+        raise InputError(f"max_iter is {max_iter!r}; expected a whole number of at least 1")
+    if not (isinstance(tol, Real) and tol > 0):
+        raise InputError(f"tol is {tol!r}; expected a positive number")
     sigma = np.sqrt(covariance.variances)
     solve = (
         _factored_solver(covariance)

@@ -11,7 +11,7 @@ from rrp_pyomo.modeling.constraints import NormBound, ProductBound, QuadraticBou
 from rrp_pyomo.modeling.to_conic import is_convex, is_sum_of_squares
 from rrp_pyomo.solvers.by_matrices import solve_conic, solve_nonlinear
 from rrp_pyomo.solvers.by_pyomo import solve_by_pyomo
-from rrp_pyomo.solvers.registry import Takes, embedded_ipopt, find_solver
+from rrp_pyomo.solvers.registry import SOLVERS, Takes, embedded_ipopt, find_solver
 from rrp_pyomo.solvers.solution import ProgramSolution, Start
 
 # Ipopt moves a start away from its bounds by these amounts. A risk parity portfolio of assets that
@@ -73,7 +73,7 @@ def solve_program(
     entry = find_solver(solver)
     needed = needs(program)
     if missing := needed - entry.takes:
-        able = ", ".join(s for s in ("clarabel", "ipopt", "scip") if needed <= find_solver(s).takes)
+        able = ", ".join(name for name, other in SOLVERS.items() if needed <= other.takes)
         raise ModelError(
             f"solver {solver!r} does not take {', '.join(sorted(missing))} problems such as "
             f"{program.name!r}; use one that does: {able}"

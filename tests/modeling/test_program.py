@@ -256,3 +256,21 @@ def test_restated(program, x):
         program.restated(limits=x.sum() <= 2)
     with pytest.raises(InputError, match="'limit' has a constant that is NaN"):
         program.restated(limit=x.sum() <= np.nan)
+
+
+def test_restated_programs_do_not_add_up():
+    program = Program()
+    x = program.variable("x", ["a", "b"], lower=0)
+    program.maximize(x.sum())
+    program.subject_to(limit=x <= 1.0)
+    for k in range(5):
+        program.restated(limit=x <= float(k)).conic()
+    assert len(program._compiled) == 0
+    program.conic()
+    assert len(program._compiled) == 1
+
+
+def test_matrices_are_not_taken_for_vectors():
+    x = Program().variable("x", range(4))
+    with pytest.raises(InputError, match=r"shape \(2, 2\).*`@`"):
+        np.ones((2, 2)) * x

@@ -17,6 +17,13 @@ from rrp_pyomo.solvers.conic.results import CONDITION, ConicSolutionLoader, rela
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
 from rrp_pyomo.solvers.reading.standard_form import read_model
 
+_UNDECIDED = (
+    Termination.ALMOST_SOLVED,
+    Termination.STALLED,
+    Termination.INCONCLUSIVE,
+    Termination.FAILED,
+)
+
 
 class Backend(Protocol):
     """A conic solver with its memory of the last form."""
@@ -65,13 +72,20 @@ class ConicSolver(PyomoSolver):
     def _solution(
         self, form: ConicForm, options: dict[str, Any], log: TextIO | None
     ) -> ConicSolution:
-        if self._backend is None or options != self._backend_options:
+        used = self._backend is not None and options == self._backend_options
+        if not used:
             self._backend, self._backend_options = self._new_backend(options), options
+        assert self._backend is not None
         try:
-            return self._backend.solve(form, log)
+            solution = self._backend.solve(form, log)
+            if used and solution.termination in _UNDECIDED:
+                # Scaled for an earlier model: a solver that has not seen it may do better.
+                self._backend = self._new_backend(options)
+                solution = self._backend.solve(form, log)
         except BaseException:
             self._backend = None  # whatever it remembers is of no use
             raise
+        return solution
 
     def _unbounded(
         self, form: ConicForm, ray: ConicSolution, options: dict[str, Any], log: TextIO | None

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.solvers.backends import printing_to
 
 FloatArray = NDArray[np.float64]
 
@@ -176,7 +177,7 @@ class NonlinearProblem:
         }
         printed = io.StringIO()
         try:
-            with contextlib.redirect_stdout(printed):
+            with printing_to(printed):
                 return casadi.nlpsol("ipopt", "ipopt", self.functions, settings)
         except RuntimeError as error:
             # Ipopt prints what is wrong with an option's value; CasADi's message does not say.
@@ -220,7 +221,7 @@ def _printed(**options: object) -> str:
     """What Ipopt prints on its way to the minimum of x²."""
     x = casadi.MX.sym("x")
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    with printing_to(printed):
         settings = {"ipopt": {**options, "sb": "yes"}, "print_time": False}
         casadi.nlpsol("x", "ipopt", {"x": x, "f": x**2}, settings)()
     return printed.getvalue()

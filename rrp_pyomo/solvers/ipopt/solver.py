@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from pyomo.common.config import ConfigDict, ConfigValue, In, document_configdict
+from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.factory import SolverFactory
@@ -13,6 +13,7 @@ from pyomo.contrib.solver.common.results import Results, SolutionStatus
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
 from pyomo.repn.plugins.nl_writer import NLWriter
 
+from rrp_pyomo.solvers.backends import printing_to
 from rrp_pyomo.solvers.ipopt import embedded
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.extract import read_quadratic
@@ -89,10 +90,20 @@ class CasadiIpopt(PyomoSolver):
         self, compiled: tuple[Statement, str], options: dict[str, Any], config: Any, log: Log
     ) -> NonlinearSolution:
         statement, _ = compiled
-        with contextlib.redirect_stdout(log):  # where CasADi writes to
+        with printing_to(log):
             return statement.run(options, config.time_limit, True)
 
     def _compile(self, model: Any, config: CasadiIpoptConfig) -> tuple[Statement, str]:
+        statement, route = self._read(model, config)
+        for component in (*statement.info.variables, *statement.info.constraints):
+            lower, upper = component.lb, component.ub
+            if lower is not None and upper is not None and lower > upper:
+                raise InfeasibleConstraintException(
+                    f"{component.name!r} has the bounds {lower} and {upper}, which cross"
+                )
+        return statement, route
+
+    def _read(self, model: Any, config: CasadiIpoptConfig) -> tuple[Statement, str]:
         if config.route != "nl":
             try:
                 return read_quadratic(model), "quadratic"

@@ -263,8 +263,10 @@ class _Reader:
         index = self._columns.index
         if repn.quadratic:
             body = self._quadratic(repn, constraint)
-            low = -np.inf if lower is None else lower
-            high = np.inf if upper is None else upper
+            low = -np.inf if lower is None or lower <= -INFINITE else lower
+            high = np.inf if upper is None or upper >= INFINITE else upper
+            if low == -np.inf and high == np.inf:
+                return
             self._quadratics.append(QuadraticConstraint(constraint, body, low, high))
         else:
             columns = map(index.__getitem__, repn.linear)
