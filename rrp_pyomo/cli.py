@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,6 +15,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rrp_pyomo import __version__
 from rrp_pyomo.backtest.commands import register as register_backtests
 from rrp_pyomo.errors import (
     InputError,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Certificate, Portfolio
 
 BAD_INPUT, NO_SOLUTION = 2, 3
+PICTURES = (".png", ".pdf", ".svg")
 
 # Typer depends on click or brings a copy of it along, according to its version.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -35,6 +39,19 @@ _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 class _Commands(TyperGroup):
     """Commands whose errors are one line on stderr and an exit status."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # ω in a locale without it
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+            return rest
+        except _UsageError as error:
+            if not args:  # the help
+                raise
+            _say(error.format_message())
+            raise typer.Exit(BAD_INPUT) from error
 
     def invoke(self, ctx: Any) -> Any:
         with warnings.catch_warnings():
@@ -62,6 +79,24 @@ app = typer.Typer(
     help="Robust risk parity portfolios.",
     epilog="Exit status: 0, or 2 for bad input, or 3 where no solution exists or none was found.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rrp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Robust risk parity portfolios."""
 
 
 class Model(StrEnum):
@@ -195,12 +230,9 @@ def _check_picture(path: Path | None) -> None:
     """Refuse a kind of picture that cannot be written before anything is solved."""
     if path is None:
         return
-    from matplotlib.figure import Figure
-
-    known = Figure().canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in known:
+    if path.suffix.lower() not in PICTURES:
         raise InputError(
-            f"{path}: cannot draw to a file of this kind; use one of {', '.join(sorted(known))}"
+            f"{path}: cannot draw to a file of this kind; use one of {', '.join(PICTURES)}"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tomllib
@@ -339,3 +340,31 @@ def test_program_ends_with_its_status():
 def test_installed_command_is_this_app():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert EntryPoint("rrp", project["scripts"]["rrp"], "console_scripts").load() is app
+
+
+def test_version():
+    result = rrp("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("rrp 0.")
+
+
+def test_errors_before_a_command_are_one_line():
+    assert "--nope" in failed(2, "--nope", "solve")
+    assert "frobnicate" in failed(2, "frobnicate")
+
+
+def test_pictures_are_of_a_known_kind():
+    message = failed(2, "solve", "--dataset", "french", "--model", "socp", "--plot", "x.pgf")
+    assert ".png, .pdf, .svg" in message
+
+
+def test_locale_without_greek_letters():
+    command = "from rrp_pyomo.cli import app; app()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "solve", "--dataset", "french", "--model", "robust"],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"_max" in done.stdout
