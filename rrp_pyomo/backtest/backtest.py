@@ -17,7 +17,7 @@ from rrp_pyomo.backtest.engine import (
 from rrp_pyomo.backtest.estimators import Estimator, FactorModelEstimator
 from rrp_pyomo.backtest.result import BacktestResult
 from rrp_pyomo.backtest.schedule import rolling_windows
-from rrp_pyomo.backtest.strategies import Strategy, parse_strategy
+from rrp_pyomo.backtest.strategies import Strategy, as_strategies
 
 
 class Backtest:
@@ -52,9 +52,9 @@ class Backtest:
     Raises
     ------
     InputError
-        Dates that are repeated, unsorted or differ, a missing period or return within the windows
-        (asset and date are named), a window that is longer than the history, two strategies of one
-        name, an unknown policy.
+        Arguments of another type, dates that are repeated, unsorted or differ, a missing period or
+        return within the windows (asset and date are named), a window that is longer than the
+        history, two strategies of one name, an unknown policy.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Backtest:
     ) -> None:
         require_policy(on_infeasible)
         self.panel = Panel.of(returns, factors, risk_free)
-        self.strategies = [parse_strategy(s) if isinstance(s, str) else s for s in strategies]
+        self.strategies = as_strategies(strategies)
         self.names = [strategy.name for strategy in self.strategies]
         require_names(self.names)
         self.windows = rolling_windows(self.panel.dates, estimation, rebalance, start, end)
@@ -96,6 +96,7 @@ class Backtest:
             "estimator": repr(self.estimator),
             "assets": len(self.panel.labels),
             "strategies": self.names,
+            "data_fingerprint": self.panel.fingerprint,
         }
 
     def run(self) -> BacktestResult:

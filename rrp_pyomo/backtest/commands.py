@@ -90,11 +90,14 @@ def backtest(
     from rich.console import Console
 
     from rrp_pyomo.backtest.backtest import Backtest
+    from rrp_pyomo.backtest.folders import prepare_backtest_folder
+    from rrp_pyomo.backtest.result import require_cost
     from rrp_pyomo.backtest.strategies import parse_strategy
 
+    require_cost(cost)
     parsed = [parse_strategy(name) for name in strategies.split(",")]
     total, factor_returns, risk_free = read_market(dataset, returns, factors)
-    run = Backtest(
+    plan = Backtest(
         total,
         factor_returns,
         parsed,
@@ -104,7 +107,10 @@ def backtest(
         end,
         on_infeasible.value,
         risk_free,
-    ).run()
+    )
+    if out is not None:
+        prepare_backtest_folder(out, plan.settings)
+    run = plan.run()
     console = Console()
     console.print(
         f"{run.settings['assets']} assets, {len(run.rebalances)} rebalances, held from "
@@ -143,7 +149,9 @@ def reproduce(
     sizes: Annotated[
         str | None, typer.Option(help="Numbers of assets, separated by commas, in place of 5's.")
     ] = None,
-    mean: _Averaged = Mean.GEOMETRIC,
+    mean: Annotated[
+        Mean | None, typer.Option(help="How excess returns are averaged (default geometric).")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder.")
     ] = False,
@@ -158,6 +166,9 @@ def reproduce(
 
     console = Console()
     if experiment is ExperimentName.TABLE1:
+        _require_none_given(
+            dataset=dataset, returns=returns, factors=factors, sizes=sizes, mean=mean
+        )
         count = 100 if trials is None else trials
         medians = reproduce_table1(out, count, seed, resume=resume, progress=True)
         console.print(_rich_table(medians, _TABLE1_COLUMNS))
@@ -175,7 +186,7 @@ def reproduce(
         try:
             table = experiments.reproduce(
                 design, panel, out, 1000 if trials is None else trials, seed, workers, pool,
-                resume, mean=mean.value, progress=True,
+                resume, mean=(mean or Mean.GEOMETRIC).value, progress=True,
             )  # fmt: skip
         except KeyboardInterrupt:
             typer.echo("rrp: interrupted; finished trials are kept: go on with --resume", err=True)
@@ -186,6 +197,15 @@ def reproduce(
 
 def _omegas(strategies: list[Strategy]) -> dict[str, float]:
     return {s.name: s.omega for s in strategies if hasattr(s, "omega")}
+
+
+def _require_none_given(**options: object) -> None:
+    """Table 1 is of random matrices: it takes no data and no portfolios."""
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise InputError(
+            f"{', '.join(given)}: not with --experiment table1, which draws its own matrices; "
+            "leave it out"
+        )
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from rrp_pyomo.data._validation import (
     require_finite,
     require_same_dates,
 )
-from rrp_pyomo.errors import InfeasibleError, InputError
+from rrp_pyomo.errors import InfeasibleError, InputError, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.newton import newton
 
@@ -62,11 +63,14 @@ class Panel:
         InputError
             Dates that are repeated, unsorted or differ, entries that are not numbers.
         """
+        require_kind(returns, pd.DataFrame, "returns", "with dates as index")
+        require_kind(factors, pd.DataFrame, "factors", "with dates as index")
         require_dates(returns, "returns")
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
         rate = np.zeros(len(returns))
         if risk_free is not None:
+            require_kind(risk_free, pd.Series, "risk_free", "with dates as index")
             require_same_dates(returns.index, risk_free.index, "returns", "risk_free")
             rate = as_floats(risk_free, "risk_free", 1)
         total = as_floats(returns, "returns", 2)
@@ -79,6 +83,15 @@ class Panel:
             tuple(factors.columns),
             returns.index,
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all numbers, labels and dates."""
+        digest = hashlib.sha256()
+        for array in (self.returns, self.risk_free, self.factors):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(repr((self.labels, [str(date) for date in self.dates])).encode())
+        return digest.hexdigest()[:16]
 
     def select(self, columns: Sequence[int] | FloatArray) -> Panel:
         """The assets in these positions."""

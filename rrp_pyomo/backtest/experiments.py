@@ -65,7 +65,7 @@ class Experiment:
         Raises
         ------
         InputError
-            A size beyond the universe, and what :func:`rolling_windows` refuses.
+            A size beyond the universe or given twice, and what :func:`rolling_windows` refuses.
         """
         universe = len(panel.labels)
         if too_large := [n for n in self.sizes if not 2 <= n <= universe]:
@@ -73,6 +73,8 @@ class Experiment:
                 f"portfolios of {too_large[0]} assets cannot be drawn from {universe}; choose "
                 f"sizes from 2 to {universe}"
             )
+        if len(set(self.sizes)) < len(self.sizes):
+            raise InputError(f"sizes are {self.sizes}; give each of them once")
         windows = rolling_windows(
             panel.dates, self.estimation, self.rebalance, self.start, self.end
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from rrp_pyomo.backtest import plots
-from rrp_pyomo.backtest.runner import write_atomically
+from rrp_pyomo.backtest.folders import write_atomically
 from rrp_pyomo.backtest.statistics import Mean
 
 if TYPE_CHECKING:

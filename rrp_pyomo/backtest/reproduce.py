@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -10,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from rrp_pyomo import __version__
@@ -26,11 +24,12 @@ from rrp_pyomo.backtest.experiments import (
     chunks_of,
 )
 from rrp_pyomo.backtest.extras import require_extra
+from rrp_pyomo.backtest.folders import to_csv, write_atomically
 from rrp_pyomo.backtest.progress import progress_bar
 from rrp_pyomo.backtest.report import Report
-from rrp_pyomo.backtest.runner import RunFolder, run_chunks, to_csv, write_atomically
+from rrp_pyomo.backtest.runner import RunFolder, require_at_least, run_chunks
 from rrp_pyomo.backtest.statistics import Mean
-from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.errors import UnknownLabelError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,11 +136,9 @@ def reproduce(
     """
     for module in ("pyarrow", "threadpoolctl"):
         require_extra(module, "an experiment")
-    if trials < 2 or chunk < 1 or seed < 0:
-        raise InputError(
-            f"trials = {trials}, chunk = {chunk}, seed = {seed}; expected at least 2 trials, "
-            "chunks of at least 1 and a seed of at least 0"
-        )
+    require_at_least(2, trials, "trials")
+    require_at_least(1, chunk, "chunk")
+    require_at_least(0, seed, "seed")
     experiment.windows(panel)
     folder = RunFolder(out, run_settings(experiment, panel, seed), resume)
     todo = list(chunks_of(experiment.sizes, trials, folder.done(), chunk))
@@ -163,10 +160,6 @@ def reproduce(
 
 def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, Any]:
     """What determines the trials, for the output folder."""
-    digest = hashlib.sha256()
-    for array in (panel.returns, panel.risk_free, panel.factors):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(repr((panel.labels, [str(date) for date in panel.dates])).encode())
     return {
         "experiment": experiment.name,
         "sizes": list(experiment.sizes),
@@ -176,7 +169,7 @@ def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, A
         "estimation": experiment.estimation,
         "rebalance": experiment.rebalance,
         "seed": seed,
-        "data_fingerprint": digest.hexdigest()[:16],
+        "data_fingerprint": panel.fingerprint,
         "version": __version__,
     }
 
@@ -186,7 +179,7 @@ def paper_table(experiment: Experiment) -> pd.DataFrame | None:
     for name, original in EXPERIMENTS.items():
         if (experiment.omegas, experiment.start) == (original.omegas, original.start):
             source = resources.files("rrp_pyomo.backtest").joinpath("paper_tables.csv")
-            table = pd.read_csv(io.StringIO(source.read_text()))
+            table = pd.read_csv(io.StringIO(source.read_text(encoding="utf-8")))
             table = table[(table["experiment"] == int(name)) & table["n"].isin(experiment.sizes)]
             return table.drop(columns="experiment").reset_index(drop=True)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,12 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.backtest.extras import require_extra
+from rrp_pyomo.backtest.folders import (
+    SETTINGS,
+    prepare_backtest_folder,
+    read_settings,
+    write_settings,
+)
 from rrp_pyomo.backtest.schedule import periods_per_year
 from rrp_pyomo.backtest.statistics import (
     Concentration,
@@ -28,7 +33,6 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.engine import Panel, Simulation
     from rrp_pyomo.backtest.schedule import Window
 
-_SETTINGS = "settings.json"
 REBALANCE = ["date", "strategy"]
 
 
@@ -134,8 +138,7 @@ class BacktestResult:
         InputError
             A cost below 0 or from 0.5.
         """
-        if not 0.0 <= cost < 0.5:
-            raise InputError(f"cost is {cost}; expected 0 ≤ cost < 0.5 per unit of wealth traded")
+        require_cost(cost)
         net = 1.0 + self.returns.to_numpy()
         first = self.returns.index.searchsorted(self.rebalances)
         net[first] *= 1.0 - cost * self.trades.to_numpy()
@@ -224,16 +227,22 @@ class BacktestResult:
     # --- files ----------------------------------------------------------------------------------
 
     def to_parquet(self, folder: str | Path) -> None:
-        """Write all tables into a folder, one Parquet file each, and the settings as JSON."""
+        """Write all tables into a folder, one Parquet file each, and the settings as JSON.
+
+        Raises
+        ------
+        InputError
+            The folder is not writable, or holds another run: its settings are not these.
+        """
         require_extra("pyarrow", "to_parquet")
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        prepare_backtest_folder(folder, self.settings)
         for name in _tables():
             table = getattr(self, name)
             (table.to_frame() if isinstance(table, pd.Series) else table).to_parquet(
                 folder / f"{name}.parquet"
             )
-        (folder / _SETTINGS).write_text(json.dumps(self.settings, indent=2, ensure_ascii=False))
+        write_settings(folder, self.settings)
 
     @classmethod
     def from_parquet(cls, folder: str | Path) -> BacktestResult:
@@ -246,7 +255,7 @@ class BacktestResult:
         """
         folder = Path(folder)
         require_extra("pyarrow", "from_parquet")
-        missing = [f for f in (_SETTINGS, *(f"{n}.parquet" for n in _tables()))
+        missing = [f for f in (SETTINGS, *(f"{n}.parquet" for n in _tables()))
                    if not (folder / f).is_file()]  # fmt: skip
         if missing:
             raise InputError(
@@ -257,7 +266,7 @@ class BacktestResult:
             name: pd.read_parquet(folder / f"{name}.parquet") for name in _tables()
         }
         tables["risk_free"] = tables["risk_free"]["risk_free"]
-        return cls(**tables, settings=json.loads((folder / _SETTINGS).read_text()))
+        return cls(**tables, settings=read_settings(folder) or {})
 
     # --- shapes ---------------------------------------------------------------------------------
 
@@ -269,6 +278,12 @@ class BacktestResult:
         return pd.DataFrame(
             array, self.rebalances if dates is None else dates, self.returns.columns
         )
+
+
+def require_cost(cost: float) -> None:
+    """Raise for transaction costs below 0 or from 0.5."""
+    if not 0.0 <= cost < 0.5:
+        raise InputError(f"cost is {cost}; expected 0 ≤ cost < 0.5 per unit of wealth traded")
 
 
 def _tables() -> list[str]:

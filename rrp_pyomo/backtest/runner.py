@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import re
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -20,15 +18,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rrp_pyomo.backtest.experiments import Chunk, Job
+from rrp_pyomo.backtest.folders import (
+    as_kept,
+    kind_of,
+    read_settings,
+    write_atomically,
+    write_settings,
+    writing,
+)
 from rrp_pyomo.errors import InputError, SolverError
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 Report = Callable[[int], None]
 
-_SETTINGS = "settings.json"
 _TRIALS = "trials"
 _CHUNK = re.compile(r"n(\d+)_(\d+)-(\d+)\.parquet")
 
@@ -55,18 +59,15 @@ class RunFolder:
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any], resume: bool = False) -> None:
         self.path = Path(path)
-        with _writing(self.path):
+        with writing(self.path):
+            kept = read_settings(self.path)
+            if kept is not None:
+                self._require_same(kept, as_kept(settings), resume)
+            elif self.path.is_dir():
+                self._require_empty()
             (self.path / _TRIALS).mkdir(parents=True, exist_ok=True)
-        kept = self.path / _SETTINGS
-        if kept.is_file():
-            self._require_same(json.loads(kept.read_text()), dict(settings), resume)
-        elif stranger := next((p for p in self.path.iterdir() if p.name != _TRIALS), None):
-            raise InputError(
-                f"the folder {self.path} holds other files, such as {stranger.name}; choose an "
-                "empty or a new one"
-            )
-        else:
-            write_atomically(kept, json.dumps(settings, indent=2).encode())
+        if kept is None:
+            write_settings(self.path, settings)
         for leftover in self.path.rglob("*.part"):
             leftover.unlink()
 
@@ -118,13 +119,24 @@ class RunFolder:
                 size, first, last = map(int, match.groups())
                 yield Chunk(size, first, last + 1), file
 
+    def _require_empty(self) -> None:
+        if stranger := next((p for p in self.path.iterdir() if p.name != _TRIALS), None):
+            raise InputError(
+                f"the folder {self.path} holds other files, such as {stranger.name}; choose an "
+                "empty or a new one"
+            )
+
     def _require_same(self, kept: dict[str, Any], settings: dict[str, Any], resume: bool) -> None:
+        if "experiment" not in kept and "experiment" in settings:
+            raise InputError(
+                f"the folder {self.path} holds {kind_of(kept)}, not {kind_of(settings)}; choose "
+                "an empty or a new one"
+            )
         if not resume:
             raise InputError(
                 f"the folder {self.path} holds a run; go on with it by --resume (resume=True) or "
                 "choose another folder"
             )
-        settings = json.loads(json.dumps(settings))
         for name in sorted(kept.keys() | settings.keys()):
             if kept.get(name) != settings.get(name):
                 raise InputError(
@@ -132,45 +144,6 @@ class RunFolder:
                     f"{settings.get(name)!r}; resume it with its own settings or choose another "
                     "folder"
                 )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there.
-
-    Raises
-    ------
-    InputError
-        The disk is full or the folder not writable.
-    """
-    with _writing(path):
-        handle, part = tempfile.mkstemp(suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(part, 0o644)
-            os.replace(part, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
-
-
-def to_csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV with ten digits."""
-    return table.to_csv(index=False, float_format="%.10g").encode()
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror}; what was finished before is kept: make room "
-            "or choose another folder, and go on with --resume"
-        ) from error
 
 
 # --- running -------------------------------------------------------------------------------------
@@ -251,9 +224,14 @@ def number_of_workers(workers: int | None) -> int:
     """The number of cores where none is given; at least 1."""
     if workers is None:
         return os.cpu_count() or 1
-    if workers < 1:
-        raise InputError(f"workers is {workers}; expected at least 1")
-    return workers
+    return require_at_least(1, workers, "workers")
+
+
+def require_at_least(least: int, value: int, name: str) -> int:
+    """The value; one that is too small is an error."""
+    if value < least:
+        raise InputError(f"{name} is {value}; expected at least {least}")
+    return value
 
 
 def local_processes(workers: int) -> ProcessPoolExecutor:

@@ -22,6 +22,10 @@ _UNITS: dict[str, Callable[[int], pd.DateOffset]] = {
 # Periods per year that returns usually have, and the days that such periods last.
 _FREQUENCIES = {252: 1.0, 52: 7.0, 26: 14.0, 12: 30.4, 4: 91.3, 1: 365.25}
 
+# No length may be longer (days): dates must stay within what pandas can count in nanoseconds.
+_DAYS = {"Y": 365.25, "M": 30.4, "W": 7.0, "D": 1.0}
+_LONGEST = 150 * 365.25
+
 # Dates further apart than this multiple of the usual distance have a period missing between them
 # (months differ by 28 to 31 days) ...
 _GAP = 1.75
@@ -63,8 +67,9 @@ def rolling_windows(
     Raises
     ------
     InputError
-        Dates that are no dates, an unreadable length, a history that is shorter than the first
-        window, no returns after ``start``, a period missing within the dates that are used.
+        Dates that are no dates, or of which only some have a time zone, an unreadable length, a
+        history that is shorter than the first window, no returns after ``start``, a period missing
+        within the dates that are used.
     """
     if not isinstance(dates, pd.DatetimeIndex):
         raise InputError(
@@ -76,9 +81,9 @@ def rolling_windows(
     before, step = _length(estimation, "estimation"), _length(rebalance, "rebalance")
     # The first date is the end of its period; the period began this much earlier.
     first = dates[0] - _spacing(dates) + pd.Timedelta(days=1)
-    begin = first + before if start is None else _date(start, "start")
-    stop = dates[-1] if end is None else _date(end, "end")
-    if begin - before < first or begin > dates[-1]:
+    begin = first + before if start is None else _date(start, "start", dates)
+    stop = dates[-1] if end is None else min(_date(end, "end", dates), dates[-1])
+    if not first <= begin <= dates[-1] or begin - before < first:
         raise InputError(
             f"the window of {estimation} before {shown(begin)} does not fit the history, which "
             f"goes from {shown(dates[0])} to {shown(dates[-1])}; use a shorter estimation window "
@@ -115,14 +120,23 @@ def _length(text: str, name: str) -> pd.DateOffset:
         raise InputError(
             f"{name} is {text!r}; expected a number and a unit (Y, M, W or D), such as '5Y'"
         )
-    return _UNITS[match[2]](int(match[1]))
+    count, unit = int(match[1]), match[2]
+    if count * _DAYS[unit] > _LONGEST:
+        raise InputError(f"{name} is {text!r}; expected at most 150 years")
+    return _UNITS[unit](count)
 
 
-def _date(value: str | pd.Timestamp, name: str) -> pd.Timestamp:
+def _date(value: str | pd.Timestamp, name: str, dates: pd.DatetimeIndex) -> pd.Timestamp:
     try:
-        return pd.Timestamp(value)
-    except ValueError:
+        date = pd.Timestamp(value)
+        if pd.isna(date):
+            raise ValueError("not a date")
+    except (TypeError, ValueError):
         raise InputError(f"{name} is {value!r}; expected a date, such as '2000-01-01'") from None
+    if (date.tz is None) != (dates.tz is None):
+        kind = "without a time zone" if dates.tz is None else f"with a time zone ({dates.tz})"
+        raise InputError(f"{name} is {str(value)!r}; expected a date {kind}, as those of the data")
+    return date
 
 
 def _require_no_gap(dates: pd.DatetimeIndex) -> None:

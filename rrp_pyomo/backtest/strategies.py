@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -21,6 +21,9 @@ from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.weights import state_weights
 from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
 from rrp_pyomo.solvers.newton import newton
+
+# How far the weights of a user's function may sum from 1.
+_SUM_TOLERANCE = 1e-6
 
 
 class Solvers:
@@ -121,18 +124,24 @@ class RiskParity:
     Parameters
     ----------
     worst_case : bool
-    formulation : class
+    formulation : class, optional
         :class:`~rrp_pyomo.RiskParityNLP` (3), :class:`~rrp_pyomo.RiskParityQCLP` (4) or
-        :class:`~rrp_pyomo.RiskParitySOCP` (11).
+        :class:`~rrp_pyomo.RiskParitySOCP` (11), the default.
     solver : str, optional
-        ``"newton"`` by default, which solves any of them; None is the formulation's own.
+        By default the given formulation's own; ``"newton"``, which solves any of them, where no
+        formulation is given.
     budgets : Series or mapping, optional
     weight_set : WeightSet, optional
+
+    Raises
+    ------
+    InputError
+        Another formulation.
     """
 
     worst_case: bool = False
-    formulation: type[NominalRiskParity] = RiskParitySOCP
-    solver: str | None = "newton"
+    formulation: type[NominalRiskParity] | None = None
+    solver: str | None = None
     budgets: pd.Series | dict[Any, float] | None = None
     weight_set: WeightSet | None = None
     name: str = ""
@@ -140,12 +149,21 @@ class RiskParity:
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", "worst case" if self.worst_case else "nominal")
+        given = self.formulation
+        if given is None:
+            object.__setattr__(self, "solver", self.solver or "newton")
+        elif not (isinstance(given, type) and issubclass(given, NominalRiskParity)):
+            raise InputError(
+                f"formulation is {given!r}; expected RiskParityNLP, RiskParityQCLP or "
+                "RiskParitySOCP (the class itself)"
+            )
 
     def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
         covariance = estimate.uncertainty.worst_case if self.worst_case else estimate.covariance
         if self._is_plain:
             return newton(covariance, np.full(covariance.size, 1.0 / covariance.size)).weights
-        problem = self.formulation(covariance, self.budgets, self.weight_set)
+        formulation = self.formulation or RiskParitySOCP
+        problem = formulation(covariance, self.budgets, self.weight_set)
         return problem.solve(self.solver).weights.to_numpy()
 
     @cached_property
@@ -204,11 +222,25 @@ class Custom:
     ----------
     name : str
     function : callable
-        From the fitted :class:`~rrp_pyomo.FactorModel` to a Series by asset or an (n,) array.
+        From the fitted :class:`~rrp_pyomo.FactorModel` to a Series by asset or an (n,) array of
+        weights that sum to 1 (to within 1e-6).
+
+    Raises
+    ------
+    InputError
+        ``function`` is none; once it is called: weights that are missing, not finite, of unknown
+        assets or do not sum to 1 (strategy and date are named).
     """
 
     name: str
     function: Callable[[FactorModel], Vector]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise InputError(
+                f"the function of strategy {self.name!r} is {self.function!r}; expected a function "
+                "from a FactorModel to weights"
+            )
 
     def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
         if estimate.model is None:
@@ -216,7 +248,16 @@ class Custom:
                 f"strategy {self.name!r} takes a factor model, but the estimator makes none; use "
                 "the default estimator"
             )
-        return by_label(self.function(estimate.model), estimate.covariance.labels, "weights")
+        given = self.function(estimate.model)
+        try:
+            x = by_label(given, estimate.covariance.labels, "weights")
+            if abs(total := float(x.sum()) - 1.0) > _SUM_TOLERANCE:
+                raise InputError(f"weights sum to {1.0 + total:.9g}; expected 1")
+        except InputError as error:
+            raise InputError(
+                f"strategy {self.name!r} at {estimate.date:%Y-%m-%d}: {error}"
+            ) from None
+        return x
 
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
@@ -227,6 +268,26 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "worst_case": lambda: RiskParity(worst_case=True),
     "robust": Robust,
 }
+
+
+def as_strategies(given: Sequence[Strategy | str]) -> list[Strategy]:
+    """Strategies from themselves or the texts that name them.
+
+    Raises
+    ------
+    InputError
+        Something else than a sequence of these, and what :func:`parse_strategy` refuses.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(f"strategies is {given!r}; expected a list, such as ['nominal']")
+    strategies = [parse_strategy(s) if isinstance(s, str) else s for s in given]
+    for strategy in strategies:
+        if not (hasattr(strategy, "name") and callable(getattr(strategy, "weights", None))):
+            raise InputError(
+                f"{strategy!r} is no strategy; expected a name, such as 'nominal', or an object "
+                "such as RiskParity() or Custom(name, function)"
+            )
+    return strategies
 
 
 def parse_strategy(text: str) -> Strategy:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo import __version__
+from rrp_pyomo.backtest.folders import to_csv, write_atomically
 from rrp_pyomo.backtest.progress import progress_bar
 from rrp_pyomo.backtest.report import Report
-from rrp_pyomo.backtest.runner import RunFolder, to_csv, write_atomically
+from rrp_pyomo.backtest.runner import RunFolder, require_at_least
 from rrp_pyomo.data import DenseCovariance
-from rrp_pyomo.errors import InputError
 from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
 
 PROBLEMS = {"nlp_3": RiskParityNLP, "qclp_4": RiskParityQCLP}
@@ -58,10 +58,10 @@ def reproduce_table1(
     Raises
     ------
     InputError
-        No trials, or a folder that cannot be used.
+        No trials, a seed below 0, or a folder that cannot be used.
     """
-    if trials < 1:
-        raise InputError(f"trials is {trials}; expected at least 1")
+    require_at_least(1, trials, "trials")
+    require_at_least(0, seed, "seed")
     settings = {"experiment": "table 1", "n": n, "seed": seed, "version": __version__}
     folder = RunFolder(out, settings, resume)
     kept = folder.path / "runs.csv"

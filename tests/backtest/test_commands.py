@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from rrp_pyomo.backtest import BacktestResult
 from rrp_pyomo.backtest.experiments import EXPERIMENTS
 from rrp_pyomo.backtest.reproduce import differences, paper_table
+from rrp_pyomo.backtest.runner import RunFolder
 from rrp_pyomo.backtest.table1 import reproduce_table1
 from rrp_pyomo.cli import app
 
@@ -60,6 +61,34 @@ def test_backtest_of_files_reports_what_did_not_go_as_planned(files, tmp_path: P
     page = (out / "report.html").read_text()
     assert "beyond omega_max" in page or "has no solution" in page
     assert "arithmetic, after costs of 0.10%" in page
+
+
+def test_a_backtest_spares_the_folders_of_other_runs(files, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").touch()
+    arguments = ["backtest", *files, "--out", out, "--strategies"]
+    for _ in range(2):
+        run(*arguments, "nominal")
+    before = (out / "settings.json").read_bytes()
+    assert "holds another backtest; choose another folder" in run(*arguments, "robust", status=2)
+    assert (out / "settings.json").read_bytes() == before
+    RunFolder(tmp_path / "run", {"experiment": "experiment 1"})
+    arguments[arguments.index(out)] = tmp_path / "run"
+    assert "holds experiment 1; choose another" in run(*arguments, "nominal", status=2)
+
+
+@pytest.mark.parametrize("cost", ["-0.1", "nan"])
+def test_costs_are_checked_first(cost: str, tmp_path: Path) -> None:
+    text = run("backtest", "--returns", "none", "--factors", "none", "--cost", cost, status=2)
+    assert "expected 0 ≤ cost < 0.5" in text
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_solving(files, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = run("backtest", *files, "--out", tmp_path / "file" / "out", status=2)
+    assert "cannot write" in text
+    assert "assets," not in text
 
 
 def test_experiment_on_french_data_writes_everything(tmp_path: Path) -> None:
@@ -125,7 +154,13 @@ def test_table_1(tmp_path: Path) -> None:
         (["--experiment", 1, "--dataset", "french", "--sizes", "a"], "expected whole numbers"),
         (["--experiment", 1, "--dataset", "french", "--sizes", 31], "cannot be drawn from 30"),
         (["--experiment", 1], "give either --dataset, or both"),
-        (["--experiment", 1, "--dataset", "french", "--trials", 0], "at least 2 trials"),
+        (["--experiment", 1, "--dataset", "french", "--sizes", "5,5"], "give each of them once"),
+        (["--experiment", 1, "--dataset", "french", "--trials", 0], "trials is 0; expected at"),
+        (["--experiment", "table1", "--sizes", 5], "--sizes: not with --experiment table1"),
+        (["--experiment", "table1", "--dataset", "french"], "--dataset: not with"),
+        (["--experiment", "table1", "--returns", "r", "--factors", "f"], "--returns, --factors: "),
+        (["--experiment", "table1", "--mean", "geometric"], "--mean: not with"),
+        (["--experiment", "table1", "--seed", -1], "seed is -1; expected at least 0"),
         (
             ["--experiment", 1, "--dataset", "french", "--scheduler", "tcp://host:1"],
             "--scheduler goes with --executor dask",

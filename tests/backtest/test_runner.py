@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from rrp_pyomo.backtest import runner
+from rrp_pyomo.backtest import Backtest, folders
 from rrp_pyomo.backtest.engine import Panel
 from rrp_pyomo.backtest.experiments import Chunk, Experiment, Job, chunks_of
 from rrp_pyomo.backtest.reproduce import reproduce as reproduce_with_figures
@@ -190,6 +190,27 @@ def test_a_folder_of_another_run_is_refused(panel, market, tmp_path) -> None:
     assert RunFolder(tmp_path / "run", settings, resume=True).done() == {}
 
 
+def test_a_refused_run_leaves_a_folder_as_it_was(panel, market, tmp_path) -> None:
+    Backtest(market.returns, market.factors, ["nominal"]).run().to_parquet(tmp_path / "backtest")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    settings = run_settings(SMALL, panel, SEED)
+    before = sorted(tmp_path.rglob("*"))
+    for resume in (False, True):
+        with pytest.raises(InputError, match="holds a backtest, not small"):
+            RunFolder(tmp_path / "backtest", settings, resume)
+        with pytest.raises(InputError, match="holds other files"):
+            RunFolder(tmp_path / "other", settings, resume)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_settings_that_cannot_be_read(tmp_path, content) -> None:
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"settings\.json does not hold the settings of a run"):
+        RunFolder(tmp_path, {}, resume=True)
+
+
 def test_two_runs_at_once_are_noticed(panel, tmp_path) -> None:
     folder = RunFolder(tmp_path / "run", run_settings(SMALL, panel, SEED))
     job = Job(SMALL, panel, SEED)
@@ -225,7 +246,7 @@ def test_a_full_disk_loses_nothing(panel, tmp_path, expected, monkeypatch) -> No
         return open("/dev/full", mode)
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(runner.os, "fdopen", full_after_two)
+        patch.setattr(folders.os, "fdopen", full_after_two)
         with pytest.raises(InputError, match="No space left on device; what was finished before"):
             reproduce(SMALL, panel, out, TRIALS, SEED, 1, pool, chunk=1)
     assert len(list(out.glob("trials/*.parquet"))) == 2
@@ -238,8 +259,8 @@ def test_a_full_disk_loses_nothing(panel, tmp_path, expected, monkeypatch) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"trials": 1}, "at least 2 trials"),
-        ({"seed": -1}, "seed of at least 0"),
+        ({"trials": 1}, r"^trials is 1; expected at least 2$"),
+        ({"seed": -1}, "seed is -1; expected at least 0"),
         ({"workers": 0}, "workers is 0"),
         ({"experiment": SMALL.on(sizes=(3, 7))}, "portfolios of 7 assets cannot be drawn from 6"),
         ({"experiment": SMALL.on(start="2004-01-01")}, "does not fit the history"),

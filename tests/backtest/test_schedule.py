@@ -60,6 +60,15 @@ def test_exchange_closures_and_long_months_are_no_gaps() -> None:
         (MONTHS, {"start": "1960-01-01", "end": "1959-01-01"}, "expected start < end"),
         (MONTHS, {"start": "soon"}, "start is 'soon'; expected a date"),
         (MONTHS, {"rebalance": "half a year"}, "rebalance is 'half a year'; expected a number"),
+        (MONTHS, {"estimation": "99999Y"}, "estimation is '99999Y'; expected at most 150 years"),
+        (MONTHS, {"rebalance": "9999999999Y"}, "expected at most 150 years"),
+        (MONTHS, {"rebalance": "9999999999D"}, "expected at most 150 years"),
+        (MONTHS, {"start": "0001-01-01"}, "does not fit the history"),
+        (MONTHS, {"start": "9999-12-31"}, "does not fit the history"),
+        (MONTHS, {"start": ""}, "start is ''; expected a date"),
+        (MONTHS, {"start": [1]}, r"start is \[1\]; expected a date"),
+        (MONTHS, {"start": "1960-01-01T00:00Z"}, "expected a date without a time zone"),
+        (MONTHS.tz_localize("UTC"), {"end": "1960-01-01"}, r"with a time zone \(UTC\)"),
         (MONTHS.delete(100), {}, "missing between '1957-04-30' and '1957-06-30'"),
         (WEEKS.delete(300), {}, "periods are missing between"),
         (pd.RangeIndex(100), {}, "needs dates as index"),
@@ -69,6 +78,15 @@ def test_exchange_closures_and_long_months_are_no_gaps() -> None:
 def test_refusals(dates: pd.Index, arguments: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         rolling_windows(dates, **arguments)
+
+
+def test_a_time_zone_and_lengths_beyond_the_history() -> None:
+    plain = rolling_windows(MONTHS, "5Y", "150Y", start="1960-01-01", end="9999-12-31")
+    zoned = rolling_windows(
+        MONTHS.tz_localize("UTC"), "5Y", "150Y", pd.Timestamp("1960-01-01", tz="UTC")
+    )
+    assert len(plain) == 1
+    assert [(w.fit, w.hold) for w in plain] == [(w.fit, w.hold) for w in zoned]
 
 
 def test_a_gap_outside_the_windows_does_not_matter() -> None:
