@@ -13,7 +13,7 @@ import pandas as pd
 
 from rrp_pyomo.backtest.estimators import Estimate, Estimator, FactorModelEstimator, History
 from rrp_pyomo.backtest.schedule import Window
-from rrp_pyomo.backtest.strategies import Robust, Solvers, Strategy
+from rrp_pyomo.backtest.strategies import RiskParity, Robust, Solvers, Strategy
 from rrp_pyomo.data._validation import (
     as_floats,
     require_dates,
@@ -22,7 +22,6 @@ from rrp_pyomo.data._validation import (
 )
 from rrp_pyomo.errors import InfeasibleError, InputError, require_kind
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.solvers.newton import newton
 
 OnInfeasible = Literal["cap", "hold", "nominal", "raise"]
 
@@ -264,8 +263,8 @@ def _instead(
     """Weights in place of those of an infeasible problem, ω_max and the ω that was used."""
     limit = strategy.omega_max(estimate) if isinstance(strategy, Robust) else np.nan
     if policy == "nominal":
-        budgets = np.full(estimate.covariance.size, 1.0 / estimate.covariance.size)
-        return newton(estimate.covariance, budgets).weights, limit, np.nan
+        terms = {name: getattr(strategy, name, None) for name in ("budgets", "weight_set")}
+        return RiskParity(**terms).weights(estimate, solvers), limit, np.nan
     if policy == "hold" and last is not None:
         return last, limit, np.nan
     if policy == "cap" and isinstance(strategy, Robust) and limit > 0.0:

@@ -128,8 +128,8 @@ class RiskParity:
         :class:`~rrp_pyomo.RiskParityNLP` (3), :class:`~rrp_pyomo.RiskParityQCLP` (4) or
         :class:`~rrp_pyomo.RiskParitySOCP` (11), the default.
     solver : str, optional
-        By default the given formulation's own; ``"newton"``, which solves any of them, where no
-        formulation is given.
+        By default the formulation's own; ``"newton"``, which solves any of them, where neither a
+        formulation nor a weight set is given.
     budgets : Series or mapping, optional
     weight_set : WeightSet, optional
 
@@ -150,9 +150,11 @@ class RiskParity:
         if not self.name:
             object.__setattr__(self, "name", "worst case" if self.worst_case else "nominal")
         given = self.formulation
-        if given is None:
+        if given is None and self.weight_set is None:
             object.__setattr__(self, "solver", self.solver or "newton")
-        elif not (isinstance(given, type) and issubclass(given, NominalRiskParity)):
+        elif given is not None and not (
+            isinstance(given, type) and issubclass(given, NominalRiskParity)
+        ):
             raise InputError(
                 f"formulation is {given!r}; expected RiskParityNLP, RiskParityQCLP or "
                 "RiskParitySOCP (the class itself)"

@@ -360,3 +360,10 @@ def test_names_and_texts_of_strategies() -> None:
     assert strategies[-1].name == "robust ω = 1.5"
     assert isinstance(strategies[1], InverseVolatility)
     assert len({s.name for s in strategies}) == len(strategies)
+
+
+def test_the_nominal_portfolio_in_its_place_keeps_to_the_weight_set(market):
+    strategy = Robust(1e4, weight_set=WeightSet(upper=0.2))
+    run = Backtest(market.returns, market.factors, [strategy], "5Y", on_infeasible="nominal").run()
+    assert len(run.events) > 0
+    assert run.weights[strategy.name].to_numpy().max() <= 0.2 + 1e-6
