@@ -263,8 +263,11 @@ def _instead(
     """Weights in place of those of an infeasible problem, ω_max and the ω that was used."""
     limit = strategy.omega_max(estimate) if isinstance(strategy, Robust) else np.nan
     if policy == "nominal":
-        terms = {name: getattr(strategy, name, None) for name in ("budgets", "weight_set")}
-        return RiskParity(**terms).weights(estimate, solvers), limit, np.nan
+        nominal = RiskParity(
+            budgets=getattr(strategy, "budgets", None),
+            weight_set=getattr(strategy, "weight_set", None),
+        )
+        return nominal.weights(estimate, solvers), limit, np.nan
     if policy == "hold" and last is not None:
         return last, limit, np.nan
     if policy == "cap" and isinstance(strategy, Robust) and limit > 0.0:

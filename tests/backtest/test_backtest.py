@@ -366,4 +366,4 @@ def test_the_nominal_portfolio_in_its_place_keeps_to_the_weight_set(market):
     strategy = Robust(1e4, weight_set=WeightSet(upper=0.2))
     run = Backtest(market.returns, market.factors, [strategy], "5Y", on_infeasible="nominal").run()
     assert len(run.events) > 0
-    assert run.weights[strategy.name].to_numpy().max() <= 0.2 + 1e-6
+    assert run.weights.to_numpy().max() <= 0.2 + 1e-6
