@@ -150,6 +150,7 @@ class Program:
                 raise UnknownLabelError("constraint", name, self.constraints)
             self._check_constraint(name, constraint)
         other = copy.copy(self)
+        other._compiled = self._compiled
         other.constraints = self.constraints | constraints
         return other
 

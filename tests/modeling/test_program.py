@@ -274,3 +274,14 @@ def test_matrices_are_not_taken_for_vectors():
     x = Program().variable("x", range(4))
     with pytest.raises(InputError, match=r"shape \(2, 2\).*`@`"):
         np.ones((2, 2)) * x
+
+
+def test_restated_programs_share_what_is_the_same():
+    program = Program()
+    x = program.variable("x", ["a", "b"], lower=0)
+    program.maximize(x.sum())
+    program.subject_to(limit=x <= 1.0, total=x.sum() <= 1.5)
+    program.conic()
+    other = program.restated(limit=x <= 0.5)
+    assert other.constraints["total"] in other._compiled
+    assert other.constraints["limit"] not in other._compiled
