@@ -12,7 +12,8 @@ from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.modeling import ConicForm, Program
 from rrp_pyomo.modeling.conic import NONNEGATIVE, ZERO
 from rrp_pyomo.modeling.lifting import lifted
-from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, Termination
+from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, ConicSolution, Termination
+from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
 from rrp_pyomo.solvers.solution import FloatArray, ProgramSolution, Start, start_values
 
@@ -50,15 +51,7 @@ def solve_conic(
                 f"{ended}: a constraint is violated by {errors[0]:.1g} of its magnitude and the "
                 f"duality gap is {errors[1]:.1g}; look at the certificate, or relax the problem"
             )
-    sign = -1.0 if program.maximizing else 1.0
-    return ProgramSolution(
-        values=program.values(answer.x),
-        objective=sign * answer.objective,
-        duality_gap=gap,
-        status=answer.status,
-        solver=named,
-        iterations=answer.iterations,
-    )
+    return _stated(program, answer, named, gap)
 
 
 def solve_nonlinear(
@@ -80,11 +73,18 @@ def solve_nonlinear(
         raise SolverError(ended)
     if answer.solution_status is SolutionStatus.feasible:
         warn(f"{ended}: its tolerances were not reached; look at the certificate")
+    return _stated(program, answer, named, None)
+
+
+def _stated(
+    program: Program, answer: ConicSolution | NonlinearSolution, named: str, gap: float | None
+) -> ProgramSolution:
+    """A solver's answer in terms of the program; matrices always minimise."""
     sign = -1.0 if program.maximizing else 1.0
     return ProgramSolution(
         values=program.values(answer.x),
         objective=sign * answer.objective,
-        duality_gap=None,
+        duality_gap=gap,
         status=answer.status,
         solver=named,
         iterations=answer.iterations,
