@@ -31,8 +31,8 @@ from rrp_pyomo import (
     RiskParityQCLP,
     RobustRiskParity,
 )
+from rrp_pyomo.models.newton import newton
 from rrp_pyomo.solvers.backends import _clarabel_cones
-from rrp_pyomo.solvers.newton import newton
 
 
 class Figure(NamedTuple):

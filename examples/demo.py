@@ -14,9 +14,9 @@ import pandas as pd
 from rich.console import Console
 
 from rrp_pyomo import FactorModel, Portfolio, RiskParitySOCP, RobustRiskParity
+from rrp_pyomo.cli.tables import measures_table
 from rrp_pyomo.data import datasets, excess_returns
 from rrp_pyomo.plots import plot_comparison
-from rrp_pyomo.tables import measures_table
 
 MONTHS = 36
 

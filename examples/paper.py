@@ -15,8 +15,8 @@ from rrp_pyomo import (
     RobustRiskParity,
     largest_omega,
 )
+from rrp_pyomo.cli.tables import measures_table
 from rrp_pyomo.data import datasets, excess_returns
-from rrp_pyomo.tables import measures_table
 
 MONTHS = 36
 console = Console()

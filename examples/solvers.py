@@ -9,7 +9,7 @@ import time
 from rrp_pyomo import FactorModel, RobustRiskParity
 from rrp_pyomo.data import datasets, excess_returns
 from rrp_pyomo.errors import ModelError, SolverError
-from rrp_pyomo.solvers.registry import SOLVERS
+from rrp_pyomo.solve.table import SOLVERS
 
 ASSETS, MONTHS = 12, 60  # twelve industries: small enough for the solvers' free licences
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rrp_pyomo import solvers as solvers  # registers them
 from rrp_pyomo._lazy import exports
+from rrp_pyomo._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from rrp_pyomo.data import CovarianceUncertainty as CovarianceUncertainty
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models.largest_omega import largest_omega as largest_omega
     from rrp_pyomo.portfolio import Portfolio as Portfolio
-    from rrp_pyomo.solvers.programs import solve_program as solve_program
-
-__version__ = "0.1.0"
+    from rrp_pyomo.solve.program import solve_program as solve_program
 
 __all__, __getattr__, __dir__ = exports(
     __name__,
@@ -57,6 +56,6 @@ __all__, __getattr__, __dir__ = exports(
             "largest_omega",
         ),
         "portfolio": ("Portfolio",),
-        "solvers.programs": ("solve_program",),
+        "solve.program": ("solve_program",),
     },
 )

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance
-from rrp_pyomo.data._validation import by_label
+from rrp_pyomo.data.validation import by_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

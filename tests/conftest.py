@@ -15,7 +15,7 @@ import pytest
 
 from rrp_pyomo.data import CovarianceUncertainty, DenseCovariance, FactorCovariance, FactorModel
 from rrp_pyomo.errors import SolverUnavailableError
-from rrp_pyomo.solvers.registry import find_solver
+from rrp_pyomo.solve.table import find_solver
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -51,8 +51,8 @@ import rrp_pyomo
 
 for name in rrp_pyomo.__all__:
     getattr(rrp_pyomo, name)
-import rrp_pyomo.cli, rrp_pyomo.data, rrp_pyomo.modeling, rrp_pyomo.models, rrp_pyomo.plots
-import rrp_pyomo.portfolio, rrp_pyomo.tables, rrp_pyomo.solvers.registry
+import rrp_pyomo.cli.main, rrp_pyomo.data, rrp_pyomo.modeling, rrp_pyomo.models, rrp_pyomo.plots
+import rrp_pyomo.portfolio, rrp_pyomo.cli.tables, rrp_pyomo.solve.table
 assert not set(sys.modules) & set({EXTRAS})
 covariance = rrp_pyomo.DenseCovariance([[0.04, 0.01], [0.01, 0.09]])
 portfolio = rrp_pyomo.RiskParitySOCP(covariance).solve()

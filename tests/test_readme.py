@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from rrp_pyomo.solvers.registry import SOLVERS
+from rrp_pyomo.solve.table import SOLVERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -27,7 +27,7 @@ def run_python(code: str, page: Path, line: int, names: dict[str, object]) -> No
 
 
 def run_shell(code: str, folder: Path) -> None:
-    rrp = f'rrp() {{ "{sys.executable}" -c "from rrp_pyomo.cli import app; app()" "$@"; }}\n'
+    rrp = f'rrp() {{ "{sys.executable}" -c "from rrp_pyomo.cli.main import app; app()" "$@"; }}\n'
     done = subprocess.run(
         ["bash", "-euc", rrp + code], cwd=folder, capture_output=True, text=True, check=False
     )

@@ -14,7 +14,7 @@ import pandas as pd
 from rrp_pyomo.backtest.estimators import Estimate, Estimator, FactorModelEstimator, History
 from rrp_pyomo.backtest.schedule import Window
 from rrp_pyomo.backtest.strategies import RiskParity, Robust, Solvers, Strategy
-from rrp_pyomo.data._validation import (
+from rrp_pyomo.data.validation import (
     as_floats,
     require_dates,
     require_finite,

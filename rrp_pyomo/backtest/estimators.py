@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.backtest.extras import require_extra
+from rrp_pyomo._extras import require_extra
 from rrp_pyomo.data import (
     Covariance,
     CovarianceUncertainty,

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rrp_pyomo.backtest.experiments import WealthPaths
     from rrp_pyomo.backtest.result import BacktestResult
+    from rrp_pyomo.paper.experiments import WealthPaths
 
 # Okabe & Ito's palette, told apart by colour-blind readers; the light yellow is left out.
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")

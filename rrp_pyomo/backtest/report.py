@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from rrp_pyomo._files import write_atomically
 from rrp_pyomo.backtest import plots
-from rrp_pyomo.backtest.folders import write_atomically
 from rrp_pyomo.backtest.statistics import Mean
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.backtest.extras import require_extra
-from rrp_pyomo.backtest.folders import (
+from rrp_pyomo._extras import require_extra
+from rrp_pyomo._files import (
     SETTINGS,
     prepare_backtest_folder,
     read_settings,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data._validation import shown
+from rrp_pyomo.data.validation import shown
 from rrp_pyomo.errors import InputError
 
 _UNITS: dict[str, Callable[[int], pd.DateOffset]] = {

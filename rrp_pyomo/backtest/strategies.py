@@ -12,15 +12,15 @@ import pandas as pd
 
 from rrp_pyomo.backtest.estimators import Estimate
 from rrp_pyomo.data import FactorModel, WeightSet
-from rrp_pyomo.data._validation import Vector, by_label
+from rrp_pyomo.data.validation import Vector, by_label
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, sum_squares
 from rrp_pyomo.models import RiskParitySOCP, largest_omega
+from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.weights import state_weights
 from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
-from rrp_pyomo.solvers.newton import newton
 
 # How far the weights of a user's function may sum from 1.
 _SUM_TOLERANCE = 1e-6

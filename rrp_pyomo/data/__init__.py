@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from rrp_pyomo.data import datasets
 from rrp_pyomo.data.budgets import resolve_budgets
 from rrp_pyomo.data.covariance import Covariance, DenseCovariance, FactorCovariance
@@ -18,9 +16,6 @@ from rrp_pyomo.data.readers import (
 )
 from rrp_pyomo.data.uncertainty import CovarianceUncertainty, Perturbation
 from rrp_pyomo.data.weight_set import Group, LinearRow, ResolvedWeightSet, WeightSet
-
-if TYPE_CHECKING:
-    from rrp_pyomo.models.largest_omega import largest_omega
 
 __all__ = [
     "Covariance",
@@ -37,18 +32,8 @@ __all__ = [
     "WeightSet",
     "datasets",
     "excess_returns",
-    "largest_omega",
     "read_budgets",
     "read_factors",
     "read_returns",
     "resolve_budgets",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # A question about data whose answer is a model: imported late, for imports point one way.
-    if name == "largest_omega":
-        from rrp_pyomo.models.largest_omega import largest_omega
-
-        return largest_omega
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.data._validation import Labels, Vector, by_label
+from rrp_pyomo.data.validation import Labels, Vector, by_label
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 

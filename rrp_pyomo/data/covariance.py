@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data._validation import (
+from rrp_pyomo.data.validation import (
     Labels,
     Matrix,
     Vector,

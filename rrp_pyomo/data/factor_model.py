@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data._validation import (
+from rrp_pyomo.data.covariance import FactorCovariance
+from rrp_pyomo.data.uncertainty import CovarianceUncertainty
+from rrp_pyomo.data.validation import (
     Labels,
     Matrix,
     agreed_labels,
@@ -19,8 +21,6 @@ from rrp_pyomo.data._validation import (
     require_finite,
     require_same_dates,
 )
-from rrp_pyomo.data.covariance import FactorCovariance
-from rrp_pyomo.data.uncertainty import CovarianceUncertainty
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 

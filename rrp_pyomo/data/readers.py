@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data._validation import require_dates, require_same_dates, unique_labels
+from rrp_pyomo.data.validation import require_dates, require_same_dates, unique_labels
 from rrp_pyomo.errors import InputError
 
 RISK_FREE = "RF"

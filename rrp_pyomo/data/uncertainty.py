@@ -9,7 +9,14 @@ from typing import TypeGuard
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data._validation import (
+from rrp_pyomo.data.covariance import (
+    Covariance,
+    DenseCovariance,
+    FactorCovariance,
+    multiplied_out,
+    symmetric,
+)
+from rrp_pyomo.data.validation import (
     Labels,
     Matrix,
     agreed_labels,
@@ -18,13 +25,6 @@ from rrp_pyomo.data._validation import (
     require_finite,
     require_nonnegative,
     require_shape,
-)
-from rrp_pyomo.data.covariance import (
-    Covariance,
-    DenseCovariance,
-    FactorCovariance,
-    multiplied_out,
-    symmetric,
 )
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap

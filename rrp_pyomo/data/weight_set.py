@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.optimize import LinearConstraint, milp
 
-from rrp_pyomo.data._validation import (
+from rrp_pyomo.data.validation import (
     Labels,
     as_floats,
     placed,

@@ -1,6 +1,7 @@
 """How a problem is stated: arrays of variables, expressions, named constraints, one program."""
 
-from rrp_pyomo.modeling.conic import Cone, ConicForm
+from rrp_pyomo.forms.conic import Cone, ConicForm
+from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.modeling.expressions import (
     Affine,
     Norm,
@@ -11,7 +12,6 @@ from rrp_pyomo.modeling.expressions import (
     sum_squares,
 )
 from rrp_pyomo.modeling.program import Program
-from rrp_pyomo.modeling.quadratic import QuadraticForm
 
 __all__ = [
     "Affine",

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.modeling.blocks import Block
+from rrp_pyomo.modeling.coefficients import Block
 from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,

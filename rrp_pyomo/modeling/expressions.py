@@ -1,7 +1,7 @@
 """Array expressions: affine maps of a program's variables, products of them, and norms.
 
 An :class:`Affine` expression is a small map from variable to coefficient block
-(:mod:`~rrp_pyomo.modeling.blocks`), plus a constant.
+(:mod:`~rrp_pyomo.modeling.coefficients`), plus a constant.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.forms.conic import Rows
 from rrp_pyomo.linalg import LinearMap, Stack
-from rrp_pyomo.modeling.blocks import Block, added, repeated, row_scaled, times, triplets
-from rrp_pyomo.modeling.conic import Rows
+from rrp_pyomo.modeling.coefficients import Block, added, repeated, row_scaled, times, triplets
 
 if TYPE_CHECKING:
     from rrp_pyomo.modeling.constraints import Constraint

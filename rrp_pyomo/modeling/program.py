@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.forms.conic import ConicForm, ScaledRows
+from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.linalg import Factor
 from rrp_pyomo.modeling.checks import distinct_labels, ordered_bounds, require_terms
-from rrp_pyomo.modeling.conic import ConicForm, ScaledRows
 from rrp_pyomo.modeling.constraints import (
     Constraint,
     Linear,
@@ -23,7 +24,6 @@ from rrp_pyomo.modeling.constraints import (
     QuadraticBound,
 )
 from rrp_pyomo.modeling.expressions import Affine, Quadratic, Variable, as_numbers
-from rrp_pyomo.modeling.quadratic import QuadraticForm
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -232,13 +232,13 @@ class Program:
         ModelError
             A constraint or the objective is not convex, by the form in which it is stated.
         """
-        from rrp_pyomo.modeling.to_conic import conic_form
+        from rrp_pyomo.realise.conic import conic_form
 
         return conic_form(self, self._compiled)
 
     def quadratic(self) -> QuadraticForm:
         """Matrices with linear and quadratic functions, for nonlinear solvers."""
-        from rrp_pyomo.modeling.to_quadratic import quadratic_form
+        from rrp_pyomo.realise.quadratic import quadratic_form
 
         return quadratic_form(self)
 
@@ -254,7 +254,7 @@ class Program:
             Whether the block has an active objective. The expression ``objective_expression`` is
             there in any case.
         """
-        from rrp_pyomo.modeling.to_kernel import kernel_block
+        from rrp_pyomo.realise.kernel import kernel_block
 
         return kernel_block(self, bind or {}, objective)
 
@@ -263,7 +263,7 @@ class Program:
 
         Parameters are those of :meth:`kernel`.
         """
-        from rrp_pyomo.modeling.to_environ import environ_block
+        from rrp_pyomo.realise.environ import environ_block
 
         return environ_block(self, bind or {}, objective)
 

@@ -16,8 +16,8 @@ from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.modeling import Program, Variable
 from rrp_pyomo.models.weights import state_weights, violation
 from rrp_pyomo.portfolio import Portfolio
-from rrp_pyomo.solvers.programs import solve_program
-from rrp_pyomo.solvers.solution import ProgramSolution
+from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.solve.solution import ProgramSolution
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo

@@ -10,10 +10,10 @@ import pandas as pd
 from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.errors import ModelError, UnknownLabelError, warn
 from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
+from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
 from rrp_pyomo.models.weights import binds
 from rrp_pyomo.portfolio import NominalCertificate, Portfolio
-from rrp_pyomo.solvers.newton import NEWTON_OPTIONS, newton
-from rrp_pyomo.solvers.solution import ProgramSolution
+from rrp_pyomo.solve.solution import ProgramSolution
 
 
 class NominalRiskParity(Formulation):

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from rrp_pyomo.data._validation import by_label
+from rrp_pyomo.data.validation import by_label
 from rrp_pyomo.errors import InfeasibleError, UnknownLabelError
 from rrp_pyomo.modeling import Program, Variable
 from rrp_pyomo.models.formulation import FloatArray
+from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.socp import RiskParitySOCP
 from rrp_pyomo.portfolio import Portfolio
-from rrp_pyomo.solvers.newton import newton
-from rrp_pyomo.solvers.programs import solve_program
+from rrp_pyomo.solve.program import solve_program
 
 Weights: TypeAlias = pd.Series | Mapping[Any, float] | ArrayLike
 STARTS = ("convex", "inverse_volatility", "equal")

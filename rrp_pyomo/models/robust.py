@@ -17,7 +17,7 @@ from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
 from rrp_pyomo.models.largest_omega import largest_omega_of
 from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio, RobustCertificate
-from rrp_pyomo.solvers.solution import ProgramSolution
+from rrp_pyomo.solve.solution import ProgramSolution
 
 
 class RobustRiskParity(Formulation):
@@ -37,7 +37,7 @@ class RobustRiskParity(Formulation):
     worst-case risk, the contributions x_i z_i of marginal risks that are penalised for their
     estimation error. It is risk parity under Σ⁰ where Σ^Δ = 0; with ω = 0 it still is where Σ^Δ is
     small, but not where it is large, because (12e) uses Σ⁰ + Σ^Δ. Feasible for
-    ω ≤ ω_max = :func:`~rrp_pyomo.data.largest_omega`.
+    ω ≤ ω_max = :func:`~rrp_pyomo.largest_omega`.
 
     Parameters
     ----------

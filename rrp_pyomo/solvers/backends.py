@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.modeling.conic import EXPONENTIAL, NONNEGATIVE, POWER, SECOND_ORDER, ZERO, ConicForm
+from rrp_pyomo.forms.conic import EXPONENTIAL, NONNEGATIVE, POWER, SECOND_ORDER, ZERO, ConicForm
 
 FloatArray = NDArray[np.float64]
 

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rrp_pyomo import FactorModel, RiskParityQCLP, RiskParitySOCP, RobustRiskParity, WeightSet
+from rrp_pyomo import (
+    FactorModel,
+    RiskParityQCLP,
+    RiskParitySOCP,
+    RobustRiskParity,
+    WeightSet,
+    largest_omega,
+)
 from rrp_pyomo.backtest import (
     Backtest,
     BacktestResult,
@@ -21,7 +28,7 @@ from rrp_pyomo.backtest import (
     Robust,
 )
 from rrp_pyomo.backtest.strategies import parse_strategy
-from rrp_pyomo.data import FrenchData, excess_returns, largest_omega
+from rrp_pyomo.data import FrenchData, excess_returns
 from rrp_pyomo.errors import InfeasibleError, InputError, UnknownLabelError
 
 ALL = ["equal_weight", "inverse_volatility", "minimum_variance", "nominal", "worst_case", "robust"]

@@ -14,7 +14,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, LinearMap, Stack
 from rrp_pyomo.modeling import Affine, Program, norm, square, sum_squares
 from rrp_pyomo.modeling.constraints import Linear, ProductBound, QuadraticBound
-from rrp_pyomo.modeling.lifting import lifted
+from rrp_pyomo.realise.lifting import lifted
 
 N = 3
 quick = settings(deadline=None, derandomize=True, max_examples=150)

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from rrp_pyomo import DenseCovariance, RiskParityNLP, RiskParityQCLP, RiskParitySOCP
 from rrp_pyomo.errors import InputError, RiskParityWarning, SolverError, UnknownLabelError
-from rrp_pyomo.solvers.newton import newton
+from rrp_pyomo.models.newton import newton
 
 SIZES = (5, 25, 60, 200)
 

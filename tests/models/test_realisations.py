@@ -12,8 +12,8 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 from rrp_pyomo import RiskParityNLP, RiskParityQCLP, RiskParitySOCP, RobustRiskParity
 from rrp_pyomo.data import Group, LinearRow, WeightSet
 from rrp_pyomo.errors import InputError, ModelError
+from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS
-from rrp_pyomo.solvers.programs import solve_program
 
 N = 8
 # A set in which risk parity is not, so that no objective is 0.

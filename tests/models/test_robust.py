@@ -12,8 +12,8 @@ import pytest
 from rrp_pyomo import CovarianceUncertainty, DenseCovariance, RobustRiskParity, largest_omega
 from rrp_pyomo.data import Group, LinearRow, WeightSet
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError
-from rrp_pyomo.solvers.programs import solve_program
-from rrp_pyomo.solvers.solution import ProgramSolution
+from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.solve.solution import ProgramSolution
 
 TIGHT = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 

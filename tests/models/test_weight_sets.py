@@ -18,8 +18,8 @@ from rrp_pyomo import (
 )
 from rrp_pyomo.data import Group, LinearRow, WeightSet
 from rrp_pyomo.errors import InputError, ModelError, RiskParityWarning, UnknownLabelError
+from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.weights import violation
-from rrp_pyomo.solvers.newton import newton
 
 N = 10
 SETS = {

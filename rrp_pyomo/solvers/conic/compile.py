@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pyomo.common.errors import InfeasibleConstraintException
 
-from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, IntArray, Rows
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, IntArray, Rows
 from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members
 from rrp_pyomo.solvers.conic.quadratics import (
     AffineRow,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyomo.core.kernel import conic
 
-from rrp_pyomo.modeling.conic import ConicBuilder, ConicForm, IntArray, Rows
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, IntArray, Rows
 
 FloatArray = NDArray[np.float64]
 

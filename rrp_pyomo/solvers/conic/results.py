@@ -15,7 +15,7 @@ from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
 
-from rrp_pyomo.modeling.conic import ConicForm, Rows
+from rrp_pyomo.forms.conic import ConicForm, Rows
 from rrp_pyomo.solvers.backends import ConicSolution, Termination
 from rrp_pyomo.solvers.conic.compile import CompiledModel
 

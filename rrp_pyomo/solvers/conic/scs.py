@@ -13,7 +13,7 @@ from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo.errors import InputError, SolverUnavailableError, UnknownLabelError
-from rrp_pyomo.modeling.conic import EXPONENTIAL, NONNEGATIVE, SECOND_ORDER, ZERO, ConicForm
+from rrp_pyomo.forms.conic import EXPONENTIAL, NONNEGATIVE, SECOND_ORDER, ZERO, ConicForm
 from rrp_pyomo.solvers.backends import ConicSolution, Termination, printing_to, same_pattern
 from rrp_pyomo.solvers.conic.solver import Backend, ConicSolver
 

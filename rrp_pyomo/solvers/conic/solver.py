@@ -10,7 +10,7 @@ import numpy as np
 from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.results import Results, SolutionStatus, TerminationCondition
 
-from rrp_pyomo.modeling.conic import ConicForm
+from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.solvers.backends import ConicSolution, Termination
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
 from rrp_pyomo.solvers.conic.results import CONDITION, ConicSolutionLoader, relative_errors

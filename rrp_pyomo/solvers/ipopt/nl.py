@@ -24,7 +24,7 @@ from pyomo.environ import Constraint, Objective, SOSConstraint, maximize, value
 from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem
-from rrp_pyomo.solvers.ipopt.statement import Statement, start_values
+from rrp_pyomo.solvers.ipopt.problem import Statement, start_values
 from rrp_pyomo.solvers.reading.checks import bounds, refuse_foreign_components, shown
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 

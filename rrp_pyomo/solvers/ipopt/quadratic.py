@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rrp_pyomo.modeling.quadratic import QuadraticForm
+from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
 
 FloatArray = NDArray[np.float64]

@@ -15,11 +15,11 @@ from pyomo.repn.plugins.nl_writer import NLWriter
 
 from rrp_pyomo.solvers.backends import printing_to
 from rrp_pyomo.solvers.ipopt import embedded
+from rrp_pyomo.solvers.ipopt.duals import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
-from rrp_pyomo.solvers.ipopt.extract import read_quadratic
-from rrp_pyomo.solvers.ipopt.loader import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.nl import read_nl
-from rrp_pyomo.solvers.ipopt.statement import Statement
+from rrp_pyomo.solvers.ipopt.problem import Statement
+from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
 from rrp_pyomo.solvers.reading.errors import NonlinearModelError
 

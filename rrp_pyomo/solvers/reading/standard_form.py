@@ -30,7 +30,7 @@ from pyomo.core.kernel.suffix import ISuffix
 from pyomo.environ import Constraint, Objective, Suffix, maximize
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 
-from rrp_pyomo.modeling.conic import Rows
+from rrp_pyomo.forms.conic import Rows
 from rrp_pyomo.solvers.conic.cones import BRIDGES
 from rrp_pyomo.solvers.reading.checks import (
     CONTINUOUS,

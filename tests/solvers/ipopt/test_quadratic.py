@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.modeling.quadratic import QuadraticForm
+from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.solvers.ipopt.embedded import STATUS, option_types, version
 from rrp_pyomo.solvers.ipopt.quadratic import _pattern, _ScaledForm, solve_quadratic_form
 

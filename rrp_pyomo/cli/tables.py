@@ -1,0 +1,99 @@
+"""Tables for terminals: portfolios and solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Column, Table
+
+from rrp_pyomo.solve.table import SOLVERS, Solver, Takes
+
+if TYPE_CHECKING:
+    from rrp_pyomo.portfolio import Portfolio
+
+# A terminal shows no more assets than this; the smaller weights are left to files and plots.
+MOST_SHOWN = 60
+
+
+def weights_table(portfolio: Portfolio) -> Table:
+    """Weights, relative risk contributions and budgets by asset, in per cent.
+
+    Of more than 60 assets, those with the largest weights.
+    """
+    weights = portfolio.weights
+    n = weights.size
+    shown: Sequence[int] = range(n)
+    table = Table("asset", box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+    for heading in ("weight %", "risk contribution %", "budget %"):
+        table.add_column(heading, justify="right")
+    if n > MOST_SHOWN:
+        shown = sorted(range(n), key=lambda i: -weights.iloc[i])[:MOST_SHOWN]
+        table.caption = f"the {MOST_SHOWN} largest of {n} weights"
+    contributions = portfolio.relative_risk_contributions
+    for i in shown:
+        values = weights.iloc[i], contributions.iloc[i], portfolio.budgets[i]
+        table.add_row(str(weights.index[i]), *(f"{100 * value:.3f}" for value in values))
+    return table
+
+
+def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
+    """Risk and its concentration, a column for each portfolio.
+
+    Volatility √(x'Σx) per period; coefficient of variation (CV), largest (HRC) and Herfindahl index
+    of the relative risk contributions; largest weight; ω and ω_max of robust portfolios.
+    """
+    rows: dict[str, Callable[[Portfolio], str]] = {
+        "volatility": lambda p: f"{100 * p.volatility:.3f} %",
+        "CV": lambda p: f"{p.cv:.3g}",
+        "HRC": lambda p: f"{100 * p.highest_risk_contribution:.3f} %",
+        "Herfindahl": lambda p: f"{p.herfindahl:.5f}",
+        "largest weight": lambda p: f"{100 * p.weights.max():.3f} %",
+        "ω": lambda p: _optional(p.omega),
+        "ω_max": lambda p: _optional(p.omega_max),
+    }
+    table = Table(
+        Column(no_wrap=True),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        caption="Volatility per period. CV, largest (HRC) and Herfindahl index of the relative "
+        "risk contributions.",
+        caption_justify="left",
+    )
+    for name in portfolios:
+        table.add_column(name, justify="right")
+    for row, written in rows.items():
+        table.add_row(row, *map(written, portfolios.values()))
+    return table
+
+
+def solver_tables() -> tuple[Table, Table]:
+    """What each solver takes, and where it is or how to get it."""
+    takes = Table("solver", "version", "takes", "Pyomo models", "duals", show_lines=True)
+    places = Table("solver", "where", "licence", show_lines=True)
+    for name, solver in SOLVERS.items():
+        found = solver.locate()
+        takes.add_row(
+            name,
+            "missing" if found is None else found.version,
+            ", ".join(_taken(solver)) or "nominal risk parity only",
+            ", ".join(solver.reads),
+            "yes" if solver.duals else "no",
+        )
+        where = f"not here: {solver.install}" if found is None else found.where
+        places.add_row(name, escape(where), solver.licence)
+    return takes, places
+
+
+def _taken(solver: Solver) -> Iterator[str]:
+    """The classes of problems, with the Pyomo models in which alone it takes them."""
+    for problems in Takes:
+        kinds = solver.kinds(problems)
+        if kinds:
+            yield problems if kinds == solver.reads else f"{problems} ({', '.join(kinds)})"
+
+
+def _optional(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

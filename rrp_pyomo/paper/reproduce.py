@@ -1,0 +1,283 @@
+"""Experiments 1 and 2 of the paper: run the trials, write tables, figures and the report."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from rrp_pyomo._extras import require_extra
+from rrp_pyomo._files import to_csv, write_atomically
+from rrp_pyomo._version import __version__
+from rrp_pyomo.backtest import plots
+from rrp_pyomo.backtest.engine import Panel
+from rrp_pyomo.backtest.report import Report
+from rrp_pyomo.backtest.statistics import Mean
+from rrp_pyomo.errors import UnknownLabelError
+from rrp_pyomo.paper.experiments import (
+    EXPERIMENTS,
+    MEASURES,
+    Experiment,
+    Job,
+    Trials,
+    WealthPaths,
+    chunks_of,
+)
+from rrp_pyomo.paper.progress import progress_bar
+from rrp_pyomo.paper.runner import RunFolder, require_at_least, run_chunks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Seconds of work per chunk are then about 3: little is lost in an interruption.
+CHUNK = 8
+
+FRENCH = {"sizes": (12, 25), "start": "1954-01-01"}
+
+_PERCENTAGES = (
+    "ann_excess_return_pct",
+    "ann_volatility_pct",
+    "sharpe_pct",
+    "turnover_pct",
+    "sd_return_pct",
+    "sd_volatility_pct",
+    "sd_sharpe_pct",
+    "sd_turnover_pct",
+)
+_FORMATS = (
+    dict.fromkeys(_PERCENTAGES, "{:.2f}")
+    | dict.fromkeys(MEASURES + tuple(f"sd_{name}" for name in MEASURES), "{:.3f}")
+    | {"omega": "{:.1f}", "t_statistic": "{:.2f}"}
+)
+_DIFFERENCES = {
+    "omega": "{:.1f}",
+    "turnover_rel_pct": "{:+.1f}",
+    "cv_rel_pct": "{:+.1f}",
+    "sharpe_gain_rel_pct": "{:+.1f}",
+    "volatility_pct_diff": "{:+.2f}",
+    "hrc_diff": "{:+.4f}",
+    "herfindahl_diff": "{:+.4f}",
+}
+
+
+def find_experiment(name: str, dataset: str | None = None) -> Experiment:
+    """Experiment 1 or 2; on the French data with portfolios of 12 and 25 assets, from 1954.
+
+    Raises
+    ------
+    UnknownLabelError
+        Another name.
+    """
+    if name not in EXPERIMENTS:
+        raise UnknownLabelError("experiment", name, [*EXPERIMENTS, "table1"])
+    experiment = EXPERIMENTS[name]
+    return experiment.on(**FRENCH) if dataset == "french" else experiment
+
+
+def reproduce(
+    experiment: Experiment,
+    panel: Panel,
+    out: str | Path,
+    trials: int = 1000,
+    seed: int = 0,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    resume: bool = False,
+    chunk: int = CHUNK,
+    mean: Mean = "geometric",
+    progress: bool = False,
+    figures: bool = True,
+) -> pd.DataFrame:
+    """Run an experiment and write ``tables.csv``, figures, ``report.html`` and the raw trials.
+
+    For the paper's own design ``differences.csv`` says how far the tables are from the paper's.
+
+    The answer depends on data, design, seed and number of trials alone: not on workers, chunks,
+    executor or interruptions. A resumed run may have more trials than before.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        See :func:`find_experiment`.
+    panel : Panel
+    out : str or Path
+        A new folder, or with ``resume`` that of an earlier run with the same settings.
+    trials, seed : int
+    workers : int, optional
+        Processes; default the number of cores.
+    executor : concurrent.futures.Executor, optional
+        Where to run instead, such as ``dask.distributed.Client(...).get_executor()``.
+    resume : bool
+    chunk : int
+        Trials that a worker runs at a time.
+    mean : {"geometric", "arithmetic"}
+        How excess returns are averaged.
+    progress : bool
+        Show a bar with rate and remaining time on stderr.
+    figures : bool
+        Draw the figures and write the report, which takes some seconds.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of Tables 3 to 8; see :meth:`Trials.table`.
+
+    Raises
+    ------
+    InputError
+        Data that do not suffice, a size beyond the universe, a folder that cannot be used.
+    KeyboardInterrupt
+        Finished trials are kept for ``resume``.
+    """
+    for module in ("pyarrow", "threadpoolctl"):
+        require_extra(module, "an experiment")
+    require_at_least(2, trials, "trials")
+    require_at_least(1, chunk, "chunk")
+    require_at_least(0, seed, "seed")
+    experiment.windows(panel)
+    folder = RunFolder(out, run_settings(experiment, panel, seed), resume)
+    todo = list(chunks_of(experiment.sizes, trials, folder.done(), chunk))
+    total = trials * len(experiment.sizes)
+    left = sum(c.last - c.first for c in todo)
+    with progress_bar(experiment.name, "trials", total, total - left, progress) as report:
+        run_chunks(Job(experiment, panel, seed), todo, folder, executor, workers, report)
+    table, capped, paths = _tabulate(experiment, panel, folder, trials, mean)
+    write_atomically(folder.path / "tables.csv", to_csv(table))
+    if (paper := paper_table(experiment)) is not None:
+        write_atomically(folder.path / "differences.csv", to_csv(differences(table, paper)))
+    if figures:
+        page = _report(experiment, panel, trials, mean, table, capped)
+        for figure, caption, name in _figures(experiment, table, paths):
+            page.figure(figure, caption, folder.path, name)
+        page.write(folder.path / "report.html")
+    return table
+
+
+def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, Any]:
+    """What determines the trials, for the output folder."""
+    return {
+        "experiment": experiment.name,
+        "sizes": list(experiment.sizes),
+        "omegas": list(experiment.omegas),
+        "start": experiment.start,
+        "end": experiment.end,
+        "estimation": experiment.estimation,
+        "rebalance": experiment.rebalance,
+        "seed": seed,
+        "data_fingerprint": panel.fingerprint,
+        "version": __version__,
+    }
+
+
+def paper_table(experiment: Experiment) -> pd.DataFrame | None:
+    """Tables 3 to 5 or 6 to 8 as printed; None for a design that the paper does not have."""
+    for name, original in EXPERIMENTS.items():
+        if (experiment.omegas, experiment.start) == (original.omegas, original.start):
+            source = resources.files("rrp_pyomo.paper").joinpath("paper_tables.csv")
+            table = pd.read_csv(io.StringIO(source.read_text(encoding="utf-8")))
+            table = table[(table["experiment"] == int(name)) & table["n"].isin(experiment.sizes)]
+            return table.drop(columns="experiment").reset_index(drop=True)
+    return None
+
+
+def differences(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """How far a table is from the paper's, where both have a row.
+
+    Turnover, CV and what robust portfolios gain in Sharpe ratio over the nominal one in per cent of
+    the paper's; volatility in percentage points; HRC and Herfindahl index as they are.
+    """
+    keys = ["n", "portfolio", "omega"]
+    ours, theirs = (t.set_index(keys) for t in (table, paper))
+    ours = ours.loc[ours.index.isin(theirs.index)]
+    theirs = theirs.reindex(ours.index)
+
+    def gain(t: pd.DataFrame) -> pd.Series:
+        nominal = t.xs("nominal", level="portfolio")["sharpe_pct"].droplevel("omega")
+        gains: pd.Series = t["sharpe_pct"] - nominal.reindex(t.index.get_level_values("n")).values
+        return gains.where(t.index.get_level_values("portfolio") == "robust")
+
+    relative = {
+        "turnover_rel_pct": (ours["turnover_pct"], theirs["turnover_pct"]),
+        "cv_rel_pct": (ours["cv"], theirs["cv"]),
+        "sharpe_gain_rel_pct": (gain(ours), gain(theirs)),
+    }
+    rows = {
+        name: 100.0 * (one / other.where(other > 0) - 1) for name, (one, other) in relative.items()
+    }
+    for name in ("ann_volatility_pct", "hrc", "herfindahl"):
+        rows[f"{name.removeprefix('ann_')}_diff"] = ours[name] - theirs[name]
+    return pd.DataFrame(rows).reset_index()
+
+
+def _tabulate(
+    experiment: Experiment, panel: Panel, folder: RunFolder, trials: int, mean: Mean
+) -> tuple[pd.DataFrame, pd.DataFrame, list[WealthPaths]]:
+    """The tables, the windows where ω was capped, and wealth through time; size by size, for all
+    trials of all sizes together would need more memory."""
+    tables, capped, paths = [], [], []
+    for size in experiment.sizes:
+        every = Trials.of(folder.load(size, trials), experiment, panel)
+        tables.append(every.table(mean))
+        capped.append(every.capped_table())
+        paths.append(every.wealth_paths())
+    return pd.concat(tables, ignore_index=True), pd.concat(capped, ignore_index=True), paths
+
+
+def _figures(
+    experiment: Experiment, table: pd.DataFrame, paths: list[WealthPaths]
+) -> Iterator[tuple[Figure, str, str]]:
+    """Figure, caption and file name of what Figures 1 to 4 of the paper show."""
+    for path in paths:
+        n, prefix = path.size, f"n{path.size:03d}"
+        yield plots.plot_trials_wealth(path), f"n = {n}: wealth (as Figure 1)", f"{prefix}_wealth"
+        if len(experiment.omegas) > 2:
+            caption = f"n = {n}: wealth relative to the nominal portfolio (as Figure 2)"
+            yield plots.plot_trials_relative(path), caption, f"{prefix}_relative"
+            sweep = plots.plot_omega_sweep(table[table["n"] == n])
+            yield sweep, f"n = {n}: the effect of ω (Tables 3 and 5)", f"{prefix}_omega"
+    if len(paths) > 1:
+        caption = "Wealth by number of assets (as Figure 3)"
+        yield plots.plot_sizes_wealth(paths), caption, "sizes_wealth"
+        caption = "Wealth relative to nominal by number of assets (as Figure 4)"
+        yield plots.plot_sizes_relative(paths), caption, "sizes_relative"
+
+
+def _report(
+    experiment: Experiment,
+    panel: Panel,
+    trials: int,
+    mean: Mean,
+    table: pd.DataFrame,
+    capped: pd.DataFrame,
+) -> Report:
+    """The page, all but its figures."""
+    report = Report(f"{experiment.name.capitalize()}: {trials:,} trials")
+    report.text(
+        f"Portfolios of {', '.join(map(str, experiment.sizes))} assets drawn from "
+        f"{len(panel.labels)}; rebalanced every {experiment.rebalance} from {experiment.start}, "
+        f"estimated on the {experiment.estimation} before. Means and standard deviations (sd) over "
+        f"trials, of turnover and concentration also over rebalances; {mean} excess returns."
+    )
+    report.heading("Tables")
+    report.table(table, _FORMATS)
+    if (paper := paper_table(experiment)) is not None:
+        report.heading(
+            "The paper's Tables " + ("3 to 5" if len(experiment.omegas) > 2 else "6 to 8")
+        )
+        report.table(paper, _FORMATS)
+        report.heading("Differences")
+        report.text(
+            "Turnover, CV and gain of the Sharpe ratio over nominal: in per cent of the paper's. "
+            "Volatility in percentage points."
+        )
+        report.table(differences(table, paper), _DIFFERENCES)
+    report.heading("Windows in which (12) has no solution")
+    report.text("There ω was replaced by 0.99 ω_max.")
+    report.table(capped, {"omega": "{:.1f}", "share": "{:.2%}"})
+    report.heading("Figures")
+    return report

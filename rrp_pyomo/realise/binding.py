@@ -1,0 +1,115 @@
+"""Existing Pyomo variables in the place of a program's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
+from rrp_pyomo.modeling.constraints import Linear
+from rrp_pyomo.modeling.expressions import Variable
+from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.realise.lifting import lifted
+
+
+def bound_and_lifted(
+    program: Program, bind: Mapping[str, Sequence[Any]], bare_squares: bool
+) -> Program:
+    """The lifted program, with rows for the bounds that bound variables do not have themselves."""
+    loose: set[str] = set()
+    extra: dict[str, Linear] = {}
+    for name, components in bind.items():
+        variable = program.variables[name]
+        for side, has, sign in (("lower", _lower, 1.0), ("upper", _upper, -1.0)):
+            wanted = sign * np.broadcast_to(getattr(variable, side), (variable.size,))
+            if np.any(np.array([sign * has(c) for c in components]) < wanted):
+                loose.add(name)
+                finite = np.flatnonzero(np.isfinite(wanted))
+                picked = (
+                    np.eye(variable.size)[finite] @ variable
+                    if finite.size < variable.size
+                    else variable
+                )
+                extra[program.free_name(f"{name}_{side}_bound")] = Linear(
+                    sign * picked - wanted[finite], 0.0, np.inf
+                )
+    result = lifted(program, bare_squares, loose)
+    result.constraints.update(extra)
+    return result
+
+
+_RESERVED = ("objective", "objective_cone", "objective_expression")
+
+
+def refuse_reserved_names(block: Any, program: Program) -> None:
+    """Raise where a variable or constraint has the name of something that Pyomo's blocks have."""
+    for name in (*program.variables, *program.constraints):
+        if hasattr(block, name) or name in _RESERVED:
+            raise ModelError(
+                f"{name!r} names a part of {program.name!r}, but Pyomo's blocks have "
+                "something else by that name; choose another"
+            )
+
+
+def resolve(
+    program: Program, bind: Mapping[str, Any], is_variable: Any, kind: str
+) -> dict[str, list[Any]]:
+    """The Pyomo variables that take the place of each bound variable, in label order.
+
+    Raises
+    ------
+    UnknownLabelError
+        The program has no variable of that name.
+    InputError
+        A container lacks a label, has another length, or holds something else than variables.
+    """
+    return {
+        name: _components(_known(program, name), components, is_variable, kind)
+        for name, components in bind.items()
+    }
+
+
+def _known(program: Program, name: str) -> Variable:
+    if name not in program.variables:
+        raise UnknownLabelError("variable", name, program.variables)
+    return program.variables[name]
+
+
+def _components(variable: Variable, given: Any, is_variable: Any, kind: str) -> list[Any]:
+    if variable.labels is None:
+        components = [given]
+    elif hasattr(given, "keys"):
+        missing = [label for label in variable.labels if label not in given]
+        if missing:
+            raise InputError(
+                f"the variables given for {variable.name!r} have no entry for {missing[0]!r}"
+                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; expected one "
+                f"for each of the {variable.size} labels"
+            )
+        components = [given[label] for label in variable.labels]
+    else:
+        components = list(given) if isinstance(given, Iterable) else [given]
+        if len(components) != variable.size:
+            raise InputError(
+                f"{len(components)} variables were given for {variable.name!r}; "
+                f"expected {variable.size}, or a container with its labels as keys"
+            )
+    for component in components:
+        if not is_variable(component):
+            raise InputError(
+                f"{type(component).__name__} {component} was given for {variable.name!r}; expected "
+                f"a {kind} variable (kernel and environ objects do not mix)"
+            )
+    return components
+
+
+def _lower(component: Any) -> float:
+    bound = component.lb
+    return -np.inf if bound is None else float(bound)
+
+
+def _upper(component: Any) -> float:
+    bound = component.ub
+    return np.inf if bound is None else float(bound)

@@ -1,0 +1,92 @@
+"""A few trials of the paper's experiment 1 against its tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rrp_pyomo.backtest.engine import Panel, simulate
+from rrp_pyomo.backtest.schedule import periods_per_year
+from rrp_pyomo.paper.experiments import EXPERIMENTS, Chunk, Job, Trials, draw
+from rrp_pyomo.paper.reproduce import paper_table
+
+TRIALS = 6
+
+
+@pytest.fixture(scope="module")
+def trials(stocks: Panel) -> Trials:
+    experiment = EXPERIMENTS["1"]
+    rows = Job(experiment, stocks, 1)(Chunk(25, 0, TRIALS))
+    return Trials.of(rows, experiment, stocks)
+
+
+@pytest.fixture(scope="module")
+def ratio(trials: Trials) -> pd.DataFrame:
+    """Ours over the paper's, by portfolio."""
+    numbers = ["ann_volatility_pct", "turnover_pct", "cv", "hrc", "herfindahl"]
+    return trials.table()[numbers] / paper_table(EXPERIMENTS["1"])[numbers]
+
+
+def test_design(trials: Trials) -> None:
+    assert trials.returns.shape == (TRIALS, 8, 887)
+    assert trials.measures["cv"].shape == (TRIALS, 8, 34)
+    assert trials.measures["turnover"].shape == (TRIALS, 8, 33)
+    assert periods_per_year(trials.dates) == 52
+
+
+def test_close_to_the_papers_tables(ratio: pd.DataFrame) -> None:
+    """Six trials of a thousand: their means scatter by about a sixth of a trial's deviation."""
+    np.testing.assert_allclose(ratio["turnover_pct"], 1.0, atol=0.12)
+    np.testing.assert_allclose(ratio["cv"][1:6], 1.0, atol=0.2)
+    np.testing.assert_allclose(ratio["ann_volatility_pct"], 1.0, atol=0.05)
+    np.testing.assert_allclose(ratio["herfindahl"][:6], 1.0, atol=0.05)
+
+
+def test_robustness_pays(trials: Trials) -> None:
+    table = trials.table()
+    robust = table[table["portfolio"] == "robust"]
+    assert robust["ann_volatility_pct"].is_monotonic_decreasing
+    assert robust["sharpe_pct"].is_monotonic_increasing
+    assert robust["cv"].is_monotonic_increasing
+    assert (robust["trials_sharpe_above_nominal"] >= TRIALS - 1).all()
+    assert table["cv"][0] < 1e-12
+
+
+def test_statistics_from_the_raw_returns(trials: Trials) -> None:
+    excess = trials.returns[:, 3] - trials.risk_free
+    annual = (1 + excess).prod(axis=1) ** (52 / 887) - 1
+    volatility = excess.std(axis=1, ddof=1) * np.sqrt(52)
+    row = trials.table().iloc[3]
+    assert row["ann_excess_return_pct"] == pytest.approx(100 * annual.mean())
+    assert row["sharpe_pct"] == pytest.approx(100 * (annual / volatility).mean())
+    assert row["sd_volatility_pct"] == pytest.approx(100 * volatility.std(ddof=1))
+    higher = trials.table("arithmetic")["ann_excess_return_pct"][3]
+    assert higher == pytest.approx(100 * 52 * excess.mean())
+
+
+def test_wealth_paths(trials: Trials) -> None:
+    paths = trials.wealth_paths()
+    final = (1 + trials.returns).prod(axis=2)
+    np.testing.assert_allclose(paths.mean[-1], final.mean(axis=0))
+    np.testing.assert_allclose(paths.relative[-1], (final / final[:, :1]).mean(axis=0) - 1)
+    assert (paths.relative[:, 0] == 0.0).all()
+
+
+def test_capped_windows_are_counted(trials: Trials) -> None:
+    table = trials.capped_table()
+    assert (table["windows"] == 34 * TRIALS).all()
+    assert table["share"].iloc[:3].max() == 0.0
+    assert table["capped"].is_monotonic_increasing
+
+
+def test_close_to_the_limit_a_new_solver_helps(stocks: Panel) -> None:
+    """At 0.99 ω_max of the second window a solver that keeps the first's scaling breaks down."""
+    experiment = EXPERIMENTS["2"]
+    windows = experiment.windows(stocks)[:2]
+    panel = stocks.select(draw(250, 100, 0, 17))
+    simulation = simulate(panel, windows, experiment.strategies)
+    (event,) = [e for e in simulation.events if e.date == windows[1].date]
+    assert (event.action, event.omega) == ("cap", 2.0)
+    assert event.used == pytest.approx(0.99 * event.omega_max)
+    assert simulation.weights[1, 3].sum() == pytest.approx(1.0)

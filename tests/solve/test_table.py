@@ -1,0 +1,201 @@
+"""The table of solvers says what is so: every entry is tried, those it leaves empty too."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pyomo.environ as pyo
+import pyomo.kernel as pmo
+import pytest
+from rich.console import Console
+
+from rrp_pyomo.cli.tables import solver_tables
+from rrp_pyomo.errors import SolverUnavailableError, UnknownLabelError
+from rrp_pyomo.solve.table import (
+    SOLVERS,
+    Solver,
+    Takes,
+    capability_table,
+    embedded_ipopt,
+    find_solver,
+)
+from rrp_pyomo.solvers.backends import CLARABEL_TERMINATION
+from rrp_pyomo.solvers.conic.results import CONDITION
+from rrp_pyomo.solvers.ipopt import embedded, find_ipopt
+
+PAGE = Path(__file__).parents[2] / "docs" / "solvers.md"
+WITH_INTERFACE = [name for name, solver in SOLVERS.items() if solver.pyomo_name]
+KINDS = ("kernel", "environ")
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    """Pyomo logs what it refuses."""
+    caplog.set_level(logging.CRITICAL, "pyomo")
+
+
+def value_by(interface, model) -> float | None:
+    """The optimal value, None where the interface refuses the model or finds nothing."""
+    try:
+        interface.solve(model)
+    except Exception:  # each has its own words for what it does not take
+        return None
+    return pyo.value(model.cost)
+
+
+CLAIMS = [
+    pytest.param(name, kind, problems, id=f"{name}-{kind}-{problems}")
+    for name in WITH_INTERFACE
+    for kind in KINDS
+    for problems in Takes
+    if problems in getattr(SOLVERS[name], kind)
+]
+# Of ipopt executables it is known that they take an integer variable for a continuous one.
+OTHERS = [
+    pytest.param(name, kind, problems, id=f"{name}-{kind}-{problems}")
+    for name in WITH_INTERFACE
+    for kind in KINDS
+    for problems in Takes
+    if problems not in getattr(SOLVERS[name], kind) and name != "ipopt"
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "problems"), CLAIMS)
+def test_solvers_take_what_the_table_says(name, kind, problems, interface, smallest):
+    model, best = smallest(problems, kind)
+    accuracy = SOLVERS[name].accuracy
+    assert value_by(interface(name), model) == pytest.approx(best, rel=accuracy)
+
+
+@pytest.mark.parametrize(("name", "kind", "problems"), OTHERS)
+def test_solvers_refuse_what_the_table_does_not_say(name, kind, problems, interface, smallest):
+    model, _ = smallest(problems, kind)
+    assert value_by(interface(name), model) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in WITH_INTERFACE for kind in SOLVERS[name].reads]
+)
+def test_duals(name, kind, interface, smallest):
+    """dual(c) is the change of the optimum with the right-hand side, in Pyomo's sign."""
+    solver = SOLVERS[name]
+    for problems, changes in (
+        (Takes.LINEAR, {"c": 1.0, "d": 1.0}),
+        (Takes.SECOND_ORDER, {"c": 0.5**0.5}),
+    ):
+        if problems not in getattr(solver, kind):
+            continue
+        model, _ = smallest(problems, kind)
+        suffix = pmo.suffix if kind == "kernel" else pyo.Suffix
+        model.dual = suffix(direction=suffix.IMPORT)
+        if not solver.duals:
+            assert value_by(interface(name), model) is None
+            continue
+        interface(name).solve(model)
+        for row, change in changes.items():
+            dual = model.dual[getattr(model, row)]
+            assert dual == pytest.approx(change, abs=solver.accuracy)
+
+
+def of_size(variables: int, power: int) -> pyo.ConcreteModel:
+    """The smallest Σ x_i or Σ x_i² on Σ x_i = 1: one constraint."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(range(variables), bounds=(0, 1))
+    m.all = pyo.Constraint(expr=sum(m.x.values()) == 1)
+    m.cost = pyo.Objective(expr=sum(x**power for x in m.x.values()))
+    return m
+
+
+@pytest.mark.parametrize(
+    ("name", "power", "most", "stated"),
+    [
+        ("gurobi", 1, 2000, "2,000 variables"),
+        ("gurobi", 2, 200, "200 variables where anything is quadratic"),
+        ("xpress", 1, 4999, "5,000 rows and columns"),
+        ("xpress", 2, 199, "200 where anything is quadratic"),
+    ],
+)
+def test_size_limits(name, power, most, stated, interface):
+    assert stated in SOLVERS[name].licence
+    best = most ** (1 - power)
+    found = value_by(interface(name), of_size(most, power))
+    assert found == pytest.approx(best, abs=SOLVERS[name].accuracy)
+    if value_by(interface(name), of_size(most + 1, power)) is not None:
+        pytest.skip(f"{name} has a licence here")
+
+
+def test_versions():
+    for name, package in (("clarabel", "clarabel"), ("casadi_ipopt", "casadi")):
+        found = SOLVERS[name].require()
+        assert version(package) in f"{found.version} {found.where}"
+    ipopt = SOLVERS["casadi_ipopt"].require()
+    assert ipopt.version == ".".join(map(str, embedded.version()))
+    assert ipopt.where == f"embedded in the Python package casadi {version('casadi')}"
+    assert ipopt.version != version("casadi")
+
+
+def test_ipopt_is_the_embedded_one_where_there_is_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("IDAES_DATA", raising=False)
+    if find_ipopt() is not None:
+        pytest.skip("Pyomo has an ipopt executable in its own folder")
+    assert SOLVERS["ipopt"].require() == embedded_ipopt()
+
+
+def test_names():
+    assert find_solver("clarabel") is SOLVERS["clarabel"]
+    with pytest.raises(UnknownLabelError, match="unknown solver 'clarable'; did you mean"):
+        find_solver("clarable")
+
+
+def test_a_missing_solver_says_how_to_get_it():
+    fields = {"accuracy": 1e-6, "duals": False, "licence": "", "locate": lambda: None}
+    missing = Solver("abacus", frozenset(), frozenset(), install="buy one", **fields)
+    with pytest.raises(SolverUnavailableError, match=r"'abacus' is not installed.*: buy one"):
+        missing.require()
+
+
+def test_the_terminal_shows_how_to_get_what_is_missing(monkeypatch):
+    """With the name of the extra, which looks like markup."""
+    monkeypatch.setitem(SOLVERS, "mosek", replace(SOLVERS["mosek"], locate=lambda: None))
+    console = Console(width=400, file=io.StringIO())
+    for table in solver_tables():
+        console.print(table)
+    shown = console.file.getvalue()
+    assert 'not here: pip install "rrp-pyomo[mosek]", and a licence' in shown
+    assert "second-order (kernel)" in shown
+
+
+def test_the_page_has_this_table():
+    """Where this fails, replace the table in docs/solvers.md by what capability_table() says."""
+    assert capability_table() in PAGE.read_text()
+
+
+def stated_on_the_page(solver: str) -> dict[str, str]:
+    """Termination conditions by the solver's words."""
+    table = PAGE.read_text().partition(f"| {solver} | termination condition |")[2]
+    rows = [row.split("|")[1:3] for row in table.partition("\n\n")[0].splitlines()[2:]]
+    return {
+        word: condition.strip().strip("`")
+        for words, condition in rows
+        for word in re.findall(r"`(\w+)`", words)
+    }
+
+
+def test_the_page_has_the_statuses_of_clarabel():
+    conditions = {word: CONDITION[ended].name for word, ended in CLARABEL_TERMINATION.items()}
+    assert stated_on_the_page("Clarabel") == conditions
+
+
+def test_the_page_has_the_statuses_of_ipopt():
+    stated = stated_on_the_page("Ipopt")
+    conditions = {word: ended.name for word, (ended, _) in embedded.STATUS.items()}
+    assert stated.items() <= conditions.items()
+    # The last row stands for all that are not named.
+    assert {conditions[word] for word in conditions.keys() - stated.keys()} == {"error"}
