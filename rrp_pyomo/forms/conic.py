@@ -21,8 +21,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second_order"
-EXPONENTIAL, POWER = "exponential", "power"
-_ORDER = (ZERO, NONNEGATIVE, SECOND_ORDER, EXPONENTIAL, POWER)
+SEMIDEFINITE, EXPONENTIAL, POWER = "semidefinite", "exponential", "power"
+_ORDER = (ZERO, NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, EXPONENTIAL, POWER)
 
 
 class Rows(NamedTuple):
@@ -60,7 +60,9 @@ class Cone:
 
     ``zero`` {s = 0} and ``nonnegative`` {s ≥ 0} have count 1 and dimension the number of rows;
     ``second_order`` is {s₀ ≥ ‖s₁…‖₂}, ``exponential`` {s₁ exp(s₀/s₁) ≤ s₂, s₁ > 0} and ``power``
-    {s₀^α s₁^(1−α) ≥ |s₂|, s₀, s₁ ≥ 0}, as Clarabel and SCS define them.
+    {s₀^α s₁^(1−α) ≥ |s₂|, s₀, s₁ ≥ 0}, as Clarabel and SCS define them. ``semidefinite`` of
+    dimension d(d+1)/2 holds the upper triangles of positive semidefinite d × d matrices, column by
+    column, (1,1), (1,2), (2,2), (1,3), …, off-diagonal entries multiplied by √2.
     """
 
     kind: str
