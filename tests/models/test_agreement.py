@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from rrp_pyomo import DenseCovariance, RiskParityNLP, RiskParityQCLP, RiskParitySOCP
+from rrp_pyomo import (
+    DenseCovariance,
+    FactorCovariance,
+    RiskParityNLP,
+    RiskParityQCLP,
+    RiskParitySOCP,
+)
 from rrp_pyomo.errors import InputError, RiskParityWarning, SolverError, UnknownLabelError
 from rrp_pyomo.models.newton import newton
 
@@ -25,7 +31,7 @@ def covariance(request, factor_covariance, dense_covariance):
             case "dense":
                 return dense_covariance(n, seed)
             case "market":
-                returns, _ = request.getfixturevalue("market")
+                returns = request.getfixturevalue("weekly_market").excess
                 stocks = np.random.default_rng([n, seed]).choice(returns.columns, n, replace=False)
                 return DenseCovariance(returns[stocks].cov())
             case _:
@@ -170,7 +176,38 @@ def test_failures_from_equal_weights_are_all_reported(formulation, n, hedging_co
     assert failed >= 5  # otherwise this test tests nothing
 
 
+@pytest.mark.parametrize(
+    ("formulation", "seed"), [(RiskParityQCLP, 1003), (RiskParityQCLP, 1012), (RiskParityNLP, 1044)]
+)
+def test_ipopt_is_kept_near_the_convex_start(formulation, seed):
+    """Hedges with weights close to 0: pushed off its bounds, the solution is left for a trap."""
+    n, rng = 500, np.random.default_rng(seed)
+    rng.normal(size=n)
+    beta, D = rng.normal(1.0, 0.5, (1, n)), rng.uniform(0.01, 0.04, n) ** 2
+    problem = formulation(FactorCovariance(beta, [[4e-4]], D))
+    assert problem.solve().certificate.is_risk_parity  # warnings are errors here
+    pushes = ("bound_push", "bound_frac", "slack_bound_push", "slack_bound_frac")
+    with pytest.warns(RiskParityWarning, match="not risk parity"):
+        problem.solve(mu_init=1e-4, **dict.fromkeys(pushes, 1e-3))
+
+
 # --- starts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("formulation", [RiskParityNLP, RiskParityQCLP])
+def test_named_starts_are_what_they_say(formulation, hedging_covariance):
+    """Where starts lead to different traps, each name leads where its weights do."""
+    Sigma = hedging_covariance(50, 0)
+    inverse = 1.0 / np.sqrt(Sigma.variances)
+    starts = {"equal": np.full(50, 0.02), "inverse_volatility": inverse / inverse.sum()}
+    ends = []
+    for name, weights in starts.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RiskParityWarning)
+            by_name, by_weights = (formulation(Sigma).solve(start=s) for s in (name, weights))
+        np.testing.assert_allclose(by_name.weights, by_weights.weights, atol=1e-9)
+        ends.append(by_name.weights.to_numpy())
+    assert 50 * np.abs(ends[0] - ends[1]).max() > 1  # otherwise this test tests nothing
 
 
 def test_starts_that_are_none(factor_covariance):
