@@ -4,97 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance
 from rrp_pyomo.data.validation import by_label
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FloatArray = NDArray[np.float64]
 
-# A relative risk contribution this close to its budget counts as equal to it.
-RISK_PARITY_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class NominalCertificate:
-    """How far a portfolio is from risk parity, computed from weights and covariance.
-
-    Attributes
-    ----------
-    status : str
-        The solver's status, in its own words.
-    largest_deviation : float
-        max_i |x_i (Σx)_i / x'Σx − b_i|.
-    is_risk_parity : bool
-        Whether that is below 1e-6.
-    """
-
-    status: str
-    largest_deviation: float
+class Certificate(Protocol):
+    """What can be said of a portfolio from the data, whatever the solver says."""
 
     @property
-    def is_risk_parity(self) -> bool:
-        return self.largest_deviation < RISK_PARITY_TOLERANCE
+    def status(self) -> str:
+        """The solver's status, in its own words."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
-        return {
-            "status": self.status,
-            "largest_deviation": self.largest_deviation,
-            "is_risk_parity": self.is_risk_parity,
-        }
+
+    def summary(self) -> str:
+        """One line for a terminal."""
 
 
-@dataclass(frozen=True)
-class RobustCertificate:
-    """How well a point satisfies (12b)–(12g), recomputed from the data, and how optimal it is.
-
-    Attributes
-    ----------
-    status : str
-        The solver's status, in its own words.
-    residuals : dict of str to float
-        By how much each of ``"12b"`` … ``"12g"`` is violated, relative to the size of its terms at
-        the equally weighted portfolio; 0 where it holds.
-    duality_gap : float or None
-        Primal minus dual objective, per-period volatility; None where the solver has no dual.
-    relative_duality_gap : float or None
-        The same relative to p at the equally weighted portfolio.
-    """
-
-    status: str
-    residuals: dict[str, float]
-    duality_gap: float | None
-    relative_duality_gap: float | None
-
-    @property
-    def largest_residual(self) -> float:
-        """The worst of the residuals."""
-        return max(self.residuals.values())
+class Details(Protocol):
+    """What a problem says of its portfolio beyond weights, risk and certificate."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
-        return {
-            "status": self.status,
-            "residuals": dict(self.residuals),
-            "duality_gap": self.duality_gap,
-            "relative_duality_gap": self.relative_duality_gap,
-        }
+        """Plain numbers by name."""
 
 
-Certificate = NominalCertificate | RobustCertificate
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Portfolio:
     """Weights with their risk under one covariance matrix.
 
@@ -102,32 +49,42 @@ class Portfolio:
     ----------
     weights : Series
         Proportions of wealth by asset.
-    covariance : Covariance
-        Σ under which risk is measured: the one given to a nominal formulation, Σ⁰ of (12).
+    covariance : Covariance or None
+        Σ under which risk is measured: the one given to a nominal problem, Σ⁰ of (12). A problem
+        that has none leaves it out; :meth:`under` then gives one to measure by.
     budgets : (n,) array
-        Target relative risk contributions.
+        Target relative risk contributions; equal where the problem has none.
     model : str
-        The formulation.
+        The problem.
     objective : float
         Its objective value, in per-period units of the data.
     status : str
         The solver's own words.
     solver : str
         Which solver, and where it was found if there are several.
-    omega : float or None
-        ω of (12).
+    details : Details or None
+        What is particular to the problem, such as ω and ω_max of (12).
     """
 
     weights: pd.Series
-    covariance: Covariance
+    covariance: Covariance | None
     budgets: FloatArray
     model: str = ""
     objective: float = np.nan
     status: str = ""
     solver: str = ""
-    omega: float | None = None
-    find_omega_max: Callable[[], float] | None = field(default=None, repr=False)
-    certify: Certificate | Callable[[], Certificate] | None = field(default=None, repr=False)
+    details: Details | None = None
+    certify: Certificate | Callable[[], Certificate] | None = None
+
+    def __repr__(self) -> str:
+        n, largest = self.weights.size, int(self.weights.to_numpy().argmax())
+        parts = [self.model] if self.model else []
+        parts.append(f"{n} asset{'s' if n > 1 else ''}")
+        if self.covariance is not None:
+            parts.append(f"volatility {100 * self.volatility:.3g} %")
+        weight, asset = self.weights.iloc[largest], str(self.weights.index[largest])
+        parts.append(f"largest weight {100 * weight:.3g} % in {asset!r}")
+        return f"Portfolio({', '.join(parts)})"
 
     @classmethod
     def of(cls, weights: pd.Series, covariance: Covariance, model: str = "") -> Portfolio:
@@ -163,7 +120,18 @@ class Portfolio:
 
     @cached_property
     def marginal_risk(self) -> pd.Series:
-        """(Σx)_i, per-period variance."""
+        """(Σx)_i, per-period variance.
+
+        Raises
+        ------
+        InputError
+            The problem had no covariance; so for all that follows from it.
+        """
+        if self.covariance is None:
+            raise InputError(
+                f"{self.model or 'the portfolio'} has no covariance to measure risk by; use "
+                "portfolio.under(covariance)"
+            )
         return self.covariance.marginal_risk(self.weights)
 
     @cached_property
@@ -203,10 +171,15 @@ class Portfolio:
 
     # --- how it was found -----------------------------------------------------------------------
 
-    @cached_property
+    @property
+    def omega(self) -> float | None:
+        """ω of (12); None for other problems."""
+        return getattr(self.details, "omega", None)
+
+    @property
     def omega_max(self) -> float | None:
         """The largest ω for which (12) has a solution; None for other problems."""
-        return None if self.find_omega_max is None else self.find_omega_max()
+        return getattr(self.details, "omega_max", None)
 
     @cached_property
     def certificate(self) -> Certificate | None:
@@ -214,26 +187,32 @@ class Portfolio:
         return self.certify() if callable(self.certify) else self.certify
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, ready for strict JSON: what is not finite is None."""
-        certificate = self.certificate
-        numbers: dict[str, Any] = _finite(
-            {
-                "model": self.model,
-                "solver": self.solver,
-                "status": self.status,
-                "objective": self.objective,
-                "omega": self.omega,
-                "omega_max": self.omega_max,
-                "weights": _plain(self.weights),
-                "relative_risk_contributions": _plain(self.relative_risk_contributions),
-                "volatility": self.volatility,
-                "cv": self.cv,
-                "highest_risk_contribution": self.highest_risk_contribution,
-                "herfindahl": self.herfindahl,
-                "certificate": None if certificate is None else certificate.to_dict(),
-            }
-        )
+        """Plain numbers and strings, ready for strict JSON: what is not finite is None.
+
+        What is particular to the problem is there by its own names.
+        """
+        plain = {
+            "model": self.model,
+            "solver": self.solver,
+            "status": self.status,
+            "objective": self.objective,
+            "omega": None,
+            "omega_max": None,
+            "weights": _plain(self.weights),
+            **self._risk(),
+            "certificate": None if self.certificate is None else self.certificate.to_dict(),
+        }
+        numbers: dict[str, Any] = _finite(plain | (self.details.to_dict() if self.details else {}))
         return numbers
+
+    def _risk(self) -> dict[str, Any]:
+        """The measures of risk by name; without a covariance there are none."""
+        names = ("volatility", "cv", "highest_risk_contribution", "herfindahl")
+        if self.covariance is None:
+            return dict.fromkeys(("relative_risk_contributions", *names))
+        contributions = _plain(self.relative_risk_contributions)
+        measures = {name: getattr(self, name) for name in names}
+        return {"relative_risk_contributions": contributions, **measures}
 
     def plot(self) -> Figure:
         """Weights and relative risk contributions side by side."""

@@ -19,7 +19,7 @@ from rrp_pyomo import (
     RobustRiskParity,
 )
 from rrp_pyomo.errors import InputError, RiskParityWarning, UnknownLabelError
-from rrp_pyomo.portfolio import NominalCertificate
+from rrp_pyomo.models.nominal import NominalCertificate
 
 SIGMA = pd.DataFrame(
     [[0.04, 0.01, -0.002], [0.01, 0.09, 0.0], [-0.002, 0.0, 0.01]], list("ABC"), list("ABC")

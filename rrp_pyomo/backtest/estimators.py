@@ -21,7 +21,7 @@ from rrp_pyomo.data import (
 )
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.models.formulation import Budgets
+from rrp_pyomo.models.risk_parity import Budgets
 from rrp_pyomo.models.robust import RobustRiskParity
 
 

@@ -27,7 +27,7 @@ from rrp_pyomo.errors import (
 
 if TYPE_CHECKING:
     from rrp_pyomo.data import CovarianceUncertainty
-    from rrp_pyomo.models.formulation import Formulation
+    from rrp_pyomo.models.problem import PortfolioProblem
     from rrp_pyomo.portfolio import Certificate, Portfolio
 
 BAD_INPUT, NO_SOLUTION = 2, 3
@@ -179,7 +179,7 @@ def _formulation(
     worst_case: bool,
     omega: float | None,
     budgets: Any,
-) -> Formulation:
+) -> PortfolioProblem:
     from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP, RiskParitySOCP, RobustRiskParity
 
     if model is Model.ROBUST:
@@ -191,7 +191,7 @@ def _formulation(
         return RobustRiskParity(uncertainty, 1.0 if omega is None else omega, budgets)
     if omega is not None:
         raise InputError(f"--omega goes with --model robust; the model is {model}: leave it out")
-    nominal: dict[Model, Callable[..., Formulation]] = {
+    nominal: dict[Model, Callable[..., PortfolioProblem]] = {
         Model.NLP: RiskParityNLP,
         Model.QCLP: RiskParityQCLP,
         Model.SOCP: RiskParitySOCP,
@@ -204,26 +204,14 @@ def _print_portfolio(
     portfolio: Portfolio, certificate: Certificate | None, worst_case: bool
 ) -> None:
     from rrp_pyomo.cli.tables import measures_table, weights_table
-    from rrp_pyomo.portfolio import NominalCertificate, RobustCertificate
 
     console = Console()
     console.print(weights_table(portfolio))
     console.print(measures_table({portfolio.model: portfolio}))
     console.print(f"{portfolio.solver}: {portfolio.status}")
-    match certificate:
-        case NominalCertificate():
-            under = " under the worst-case covariance" if worst_case else ""
-            what = "risk parity" if certificate.is_risk_parity else "not risk parity"
-            console.print(
-                f"{what}{under}: contributions within {certificate.largest_deviation:.2g} "
-                "of their budgets"
-            )
-        case RobustCertificate():
-            gap = certificate.relative_duality_gap
-            console.print(
-                f"constraints (12b)–(12g) hold to {certificate.largest_residual:.2g}"
-                + ("" if gap is None else f"; relative duality gap {gap:.2g}")
-            )
+    if certificate is not None:
+        under = " under the worst-case covariance" if worst_case else ""
+        console.print(certificate.summary() + under)
 
 
 def _check_picture(path: Path | None) -> None:

@@ -8,13 +8,10 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, FactorCovariance
 from rrp_pyomo.errors import InputError, SolverError
-from rrp_pyomo.linalg import LinearMap
-
-FloatArray = NDArray[np.float64]
+from rrp_pyomo.linalg import FloatArray, LinearMap
 
 NEWTON_OPTIONS = ("max_iter", "tol")
 

@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.errors import ModelError, UnknownLabelError, warn
-from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
 from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
+from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
 from rrp_pyomo.models.weights import binds
-from rrp_pyomo.portfolio import NominalCertificate, Portfolio
+from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
 
+# A relative risk contribution this close to its budget counts as equal to it.
+RISK_PARITY_TOLERANCE = 1e-6
 
-class NominalRiskParity(Formulation):
+
+@dataclass(frozen=True)
+class NominalCertificate:
+    """How far a portfolio is from risk parity, computed from weights and covariance.
+
+    Attributes
+    ----------
+    status : str
+        The solver's status, in its own words.
+    largest_deviation : float
+        max_i |x_i (Σx)_i / x'Σx − b_i|.
+    is_risk_parity : bool
+        Whether that is below 1e-6.
+    """
+
+    status: str
+    largest_deviation: float
+
+    @property
+    def is_risk_parity(self) -> bool:
+        return self.largest_deviation < RISK_PARITY_TOLERANCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        return {
+            "status": self.status,
+            "largest_deviation": self.largest_deviation,
+            "is_risk_parity": self.is_risk_parity,
+        }
+
+    def summary(self) -> str:
+        """One line for a terminal."""
+        verdict = "risk parity" if self.is_risk_parity else "not risk parity"
+        return f"contributions within {self.largest_deviation:.2g} of their budgets: {verdict}"
+
+
+class NominalRiskParity(RiskParityProblem):
     """A risk parity problem for one covariance matrix.
 
     Parameters
@@ -47,7 +85,7 @@ class NominalRiskParity(Formulation):
         super().__init__(covariance, budgets, weight_set)
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
-        """Solve the problem; see :meth:`Formulation.solve`.
+        """Solve the problem; see :meth:`PortfolioProblem.solve`.
 
         ``solver="newton"`` is Newton's method on the convex log form, for weights that are just
         long-only and fully invested; its options are ``max_iter`` and ``tol``.
@@ -65,30 +103,29 @@ class NominalRiskParity(Formulation):
         result = newton(self.covariance, self.budgets, **options)
         point = self._program.point(self._values_at(result.weights))
         (objective,) = self._program.objective.value(point)
-        return self._certified(result.weights, objective, result.status, solver)
+        values = {"x": result.weights}
+        return self._portfolio(
+            ProgramSolution(values, float(objective), None, result.status, solver)
+        )
+
+    @property
+    def objective_unit(self) -> float:
+        """The unit of risk to the power of the objective."""
+        return float(self.risk_unit**self._objective_power)
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
-        x = solution.values["x"]
-        return self._certified(x, solution.objective, solution.status, solution.solver)
+        certificate = self._certificate(solution)
+        if not certificate.is_risk_parity and not binds(self.weight_set, solution.values["x"]):
+            warn(
+                f"{type(self).__name__} by {solution.solver} ended with status "
+                f"{solution.status!r} at a portfolio that is not risk parity: a relative risk "
+                f"contribution is {certificate.largest_deviation:.3g} away from its budget, and "
+                f"no constraint explains it; {self._remedy}"
+            )
+        return replace(super()._portfolio(solution), certify=certificate)
 
-    def _certified(self, x: FloatArray, objective: float, status: str, solver: str) -> Portfolio:
+    def _certificate(self, solution: ProgramSolution) -> NominalCertificate:
+        x = solution.values["x"]
         R = x * (self.covariance.operator @ x)
         deviation = float(np.abs(R / R.sum() - self.budgets).max())
-        certificate = NominalCertificate(status, deviation)
-        if not certificate.is_risk_parity and not binds(self.weight_set, x):
-            warn(
-                f"{type(self).__name__} by {solver} ended with status {status!r} at a portfolio "
-                f"that is not risk parity: a relative risk contribution is {deviation:.3g} away "
-                "from its budget, and no constraint explains it; "
-                f"{self._remedy}"
-            )
-        return Portfolio(
-            weights=pd.Series(x, index=list(self.covariance.labels), name="weights"),
-            covariance=self.covariance,
-            budgets=self.budgets,
-            model=type(self).__name__,
-            objective=float(objective * self.risk_unit**self._objective_power),
-            status=status,
-            solver=solver,
-            certify=certificate,
-        )
+        return NominalCertificate(solution.status, deviation)

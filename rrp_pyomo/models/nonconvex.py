@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from rrp_pyomo.data.validation import by_label
 from rrp_pyomo.errors import InfeasibleError, UnknownLabelError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable
-from rrp_pyomo.models.formulation import FloatArray
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.socp import RiskParitySOCP
@@ -34,7 +34,7 @@ class NonconvexRiskParity(NominalRiskParity):
     def solve(
         self, solver: str | None = None, start: str | Weights = "convex", **options: Any
     ) -> Portfolio:
-        """Solve the problem; see :meth:`Formulation.solve` for what is not said here.
+        """Solve the problem; see :meth:`PortfolioProblem.solve` for what is not said here.
 
         Parameters
         ----------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable
-from rrp_pyomo.models.formulation import FloatArray
 from rrp_pyomo.models.nonconvex import NonconvexRiskParity
 
 

@@ -3,24 +3,94 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from rrp_pyomo.data import CovarianceUncertainty, WeightSet
 from rrp_pyomo.errors import InfeasibleError, SolverError, require_kind
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable, norm, square
 from rrp_pyomo.modeling.constraints import Constraint
-from rrp_pyomo.models.formulation import Budgets, FloatArray, Formulation
 from rrp_pyomo.models.largest_omega import largest_omega_of
+from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
 from rrp_pyomo.models.weights import violation
-from rrp_pyomo.portfolio import Portfolio, RobustCertificate
+from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
 
 
-class RobustRiskParity(Formulation):
+@dataclass(frozen=True)
+class RobustDetails:
+    """What a portfolio of (12) says beyond its weights and risk.
+
+    Attributes
+    ----------
+    omega : float
+        ω.
+    omega_max : float
+        The largest ω for which (12) has a solution, computed when it is first asked for.
+    """
+
+    omega: float
+    find_omega_max: Callable[[], float] = field(repr=False, compare=False)
+
+    @cached_property
+    def omega_max(self) -> float:
+        return self.find_omega_max()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both, as numbers."""
+        return {"omega": self.omega, "omega_max": self.omega_max}
+
+
+@dataclass(frozen=True)
+class RobustCertificate:
+    """How well a point satisfies (12b)–(12g), recomputed from the data, and how optimal it is.
+
+    Attributes
+    ----------
+    status : str
+        The solver's status, in its own words.
+    residuals : dict of str to float
+        By how much each of ``"12b"`` … ``"12g"`` is violated, relative to the size of its terms at
+        the equally weighted portfolio; 0 where it holds.
+    duality_gap : float or None
+        Primal minus dual objective, per-period volatility; None where the solver has no dual.
+    relative_duality_gap : float or None
+        The same relative to p at the equally weighted portfolio.
+    """
+
+    status: str
+    residuals: dict[str, float]
+    duality_gap: float | None
+    relative_duality_gap: float | None
+
+    @property
+    def largest_residual(self) -> float:
+        """The worst of the residuals."""
+        return max(self.residuals.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        return {
+            "status": self.status,
+            "residuals": dict(self.residuals),
+            "duality_gap": self.duality_gap,
+            "relative_duality_gap": self.relative_duality_gap,
+        }
+
+    def summary(self) -> str:
+        """One line for a terminal."""
+        gap = self.relative_duality_gap
+        return f"constraints (12b)–(12g) hold to {self.largest_residual:.2g}" + (
+            "" if gap is None else f"; relative duality gap {gap:.2g}"
+        )
+
+
+class RobustRiskParity(RiskParityProblem):
     """Robust risk parity, problem (12) of Costa & Kwon (2020), a second-order cone program.
 
         minimise    p − t                                                        (12a)
@@ -60,8 +130,6 @@ class RobustRiskParity(Formulation):
     Costa & Kwon (2020), equation (12).
     """
 
-    default_solver: ClassVar[str] = "clarabel"
-
     def __init__(
         self,
         uncertainty: CovarianceUncertainty,
@@ -80,6 +148,9 @@ class RobustRiskParity(Formulation):
         self.Omega = uncertainty.penalty(omega)
         self.omega = float(omega)
         self._require_long_only()
+
+    def _numbers(self) -> Mapping[str, float]:
+        return {"omega": self.omega}
 
     def _state(self, program: Program, x: Variable) -> None:
         n = x.size
@@ -128,7 +199,7 @@ class RobustRiskParity(Formulation):
         return {"x": x, "z": z, "p": p, "t": np.sqrt((x * z / (n * self.budgets)).min()), "y": y}
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
-        """Solve the problem; see :meth:`Formulation.solve`.
+        """Solve the problem; see :meth:`PortfolioProblem.solve`.
 
         Raises
         ------
@@ -149,20 +220,13 @@ class RobustRiskParity(Formulation):
     def _omega_max(self) -> float:
         return largest_omega_of(self.uncertainty, self.weight_set)
 
-    def _portfolio(self, solution: ProgramSolution) -> Portfolio:
-        x = solution.values["x"]
-        return Portfolio(
-            weights=pd.Series(x, index=list(self.covariance.labels), name="weights"),
-            covariance=self.covariance,
-            budgets=self.budgets,
-            model=type(self).__name__,
-            objective=float(solution.objective * np.sqrt(self.risk_unit)),
-            status=solution.status,
-            solver=solution.solver,
-            omega=self.omega,
-            find_omega_max=self._omega_max,
-            certify=partial(self._certificate, solution),
-        )
+    def _details(self) -> RobustDetails:
+        return RobustDetails(self.omega, self._omega_max)
+
+    @property
+    def objective_unit(self) -> float:
+        """p and t are volatilities."""
+        return float(np.sqrt(self.risk_unit))
 
     def _certificate(self, solution: ProgramSolution) -> RobustCertificate:
         """Residuals of (12b)–(12g) from the data, relative to the equally weighted portfolio."""
@@ -183,7 +247,7 @@ class RobustRiskParity(Formulation):
                 "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / n),
                 "12g": violation(self.weight_set, x),
             },
-            duality_gap=None if gap is None else float(gap * np.sqrt(unit)),
+            duality_gap=None if gap is None else float(gap * self.objective_unit),
             relative_duality_gap=gap,
         )
 

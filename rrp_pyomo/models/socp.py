@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable, norm, square
-from rrp_pyomo.models.formulation import Budgets, FloatArray
 from rrp_pyomo.models.nominal import NominalRiskParity
+from rrp_pyomo.models.risk_parity import Budgets
 
 
 class RiskParitySOCP(NominalRiskParity):
@@ -46,7 +47,6 @@ class RiskParitySOCP(NominalRiskParity):
     Costa & Kwon (2020), equation (11), after Mausser & Romanko (2014).
     """
 
-    default_solver: ClassVar[str] = "clarabel"
     _objective_power: ClassVar[float] = 0.5
 
     def __init__(

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from rrp_pyomo.data import ResolvedWeightSet
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable
-
-FloatArray = NDArray[np.float64]
 
 
 def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:
@@ -62,6 +60,21 @@ def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-6) -> bool:
     gaps = [X.upper - x, (x - X.lower)[X.lower != 0.0]]
     gaps += [rows @ x - bound for _, rows, bound in _inequalities(X)]
     return any(bool((gap <= tolerance).any()) for gap in gaps)
+
+
+def described(X: ResolvedWeightSet) -> str:
+    """X in a few words, such as ``long-only, fully invested, upper bounds``."""
+    words = [
+        "long-only" if X.long_only else "long and short",
+        "fully invested" if X.fully_invested else "not fully invested",
+    ]
+    if (np.isfinite(X.lower) & (X.lower != 0.0)).any():
+        words.append("lower bounds")
+    if np.isfinite(X.upper).any():
+        words.append("upper bounds")
+    if rows := len(X.row_names):
+        words.append(f"{rows} row{'s' if rows > 1 else ''}")
+    return ", ".join(words)
 
 
 def _inequalities(X: ResolvedWeightSet) -> Iterator[tuple[str, sp.csr_matrix, FloatArray]]:

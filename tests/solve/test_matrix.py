@@ -27,7 +27,7 @@ from rrp_pyomo import (
     sum_squares,
 )
 from rrp_pyomo.errors import ModelError, SolverError
-from rrp_pyomo.models.formulation import Formulation
+from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.solve.program import needs, solve_program
 from rrp_pyomo.solve.table import SOLVERS, Takes
 
@@ -103,7 +103,7 @@ def reference(name: str) -> tuple[float, np.ndarray]:
 
 def answer(statement: Any, solver: str) -> tuple[float, np.ndarray]:
     """Objective and weights by a solver's name."""
-    if isinstance(statement, Formulation):
+    if isinstance(statement, PortfolioProblem):
         portfolio = statement.solve(solver)
         return portfolio.objective, portfolio.weights.to_numpy()
     solution = solve_program(statement, solver)
@@ -135,7 +135,7 @@ BLOCKS = [
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_needs(name):
     statement = STATEMENTS[name]()
-    program = statement.program() if isinstance(statement, Formulation) else statement
+    program = statement.program() if isinstance(statement, PortfolioProblem) else statement
     assert needs(program) == NEEDS[name]
 
 

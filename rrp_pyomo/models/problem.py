@@ -1,21 +1,22 @@
-"""What the formulations share: weights, budgets, the set X, and the way to a portfolio."""
+"""What every portfolio problem shares: weights x ∈ X, a statement, and the way to a portfolio."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
-from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet, resolve_budgets
+from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
+from rrp_pyomo.data.validation import Labels
 from rrp_pyomo.errors import InputError, require_kind
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable
-from rrp_pyomo.models.weights import state_weights, violation
-from rrp_pyomo.portfolio import Portfolio
+from rrp_pyomo.models.weights import described, state_weights
+from rrp_pyomo.portfolio import Certificate, Details, Portfolio
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 
@@ -23,43 +24,59 @@ if TYPE_CHECKING:
     import pyomo.environ as pyo
     import pyomo.kernel as pmo
 
-FloatArray = NDArray[np.float64]
-Budgets = pd.Series | Mapping[Any, float] | ArrayLike | None
 
+class PortfolioProblem(ABC):
+    """A problem whose answer is a portfolio, as a reusable statement; subclasses say which.
 
-class Formulation(ABC):
-    """A problem of the paper as a reusable statement; subclasses say which.
+    A subclass states its objective and constraints (:meth:`_state`) and certifies a solution
+    (:meth:`_certificate`). A line in :mod:`rrp_pyomo.models.registry` makes it known to the command
+    line, to backtests and to the documentation.
 
-    Every statement measures covariances in multiples of :attr:`risk_unit`, so that the equally
-    weighted portfolio has p = 1 and its risk contributions are about 1: solvers with absolute
-    tolerances then work the same for daily decimals and for yearly percentages. Weights are not
-    affected; ``Portfolio.objective`` is in the units of the data.
+    Parameters
+    ----------
+    labels : iterable of labels
+        The assets.
+    weight_set : WeightSet, optional
+        X; long-only and fully invested by default.
+
+    Raises
+    ------
+    InputError
+        A weight set that does not fit the assets.
     """
 
-    default_solver: ClassVar[str]
+    default_solver: ClassVar[str] = "clarabel"
 
-    def __init__(
-        self, covariance: Covariance, budgets: Budgets, weight_set: WeightSet | None
-    ) -> None:
-        require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
+    # Under which covariance the portfolio's risk is measured, and the budgets of its risk
+    # contributions, (n,); a problem may have neither.
+    covariance: Covariance | None = None
+    budgets: FloatArray | None = None
+
+    def __init__(self, labels: Iterable[Hashable], weight_set: WeightSet | None = None) -> None:
         if weight_set is not None:
             require_kind(weight_set, WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
-        self.covariance = covariance
-        self.budgets = resolve_budgets(budgets, covariance.labels)
-        self.weight_set: ResolvedWeightSet = (weight_set or WeightSet()).resolve(covariance.labels)
+        self.weight_set: ResolvedWeightSet = (weight_set or WeightSet()).resolve(labels)
+
+    @property
+    def labels(self) -> Labels:
+        """The assets, in order."""
+        return self.weight_set.labels
+
+    def __repr__(self) -> str:
+        n = len(self.labels)
+        parts = [f"{n} asset{'s' if n > 1 else ''}"]
+        parts += [f"{name}={value:g}" for name, value in self._numbers().items()]
+        return f"{type(self).__name__}({', '.join(parts)}, X: {described(self.weight_set)})"
+
+    def _numbers(self) -> Mapping[str, float]:
+        """What the problem's numbers are, for its ``repr``."""
+        return {}
 
     # --- the statement --------------------------------------------------------------------------
 
     @abstractmethod
     def _state(self, program: Program, x: Variable) -> None:
         """State objective and constraints, all but x ∈ X."""
-
-    @cached_property
-    def risk_unit(self) -> float:
-        """Variance per unit of the statement's: σ²/n at equal weights (at least from D alone)."""
-        n = self.covariance.size
-        diversified = float(self.covariance.variances.sum()) / n**2
-        return max(self.covariance.mean_row_sum / n, diversified) / n
 
     def program(self) -> Program:
         """The statement as a new :class:`~rrp_pyomo.modeling.Program`, to which more may be added.
@@ -117,7 +134,7 @@ class Formulation(ABC):
         Parameters
         ----------
         solver : str, optional
-            Name of a solver, see ``rrp solvers``; by default the formulation's own.
+            Name of a solver, see ``rrp solvers``; by default the problem's own.
         **options
             ``time_limit`` in seconds, ``tee``, and the solver's own options by name.
 
@@ -145,16 +162,11 @@ class Formulation(ABC):
         options: dict[str, Any],
         near: bool = False,
     ) -> Portfolio:
-        """Solve with weights from which a nonlinear solver starts."""
+        """Solve with weights from which a nonlinear solver starts, the solution ``near`` them."""
         if "start" in options:
             raise InputError(f"{type(self).__name__} is convex: it takes no start; leave it out")
         if "near" in options:
             raise InputError("solve() finds its starts itself: it takes no 'near'; leave it out")
-        if violation(self.weight_set, np.zeros(self.covariance.size)) == 0.0:
-            raise InputError(
-                "the weight set has x = 0 in it, which is then the answer; use one that is fully "
-                "invested, or block() as a part of a model that says how much to invest"
-            )
         solution = solve_program(
             self._program,
             solver or self.default_solver,
@@ -164,25 +176,37 @@ class Formulation(ABC):
         )
         return self._portfolio(solution)
 
-    @abstractmethod
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         """The best values of the statement's variables for given weights, by name."""
+        return {"x": x}
 
     def _equal_weights(self) -> FloatArray:
-        return np.full(self.covariance.size, 1.0 / self.covariance.size)
+        return np.full(len(self.labels), 1.0 / len(self.labels))
+
+    # --- what comes out -------------------------------------------------------------------------
 
     @abstractmethod
+    def _certificate(self, solution: ProgramSolution) -> Certificate:
+        """What can be said of a solution from the data, whatever the solver says."""
+
+    def _details(self) -> Details | None:
+        """What the portfolio says beyond weights and risk."""
+        return None
+
+    @property
+    def objective_unit(self) -> float:
+        """What 1 of the statement's objective is in the units of the data."""
+        return 1.0
+
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
-        """The portfolio of a solution, with the certificate that goes with the problem."""
-
-    def _require_long_only(self) -> None:
-        lower = self.weight_set.lower
-        if not (lower >= 0).all():
-            i = int(lower.argmin())
-            raise InputError(
-                f"{type(self).__name__} needs weights x ≥ 0, but {self._label(i)!r} may go down "
-                f"to {lower[i]:.4g}; use long_only=True, or RiskParityQCLP for short positions"
-            )
-
-    def _label(self, i: int) -> Hashable:
-        return self.covariance.labels[i]
+        return Portfolio(
+            weights=pd.Series(solution.values["x"], index=list(self.labels), name="weights"),
+            covariance=self.covariance,
+            budgets=self._equal_weights() if self.budgets is None else self.budgets,
+            model=type(self).__name__,
+            objective=float(solution.objective * self.objective_unit),
+            status=solution.status,
+            solver=solution.solver,
+            details=self._details(),
+            certify=partial(self._certificate, solution),
+        )
