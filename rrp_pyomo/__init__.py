@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rrp_pyomo.data import FactorCovariance as FactorCovariance
     from rrp_pyomo.data import FactorModel as FactorModel
     from rrp_pyomo.data import WeightSet as WeightSet
-    from rrp_pyomo.modeling import Program as Program
     from rrp_pyomo.modeling import norm as norm
     from rrp_pyomo.modeling import square as square
     from rrp_pyomo.modeling import sum_squares as sum_squares
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models.largest_omega import largest_omega as largest_omega
     from rrp_pyomo.portfolio import Portfolio as Portfolio
+    from rrp_pyomo.program import Program as Program
     from rrp_pyomo.solve.program import solve_program as solve_program
 
 __all__, __getattr__, __dir__ = exports(
@@ -47,7 +47,8 @@ __all__, __getattr__, __dir__ = exports(
             "WeightSet",
         ),
         "errors": (),
-        "modeling": ("Program", "norm", "square", "sum_squares"),
+        "modeling": ("norm", "square", "sum_squares"),
+        "program": ("Program",),
         "models": (
             "RiskParityNLP",
             "RiskParityQCLP",

@@ -107,3 +107,25 @@ class Stack:
     def toarray(self) -> FloatArray:
         """The matrix multiplied out."""
         return self @ np.eye(self.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """A matrix with the name under which statements write it."""
+
+    name: str
+    matrix: LinearMap | Stack | FloatArray
+
+    __array_ufunc__ = None
+
+    def __matmul__(self, x: FloatArray) -> FloatArray:
+        """The product with an array."""
+        if not isinstance(x, np.ndarray):
+            return NotImplemented
+        return self.matrix @ x
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.matrix.shape
+        return rows, columns

@@ -10,6 +10,7 @@ bounds into second-order cones and sorts everything into one :class:`ConicForm`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -40,12 +41,7 @@ class Rows(NamedTuple):
 
     def above(self, other: Rows) -> Rows:
         """These rows, and below them others."""
-        return Rows(
-            np.concatenate([self.row, other.row + self.size]),
-            np.concatenate([self.col, other.col]),
-            np.concatenate([self.val, other.val]),
-            np.concatenate([self.constant, other.constant]),
-        )
+        return stacked((self, other))
 
     def times(self, factor: float | FloatArray) -> Rows:
         """The rows multiplied by a number, or each by its own."""
@@ -74,12 +70,12 @@ class Cone:
 class RowGroup(NamedTuple):
     """Where the rows of one call of the builder went.
 
-    ``balance`` holds ρ_a and ρ_b of product bounds; see :meth:`ConicBuilder.product`.
+    ``restore`` turns the multipliers of rows T s, a row for each cone, to those of s: w = T'z.
     """
 
     rows: slice
     dimension: int
-    balance: tuple[float | FloatArray, float | FloatArray] | None
+    restore: Callable[[FloatArray], FloatArray] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +120,8 @@ class ConicForm:
     def dual(self, group: int, z: FloatArray) -> FloatArray:
         """The multipliers w of the affine rows s = G x + g of a group, as they were handed over.
 
-        They satisfy ∇objective = Σ G'w, the sum over all groups. Product bounds were turned into
-        T s by the builder; their multipliers are turned back, w = T'z.
+        They satisfy ∇objective = Σ G'w, the sum over all groups. Product bounds and matrices were
+        turned into T s by the builder; their multipliers are turned back, w = T'z.
 
         Parameters
         ----------
@@ -139,15 +135,9 @@ class ConicForm:
         (count, dimension) array
             A row for each cone; for ``zero`` and ``nonnegative`` rows a single one.
         """
-        rows, dimension, balance = self.groups[group]
+        rows, dimension, restore = self.groups[group]
         w: FloatArray = z[rows].reshape(-1, dimension)
-        if balance is None:
-            return w
-        rho_a, rho_b = (np.broadcast_to(rho, len(w)) for rho in balance)
-        turned: FloatArray = w * (2.0 * np.sqrt(rho_a * rho_b))[:, None]
-        turned[:, 0] = rho_a * (w[:, 0] + w[:, 1])
-        turned[:, 1] = rho_b * (w[:, 0] - w[:, 1])
-        return turned
+        return w if restore is None else restore(w)
 
 
 class ScaledRows(NamedTuple):
@@ -156,7 +146,7 @@ class ScaledRows(NamedTuple):
     cone: Cone
     rows: Rows
     scale: FloatArray
-    balance: tuple[float | FloatArray, float | FloatArray] | None = None
+    restore: Callable[[FloatArray], FloatArray] | None = None
 
 
 class ConicBuilder:
@@ -186,10 +176,9 @@ class ConicBuilder:
         self._units = np.concatenate([self._units, units])
         return np.arange(first, self._units.size)
 
-    @property
-    def last(self) -> ScaledRows:
-        """What the last call added, for :meth:`repeat`."""
-        return self._groups[-1]
+    def group(self, number: int) -> ScaledRows:
+        """What the call with this number added, for :meth:`repeat`."""
+        return self._groups[number]
 
     def repeat(self, group: ScaledRows) -> int:
         """Rows that a builder with the same variables had before."""
@@ -243,8 +232,31 @@ class ConicBuilder:
             (b, first + 1, -rho_b),
             (c, rest, np.repeat(rho_c, length) if isinstance(rho_c, np.ndarray) else rho_c),
         )
-        cone = Cone(SECOND_ORDER, 2 + length, count)
-        return self._add(cone, rows, np.ones(rows.size), (rho_a, rho_b))
+
+        def restore(w: FloatArray) -> FloatArray:
+            turned: FloatArray = w * np.reshape(rho_c, (-1, 1))
+            turned[:, 0] = rho_a * (w[:, 0] + w[:, 1])
+            turned[:, 1] = rho_b * (w[:, 0] - w[:, 1])
+            return turned
+
+        return self._add(Cone(SECOND_ORDER, 2 + length, count), rows, np.ones(rows.size), restore)
+
+    def semidefinite(self, entries: Rows, side: int) -> int:
+        """The matrix with these d² entries, row after row, or its symmetric part: S ⪰ 0."""
+        i, j = np.divmod(np.arange(side * side), side)
+        column = np.maximum(i, j)
+        place = column * (column + 1) // 2 + np.minimum(i, j)
+        factor = np.where(i == j, 1.0, np.sqrt(0.5))
+        size = side * (side + 1) // 2
+        rows = Rows(
+            place[entries.row],
+            entries.col,
+            factor[entries.row] * entries.val,
+            np.bincount(place, factor * entries.constant, size),
+        )
+        return self._add(
+            Cone(SEMIDEFINITE, size), rows, self._row_scale(rows, 1), lambda w: w[:, place] * factor
+        )
 
     def exponential(self, x: Rows, y: Rows, z: Rows) -> int:
         """y_k exp(x_k / y_k) ≤ z_k, y_k > 0, and the closure of this set, for each row k."""
@@ -305,8 +317,8 @@ class ConicBuilder:
             row_scale=scale,
             objective_scale=objective_scale,
             groups=tuple(
-                RowGroup(slice(placed[g], placed[g] + rows.size), cone.dimension, balance)
-                for g, (cone, rows, _, balance) in enumerate(self._groups)
+                RowGroup(slice(placed[g], placed[g] + rows.size), cone.dimension, restore)
+                for g, (cone, rows, _, restore) in enumerate(self._groups)
             ),
         )
 
@@ -315,9 +327,9 @@ class ConicBuilder:
         cone: Cone,
         rows: Rows,
         scale: FloatArray,
-        balance: tuple[float | FloatArray, float | FloatArray] | None = None,
+        restore: Callable[[FloatArray], FloatArray] | None = None,
     ) -> int:
-        return self.repeat(ScaledRows(cone, rows, scale, balance))
+        return self.repeat(ScaledRows(cone, rows, scale, restore))
 
     def _magnitude(self, rows: Rows, count: int) -> float | FloatArray:
         """The largest coefficient, else constant, else 1: of the group or of each of its cones."""
@@ -340,6 +352,22 @@ class ConicBuilder:
         return np.full(rows.size, 1.0 / magnitude)
 
 
+def stacked(pieces: Sequence[Rows]) -> Rows:
+    """Groups of rows, one below the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if not pieces:
+        none = np.zeros(0, np.intp)
+        return Rows(none, none, np.zeros(0), np.zeros(0))
+    starts = np.cumsum([0] + [piece.size for piece in pieces])
+    return Rows(
+        np.concatenate([piece.row + start for piece, start in zip(pieces, starts, strict=False)]),
+        np.concatenate([piece.col for piece in pieces]),
+        np.concatenate([piece.val for piece in pieces]),
+        np.concatenate([piece.constant for piece in pieces]),
+    )
+
+
 def _scatter(size: int, *parts: tuple[Rows, IntArray, float | FloatArray]) -> Rows:
     """Add up groups of rows, each multiplied by a factor (or one per row), at the places given."""
     constant = np.zeros(size)
@@ -359,22 +387,9 @@ def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArra
 
 
 def _csc(row: IntArray, col: IntArray, val: FloatArray, shape: tuple[int, int]) -> sp.csc_matrix:
-    """Triplets to compressed columns; repeated positions add up, explicit zeros stay.
-
-    Several times faster than scipy's conversion for the few hundred entries of a small portfolio.
-    """
-    key = col * shape[0] + row
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    val = val[order]
-    if key.size and (repeated := key[1:] == key[:-1]).any():
-        first = np.flatnonzero(np.concatenate([[True], ~repeated]))
-        key, val = key[first], np.add.reduceat(val, first)
-    cols, rows = np.divmod(key, shape[0]) if shape[0] else (key, key)
-    starts = np.searchsorted(cols, np.arange(shape[1] + 1))
-    matrix = sp.csc_matrix(shape)
-    matrix.data, matrix.indices, matrix.indptr = val, rows, starts
-    matrix.has_sorted_indices = True
+    """Triplets to compressed columns; repeated positions add up, explicit zeros stay."""
+    matrix = sp.csc_matrix((val, (row, col)), shape=shape)
+    matrix.sort_indices()
     return matrix
 
 

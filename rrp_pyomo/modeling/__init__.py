@@ -1,28 +1,54 @@
-"""How a problem is stated: arrays of variables, expressions, named constraints, one program."""
+"""How a problem is stated: arrays of variables, expressions, terms, cones, named constraints."""
 
-from rrp_pyomo.forms.conic import Cone, ConicForm
+from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.quadratic import QuadraticForm
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Norm,
-    Quadratic,
-    Variable,
+from rrp_pyomo.modeling import cones as cones
+from rrp_pyomo.modeling.cones import Cone
+from rrp_pyomo.modeling.constraints import InCone
+from rrp_pyomo.modeling.expressions import Affine, Composite, stack
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.modeling.symbols import Parameter, Variable
+from rrp_pyomo.modeling.terms import (
+    abs,
+    cvar,
+    entropy,
+    exp,
+    geometric_mean,
+    log,
+    log_sum_exp,
+    maximum,
     norm,
+    positive,
+    quad_over_lin,
+    relative_entropy,
     square,
     sum_squares,
 )
-from rrp_pyomo.modeling.program import Program
 
 __all__ = [
     "Affine",
+    "Composite",
     "Cone",
     "ConicForm",
-    "Norm",
-    "Program",
-    "Quadratic",
+    "InCone",
+    "Parameter",
     "QuadraticForm",
+    "Statement",
     "Variable",
+    "abs",
+    "cones",
+    "cvar",
+    "entropy",
+    "exp",
+    "geometric_mean",
+    "log",
+    "log_sum_exp",
+    "maximum",
     "norm",
+    "positive",
+    "quad_over_lin",
+    "relative_entropy",
     "square",
+    "stack",
     "sum_squares",
 ]

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.modeling.coefficients import Block
-from rrp_pyomo.modeling.constraints import (
-    Constraint,
-    Linear,
-    NormBound,
-    ProductBound,
-    QuadraticBound,
+from rrp_pyomo.modeling.expressions import (
+    Affine,
+    Comparison,
+    Composite,
+    Expression,
+    Product,
+    Weighted,
+    as_numbers,
 )
-from rrp_pyomo.modeling.expressions import Affine, Quadratic, as_numbers
-
-if TYPE_CHECKING:
-    from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.modeling.labels import FloatArray, aligned
 
 
 def distinct_labels(name: str, labels: Iterable[Hashable]) -> tuple[Hashable, ...]:
@@ -54,28 +54,61 @@ def ordered_bounds(name: str, labels: tuple[Hashable, ...] | None, *bounds: Any)
     return numbers
 
 
-def require_terms(program: Program, what: str, stated: Constraint | Affine | Quadratic) -> None:
+def parameter_numbers(name: str, labels: tuple[Hashable, ...] | None, value: Any) -> FloatArray:
+    """A parameter's value as an array with an entry for each label."""
+    size = 1 if labels is None else len(labels)
+    if isinstance(value, Mapping):
+        value = pd.Series(value)
+    if hasattr(value, "index") and hasattr(value, "to_numpy"):
+        if labels is None:
+            raise InputError(f"parameter {name!r} is a scalar; a {type(value).__name__} was given")
+        given = aligned(value, labels, f"the value of parameter {name!r}")
+    else:
+        given = as_numbers(value)
+    if np.size(given) not in (1, size):
+        raise InputError(
+            f"{np.size(given)} values were given for parameter {name!r}; expected one"
+            + (f", or {size}" if size > 1 else "")
+        )
+    numbers = np.array(np.broadcast_to(given, (size,)), dtype=float)
+    if not np.isfinite(numbers).all():
+        i = int((~np.isfinite(numbers)).argmax())
+        of = "" if labels is None else f" at {labels[i]!r}"
+        raise InputError(
+            f"the value of parameter {name!r}{of} is {numbers[i]}; expected finite numbers"
+        )
+    return numbers
+
+
+def require_terms(program: Any, what: str, stated: Any) -> None:
     """Raise for another program's variables, and for coefficients that are NaN or infinite."""
-    expressions = list(_parts(stated))
-    if isinstance(stated, Constraint) and not any(e.terms for e in expressions):
+    body = stated.body if isinstance(stated, Comparison) else stated
+    expressions = list(body.affine_parts() if isinstance(body, Expression) else body.parts)
+    if body is not stated and all(e.is_data for e in expressions):
         raise InputError(f"{what} has no variables; leave it out")
+    if isinstance(body, Composite) and not all(np.isfinite(w.numbers).all() for w in body.terms):
+        raise InputError(f"{what} has a weight that is NaN or infinite; check the data")
     for expression in expressions:
-        for variable, block in expression.terms.items():
-            if variable.program is not program:
-                raise InputError(
-                    f"{what} is about {variable.name!r} of another program, "
-                    f"{variable.program.name!r}; expected variables of {program.name!r} only"
-                )
-            if not _finite(block):
-                raise InputError(
-                    f"{what} has a coefficient of {variable.name!r} that is NaN or infinite; "
-                    "expected finite numbers: check the data"
-                )
-        if not _finite(expression.constant):
+        _require_own_and_finite(program, what, expression)
+
+
+def _require_own_and_finite(program: Any, what: str, expression: Affine) -> None:
+    for symbol, block in expression.terms.items():
+        if symbol.program is not program:
             raise InputError(
-                f"{what} has a constant that is NaN or infinite; expected finite numbers: "
-                "leave out rows that bound nothing"
+                f"{what} is about {', '.join(map(repr, symbol.names()))} of another program, "
+                f"{symbol.program.name!r}; expected variables of {program.name!r} only"
             )
+        if not _finite(block):
+            raise InputError(
+                f"{what} has a coefficient of {', '.join(map(repr, symbol.names()))} that is NaN "
+                "or infinite; expected finite numbers: check the data"
+            )
+    if not _finite(expression.constant):
+        raise InputError(
+            f"{what} has a constant that is NaN or infinite; expected finite numbers: "
+            "leave out rows that bound nothing"
+        )
 
 
 def _finite(block: Block) -> bool:
@@ -84,18 +117,47 @@ def _finite(block: Block) -> bool:
     return bool(np.isfinite(block.data if sp.issparse(block) else block).all())
 
 
-def _parts(stated: Constraint | Affine | Quadratic) -> Iterator[Affine]:
-    """The affine expressions of a constraint or an objective."""
-    match stated:
-        case Affine():
-            yield stated
-        case Quadratic():
-            yield stated.affine
-            for product in stated.products:
-                yield from (product.a, product.b, Affine(1, {}, product.weight))
-        case NormBound(parts, bound):
-            yield from (*parts, bound)
-        case ProductBound(a, b, c):
-            yield from (a, b, c)
-        case Linear(body) | QuadraticBound(body):
-            yield from _parts(body)
+def require_convex(what: str, stated: Any, maximizing: bool = False) -> None:
+    """Raise where a term, products apart, stands where it is not convex.
+
+    On the small side of ``<=`` and in what is minimised, convex terms have positive weights and
+    concave ones negative weights. Products may stand anywhere: nonlinear solvers take them.
+    """
+    body = stated.body if isinstance(stated, Comparison) else stated
+    if not isinstance(body, Composite):
+        return
+    sense = stated.sense if isinstance(stated, Comparison) else ""
+    sign = -1.0 if maximizing or sense == ">=" else 1.0
+    for weighted in body.terms:
+        term = weighted.term
+        if isinstance(term, Product):
+            continue
+        if sense == "==":
+            raise ModelError(
+                f"{what}: {term.name}(…) in an equation is not convex; state it as <= or >=, "
+                "whichever side the optimum presses against"
+            )
+        if np.any(sign * term.curvature * np.asarray(weighted.numbers) < 0):
+            raise ModelError(_wrong_sign(what, term, weighted, sense, maximizing))
+
+
+def _wrong_sign(what: str, term: Any, weighted: Weighted, sense: str, maximizing: bool) -> str:
+    kind = "convex" if term.curvature > 0 else "concave"
+    weight = float(np.ravel(weighted.numbers)[0])
+    if np.size(weighted.numbers) > 1:
+        weight = float(np.min(weighted.numbers * term.curvature))
+    where = (
+        f"in what is {'maximised' if maximizing else 'minimised'}"
+        if not sense
+        else f"in left - right {sense} 0"
+    )
+    needed = "large" if term.curvature > 0 else "small"
+    return (
+        f"{what}: {term.name}(…) is {kind} and has the weight {weight:g} {where}, which is not "
+        f"convex; it can only be kept from getting {needed}: "
+        + (
+            f"minimise it, or bound it from above, `{term.name}(…) <= bound`"
+            if term.curvature > 0
+            else f"maximise it, or bound it from below, `{term.name}(…) >= bound`"
+        )
+    )

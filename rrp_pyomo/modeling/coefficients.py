@@ -14,6 +14,7 @@ sparse ``(k, size)``   a sparse matrix
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,6 +72,25 @@ def times(matrix: Any, block: Block, columns: int, inner: int) -> Block:
     if np.ndim(block) == 0:
         return matrix if block == 1.0 else matrix * block
     return matrix @ sp.diags_array(block) if sp.issparse(matrix) else matrix * block
+
+
+def applied(block: Block, vector: FloatArray, size: int) -> FloatArray:
+    """``block @ vector`` for numbers in the place of the symbol, ``size`` rows."""
+    if np.ndim(block) < 2 and not sp.issparse(block):
+        return np.broadcast_to(block * vector, (size,))
+    product: FloatArray = block @ vector
+    return product
+
+
+def stacked_blocks(blocks: Sequence[Block | None], sizes: Sequence[int], columns: int) -> Block:
+    """Blocks of one symbol on top of each other, None being nothing."""
+    parts = [
+        sp.csr_array((size, columns)) if block is None else _matrix(block, size, columns)
+        for block, size in zip(blocks, sizes, strict=True)
+    ]
+    if any(sp.issparse(part) for part in parts):
+        return sp.vstack([sp.csr_array(part) for part in parts], format="csr")
+    return np.vstack(parts)
 
 
 def triplets(block: Block, size: int, columns: int, offset: int) -> tuple[Any, Any, Any]:

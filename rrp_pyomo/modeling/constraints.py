@@ -1,110 +1,153 @@
-"""Constraints: what comparing two expressions makes, four kinds in all."""
+"""What comparisons become: memberships in cones, and quadratics that are none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.cones import CONES, NONNEGATIVE, ROTATED, ZERO, Cone
 from rrp_pyomo.modeling.expressions import (
     Affine,
-    Norm,
-    Quadratic,
-    common_size,
+    Comparison,
+    Composite,
+    Product,
+    flattened,
     repeated_rows,
 )
-
-
-class _Constraint:
-    def __bool__(self) -> bool:
-        raise InputError(
-            "a constraint has no truth value; state `a <= b <= c` as two constraints, "
-            "and give every constraint to Program.subject_to"
-        )
+from rrp_pyomo.modeling.labels import common_rows
 
 
 @dataclass(frozen=True, eq=False)
-class Linear(_Constraint):
-    """``lower ≤ body ≤ upper`` row by row."""
+class InCone:
+    """``(parts) ∈ cone``, for each row of the parts: every convex constraint is one of these.
 
-    body: Affine
-    lower: float
-    upper: float
+    Parameters
+    ----------
+    parts : tuple of Affine
+        As the cone's docstring has them.
+    cone : Cone
+    sign : float
+        −1 where the statement says −part ≤ 0: blocks then write it so.
 
-
-@dataclass(frozen=True, eq=False)
-class NormBound(_Constraint):
-    """``‖parts‖₂ ≤ bound``: a second-order cone."""
+    Raises
+    ------
+    InputError
+        Another number of parts, or parts of sizes that do not go together.
+    """
 
     parts: tuple[Affine, ...]
-    bound: Affine
+    cone: Cone
+    sign: float = 1.0
+
+    def __post_init__(self) -> None:
+        if type(self.cone) not in CONES:
+            raise InputError(
+                f"{self.cone!r} is no cone that rrp_pyomo.modeling.cones lists; expected one of "
+                f"{', '.join(kind.__name__ for kind in CONES)}"
+            )
+        object.__setattr__(self, "parts", self.cone.shaped(flattened(self.parts)))
+
+    def __bool__(self) -> bool:
+        raise InputError(
+            "a constraint has no truth value; give every constraint to Program.subject_to"
+        )
+
+    def __repr__(self) -> str:
+        return f"({', '.join(map(repr, self.parts))}) in {self.cone.name}"
+
+    @property
+    def is_parametric(self) -> bool:
+        """Whether a parameter is in it."""
+        return any(part.is_parametric for part in self.parts)
+
+    @property
+    def bounded_body(self) -> tuple[Affine, float, float]:
+        """Linear rows as they are written: the body, and what it lies between."""
+        (part,) = self.parts
+        if not self.cone.nonnegative:
+            return part, 0.0, 0.0
+        return (part, 0.0, np.inf) if self.sign > 0 else (-part, -np.inf, 0.0)
+
+
+class Bounded(NamedTuple):
+    """One of the memberships that say term ≤ bound.
+
+    Attributes
+    ----------
+    suffix : str
+        Of its name, "" for the main one.
+    membership : InCone
+    part : int or None
+        Which part the bound is in, None where it is in none.
+    coefficient : float
+        What multiplies the bound there.
+    """
+
+    suffix: str
+    membership: InCone
+    part: int | None = 0
+    coefficient: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class ProductBound(_Constraint):
-    """``a ∘ b ≥ c²`` row by row with a, b ≥ 0: rotated second-order cones."""
+class QuadraticBound:
+    """``lower ≤ body ≤ upper`` row by row, for products that are no cone."""
 
-    a: Affine
-    b: Affine
-    c: Affine
-
-
-@dataclass(frozen=True, eq=False)
-class QuadraticBound(_Constraint):
-    """``lower ≤ body ≤ upper`` row by row; conic where it bounds a sum of squares from above."""
-
-    body: Quadratic
+    body: Composite
     lower: float
     upper: float
 
-
-Constraint: TypeAlias = Linear | NormBound | ProductBound | QuadraticBound
-
-_BOUNDS = {"<=": (-np.inf, 0.0), ">=": (0.0, np.inf), "==": (0.0, 0.0)}
-_MIRRORED = {"<=": ">=", ">=": "<=", "==": "=="}
-
-
-def compare(left: Any, right: Any, sense: str) -> Constraint:
-    """The constraint that a comparison states, by the form of its sides."""
-    if isinstance(right, Norm) and not isinstance(left, Norm):
-        left, right, sense = right, left, _MIRRORED[sense]
-    if isinstance(left, Norm):
-        if sense != "<=" or isinstance(right, (Norm, Quadratic)):
-            raise InputError("a norm can only be bounded from above, by an affine expression")
-        return _norm_bound(left, Affine(1, {}) + right)
-    if isinstance(left, Quadratic) and isinstance(right, Quadratic):
-        if sense == "<=":
-            left, right = right, left
-        if sense != "==" and (product_bound := _product_bound(left, right)) is not None:
-            return product_bound
-        body, sense = left - right, sense if sense == "==" else ">="
-    else:
-        body = left - right
-    if isinstance(body, Quadratic):
-        return QuadraticBound(body, *_BOUNDS[sense])
-    return Linear(body, *_BOUNDS[sense])
+    @property
+    def is_parametric(self) -> bool:
+        """Whether a parameter is in it."""
+        return self.body.is_parametric
 
 
-def _norm_bound(norm: Norm, bound: Affine) -> NormBound | Linear:
-    if bound.size != 1:
-        raise InputError(f"the bound of a norm has {bound.size} rows; expected a scalar")
-    if norm.factor == 0.0:
-        return Linear(bound, 0.0, np.inf)
-    return NormBound(norm.parts, bound if norm.factor == 1.0 else bound / norm.factor)
+#: What a statement holds: a comparison as it was written, or a membership.
+Constraint: TypeAlias = Comparison | InCone
+#: What realisations state.
+Stated: TypeAlias = InCone | QuadraticBound
 
 
-def _product_bound(left: Quadratic, right: Quadratic) -> ProductBound | None:
-    """``a ∘ b >= square(c)``, recognised by its form."""
-    if not (left.is_pure and right.is_pure and right.products[0].is_square):
+def membership(comparison: Comparison) -> InCone | None:
+    """The cone that a comparison states by its form; None where it has terms that need lifting.
+
+    Linear rows are in the zero or the nonnegative cone, ``a * b >= square(c)`` with a, b ≥ 0 meant
+    in the rotated one.
+    """
+    if isinstance(comparison.body, Affine):
+        if comparison.sense == "==":
+            return InCone((comparison.body,), ZERO)
+        sign = -comparison.sign
+        return InCone((comparison.body * sign,), NONNEGATIVE, sign)
+    larger, smaller = comparison.left, comparison.right
+    if comparison.sense == "<=":
+        larger, smaller = smaller, larger
+    if comparison.sense == "==" or not (_is_one_product(larger) and _is_one_product(smaller)):
         return None
-    product, squared = left.products[0], right.products[0]
-    if product.summed or squared.summed or np.any(np.asarray(squared.weight) < 0):
-        return None
+    (product,), (squared,) = larger.terms, smaller.terms
     # x² ≥ c² holds for negative x too.
-    if product.is_square or np.any(np.asarray(product.weight) <= 0):
+    if product.term.is_square or not squared.term.is_square or product.summed or squared.summed:
         return None
-    c = squared.a * np.sqrt(squared.weight / product.weight)
-    size = common_size(left.size, c.size)
-    return ProductBound(*(repeated_rows(e, size) for e in (product.a, product.b, c)))
+    if isinstance(product.weight, Affine) or isinstance(squared.weight, Affine):
+        return None
+    if np.any(np.asarray(product.weight) <= 0) or np.any(np.asarray(squared.weight) < 0):
+        return None
+    c = squared.term.a * np.sqrt(squared.weight / product.weight)
+    size, _ = common_rows(larger.size, larger.labels, c.size, c.labels)
+    a, b = (repeated_rows(e, size) for e in (product.term.a, product.term.b))
+    return InCone((a, b, repeated_rows(c, size)), ROTATED)
+
+
+def _is_one_product(side: object) -> bool:
+    """One product and nothing else, as in ``x * z``."""
+    return (
+        isinstance(side, Composite)
+        and len(side.terms) == 1
+        and isinstance(side.terms[0].term, Product)
+        and not side.affine.terms
+        and not np.any(side.affine.constant)
+    )

@@ -1,109 +1,226 @@
-"""Array expressions: affine maps of a program's variables, products of them, and norms.
+"""Array expressions: affine maps of variables and parameters, and sums of terms beside them.
 
-An :class:`Affine` expression is a small map from variable to coefficient block
-(:mod:`~rrp_pyomo.modeling.coefficients`), plus a constant.
+An :class:`Affine` expression is a small map from symbol (a variable, a parameter, or the product of
+the two) to coefficient block (:mod:`~rrp_pyomo.modeling.coefficients`), plus a constant. A
+:class:`Composite` is one of these plus Σ weight · term, the terms being products, norms, logarithms
+and whatever else :mod:`~rrp_pyomo.modeling.terms` has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, overload
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.conic import Rows
-from rrp_pyomo.linalg import LinearMap, Stack
-from rrp_pyomo.modeling.coefficients import Block, added, repeated, row_scaled, times, triplets
-
-if TYPE_CHECKING:
-    from rrp_pyomo.modeling.constraints import Constraint
-    from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.linalg import LinearMap, Named, Stack
+from rrp_pyomo.modeling.coefficients import (
+    Block,
+    added,
+    applied,
+    repeated,
+    row_scaled,
+    stacked_blocks,
+    times,
+    triplets,
+)
+from rrp_pyomo.modeling.labels import Labels, aligned, common_rows, positions
+from rrp_pyomo.modeling.notation import Notation, joined, latex, of_numbers, text
+from rrp_pyomo.modeling.numpy_protocol import NumpyProtocol
 
 FloatArray = NDArray[np.float64]
-Operand: TypeAlias = Union["Expression", float, FloatArray]
+#: What stands beside an expression: another one, numbers, or a Series.
+Operand: TypeAlias = Any
 
 
-class Expression:
-    """What affine expressions, products and norms share: comparison and arithmetic operators."""
+class Expression(NumpyProtocol):
+    """What affine and composite expressions share: comparisons, and half of the arithmetic."""
 
-    # numpy must hand `array * expression` to the expression instead of looping over its entries,
-    # and pandas too.
-    __array_ufunc__ = None
-    __pandas_priority__ = 5000
     __hash__ = object.__hash__
     size: int
+    labels: Labels
+    notation: Notation
 
-    def __le__(self, other: Operand) -> Constraint:
-        return _compare(self, other, "<=")
+    def __le__(self, other: Operand) -> Comparison:
+        return Comparison(self, "<=", other, self - other)
 
-    def __ge__(self, other: Operand) -> Constraint:
-        return _compare(self, other, ">=")
+    def __ge__(self, other: Operand) -> Comparison:
+        return Comparison(self, ">=", other, self - other)
 
-    def __eq__(self, other: Operand) -> Constraint:  # type: ignore[override]
-        return _compare(self, other, "==")
+    def __eq__(self, other: Operand) -> Comparison:  # type: ignore[override]
+        return Comparison(self, "==", other, self - other)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return text(self.notation) if self.notation is not None else self._anonymous()
+
+    def _repr_latex_(self) -> str:
+        written = self.notation if self.notation is not None else self._anonymous()
+        return f"${latex(written)}$"
+
+    def _anonymous(self) -> str:
+        names = dict.fromkeys(name for e in self.affine_parts() for name in e.names())
+        rows = "" if self.size == 1 else f", {self.size} rows"
+        return f"f({', '.join(names)}{rows})"
+
+    # Everything else follows from what the subclasses define.
+
+    def __sub__(self, other: Operand) -> Any:
+        result = self + -_operand(other, self)
+        result.notation = joined("-", self.notation, _notation(other))
+        return result
+
+    def __rsub__(self, other: Operand) -> Any:
+        result = (-self) + other
+        result.notation = joined("-", _notation(other), self.notation)
+        return result
+
+    def __truediv__(self, divisor: float | FloatArray) -> Any:
+        result = self * (1.0 / _operand(divisor, self))
+        result.notation = joined("/", self.notation, _notation(divisor))
+        return result
+
+    def __pow__(self, power: float) -> Any:
+        if power != 2:
+            raise InputError(f"an expression to the power {power} is not convex calculus; only 2")
+        return square(self)
+
+    def __neg__(self) -> Any:
+        result = self * -1.0
+        result.notation = joined("neg", self.notation)
+        return result
+
+    def __add__(self, other: Operand) -> Any:
+        raise NotImplementedError
+
+    def __mul__(self, other: Operand) -> Any:
+        raise NotImplementedError
+
+    def affine_parts(self) -> Iterator[Affine]:
+        raise NotImplementedError
+
+
+class Symbol(ABC):
+    """What an affine expression is a sum over: variables, parameters and products of the two."""
+
+    size: int
+    is_variable: ClassVar[bool] = False
+
+    @abstractmethod
+    def evaluated(self) -> Affine:
+        """With parameters replaced by their values."""
+
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The names of the variables and parameters in it."""
 
 
 class Affine(Expression):
-    """``sum_v block_v v + constant``, a vector of ``size`` rows (1 for a scalar)."""
+    """``sum_s block_s s + constant`` over symbols s, a vector of ``size`` rows (1 for a scalar)."""
 
-    __slots__ = ("constant", "size", "terms")
+    def __new__(cls, *args: Any, **kwargs: Any) -> Affine:
+        # Python asks the right operand first where its class is a subclass of the left one's, and
+        # `a @ x <= x` would turn to `x >= a @ x`: what is no symbol has a class beside theirs.
+        return super().__new__(_Map if cls is Affine else cls)
 
-    def __init__(self, size: int, terms: dict[Variable, Block], constant: Block = 0.0) -> None:
+    def __init__(
+        self,
+        size: int,
+        terms: dict[Any, Block],
+        constant: Block = 0.0,
+        labels: Labels = None,
+        notation: Notation = None,
+    ) -> None:
         self.size = size
         self.terms = terms
         self.constant = constant
+        self.labels = labels
+        self.notation = notation
 
     # --- arithmetic -----------------------------------------------------------------------------
-
-    def __neg__(self) -> Affine:
-        return self._scaled(-1.0)
 
     def __add__(self, other: Operand) -> Any:
         if isinstance(other, Affine):
             return _sum(self, other)
         if isinstance(other, Expression):
             return NotImplemented
-        constant = as_numbers(other)
-        size = common_size(self.size, np.size(constant))
-        return Affine(size, _broadcast(self, size), self.constant + constant)
+        constant, labels = numbers(other, self)
+        size, labels = common_rows(self.size, self.labels, np.size(constant), labels)
+        notation = joined("+", self.notation, _notation(other))
+        return Affine(size, _broadcast(self, size), self.constant + constant, labels, notation)
 
-    __radd__ = __add__
-
-    def __sub__(self, other: Operand) -> Any:
-        return self + _negative(other)
-
-    def __rsub__(self, other: Operand) -> Any:
-        return (-self) + other
+    def __radd__(self, other: Operand) -> Any:
+        result = self + other
+        result.notation = joined("+", _notation(other), self.notation)
+        return result
 
     def __mul__(self, other: Operand) -> Any:
         if isinstance(other, Affine):
-            return Quadratic.product(self, other)
-        if isinstance(other, Expression):
+            result = _product(self, other)
+        elif isinstance(other, Expression):
             return NotImplemented
-        return self._scaled(as_numbers(other))
+        else:
+            result = self._scaled(*numbers(other, self))
+        result.notation = joined("*", self.notation, _notation(other))
+        return result
 
-    __rmul__ = __mul__
+    def __rmul__(self, other: Operand) -> Any:
+        result = self._scaled(*numbers(other, self))
+        result.notation = joined("*", _notation(other), self.notation)
+        return result
 
-    def __truediv__(self, divisor: float | FloatArray) -> Affine:
-        return self._scaled(1.0 / as_numbers(divisor))
-
-    @overload
-    def __rmatmul__(self, left: Stack) -> tuple[Affine, ...]: ...
-
-    @overload
-    def __rmatmul__(self, left: LinearMap | FloatArray) -> Affine: ...
+    def __matmul__(self, right: Operand) -> Any:
+        """``x @ c`` is Σ x_i c_i, for numbers, a parameter or another expression."""
+        if isinstance(right, Affine) or np.ndim(right) == 1:
+            result = (self * right).sum()
+        else:
+            raise InputError(
+                f"an expression stands left of a matrix of shape {np.shape(right)}; write "
+                "`matrix.T @ x`"
+            )
+        result.notation = joined("@", self.notation, _notation(right))
+        return result
 
     def __rmatmul__(self, left: Any) -> Any:
-        """``matrix @ expression`` for arrays, sparse matrices, linear maps and stacks of maps."""
+        """``matrix @ expression``; labels of DataFrames, Series and covariances are looked at."""
         if isinstance(left, Stack):
             return tuple(part @ self for part in left.parts)
+        result = self._multiplied(left)
+        result.notation = joined("@", of_numbers(left), self.notation)
+        return result
+
+    def _multiplied(self, left: Any) -> Affine:
+        """The product with an array, a linear map, or something that has labels."""
+        if isinstance(left, Named):
+            return self._multiplied(left.matrix)
         if isinstance(left, LinearMap):
             return self._mapped(left)
+        if hasattr(left, "operator"):  # a covariance
+            return self._in_order(left.labels)._multiplied(left.operator)._relabelled(left.labels)
+        if hasattr(left, "axes"):  # a Series or a DataFrame
+            if self.labels is None:
+                raise InputError(
+                    f"a {type(left).__name__} multiplies an expression whose rows have no labels, "
+                    "so that its own would not be looked at; pass .to_numpy()"
+                )
+            matrix = aligned(left, self.labels, f"the {type(left).__name__}", left.ndim - 1)
+            result = self._multiplied(matrix)
+            return result if left.ndim == 1 else result._relabelled(tuple(left.index))
+        return self._times_array(left)
+
+    def _times_array(self, left: Any) -> Affine:
         # Sums of sparse matrices and arrays would be of numpy's matrix type, with its own product.
         matrix = sp.csr_array(left) if sp.issparse(left) else np.asarray(left, dtype=float)
         if matrix.ndim == 1:
@@ -119,26 +236,111 @@ class Affine(Expression):
 
     def sum(self) -> Affine:
         """The sum of the rows, a scalar."""
-        return self.__rmatmul__(np.ones((1, self.size)))
+        result = self._times_array(np.ones((1, self.size)))
+        result.notation = joined("sum", self.notation)
+        return result
 
-    def _scaled(self, factor: Any) -> Affine:
-        size = common_size(self.size, np.size(factor))
+    def _scaled(self, factor: Any, labels: Labels = None) -> Affine:
+        size, labels = common_rows(self.size, self.labels, np.size(factor), labels)
         terms = {v: row_scaled(b, factor) for v, b in _broadcast(self, size).items()}
-        return Affine(size, terms, self.constant * factor)
+        return Affine(size, terms, self.constant * factor, labels)
 
     def _mapped(self, left: LinearMap) -> Affine:
-        if not self.terms:
+        program = self.program
+        if program is None:
             return Affine(left.shape[0], {}, left @ np.full(self.size, self.constant))
-        program = next(iter(self.terms)).program
         terms = [] if left.diagonal is None else [self._scaled(left.diagonal)]
         for factor in left.factors:
-            terms.append(program.intermediate(factor, self).__rmatmul__(factor.left))
+            terms.append(program.intermediate(factor, self)._times_array(factor.left))
         return reduce(_sum, terms)
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Affine:
+        """Rows by label, list of labels, mask, or slice of places: ``x["a"]``, ``x[["a", "b"]]``.
+
+        A single label gives a scalar, everything else keeps the labels.
+
+        Raises
+        ------
+        UnknownLabelError
+            No row has that label.
+        """
+        what = text(self.notation) if isinstance(self.notation, str) else "the expression"
+        at, single = positions(key, self.size, self.labels, what)
+        pick = sp.csr_array(
+            (np.ones(at.size), (np.arange(at.size), at)), shape=(at.size, self.size)
+        )
+        result = self._times_array(pick)
+        if not single and self.labels is not None:
+            result.labels = tuple(self.labels[i] for i in at)
+        result.notation = joined("[]", self.notation, _written_key(key))
+        return result
+
+    def __iter__(self) -> Iterator[Affine]:
+        """The rows, each a scalar."""
+        return (self[label] for label in (self.labels or range(self.size)))
+
+    def _relabelled(self, labels: Labels) -> Affine:
+        self.labels = labels
+        return self
+
+    def _in_order(self, labels: tuple[Any, ...]) -> Affine:
+        """The rows in the order of these labels, which must be the same ones."""
+        if self.labels is not None and self.labels != labels and set(self.labels) == set(labels):
+            return self[list(labels)]
+        common_rows(self.size, self.labels, len(labels), labels)
+        return self
+
+    # --- parameters -----------------------------------------------------------------------------
+
+    @property
+    def is_parametric(self) -> bool:
+        """Whether a parameter is in it."""
+        return any(not symbol.is_variable for symbol in self.terms)
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is made of numbers and parameters only."""
+        return all(symbol.is_data for symbol in self.terms)
+
+    @property
+    def program(self) -> Any:
+        """The program of its first symbol, None for numbers."""
+        return next((symbol.program for symbol in self.terms), None)
+
+    def evaluated(self) -> Affine:
+        """The expression with parameters replaced by their values."""
+        if not self.is_parametric:
+            return self
+        terms = {s: b for s, b in self.terms.items() if s.is_variable}
+        result = Affine(self.size, terms, self.constant, self.labels, self.notation)
+        for symbol, block in self.terms.items():
+            if not symbol.is_variable:
+                result = _sum(result, _premultiplied(block, symbol.evaluated(), self.size))
+        result.labels, result.notation = self.labels, self.notation
+        return result
+
+    @property
+    def magnitude(self) -> float:
+        """The largest coefficient in the variables' units, else constant, else 1."""
+        largest = 0.0
+        for symbol, block in self.terms.items():
+            data = block.data if sp.issparse(block) else block
+            unit: float = getattr(symbol, "unit", 0.0)
+            largest = max(largest, unit * float(np.max(np.abs(data), initial=0.0)))
+        return largest or float(np.max(np.abs(self.constant), initial=0.0)) or 1.0
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the variables and parameters in it."""
+        return tuple(dict.fromkeys(name for symbol in self.terms for name in symbol.names()))
 
     # --- triplets and numbers -------------------------------------------------------------------
 
     def rows(self) -> Rows:
         """The expression as triplets over the program's columns."""
+        if self.is_parametric:
+            return self.evaluated().rows()
         row, col, val = [], [], []
         for variable, block in self.terms.items():
             r, c, v = triplets(block, self.size, variable.size, variable.offset)
@@ -156,187 +358,323 @@ class Affine(Expression):
         row, col, val, constant = self.rows()
         return constant + np.bincount(row, weights=val * x[col], minlength=self.size)
 
+    def affine_parts(self) -> Iterator[Affine]:
+        yield self
 
-class Variable(Affine):
-    """A vector of decision variables, or a scalar one where ``labels`` is None.
 
-    Parameters
-    ----------
-    name : str
-    labels : tuple, optional
-    lower, upper : float or array of shape (size,)
-    unit : float
-        Typical magnitude; solvers work in multiples of it.
-    """
+class _Map(Affine):
+    """What operators make."""
 
-    __slots__ = ("labels", "lower", "name", "offset", "program", "unit", "upper")
 
-    def __init__(
-        self,
-        program: Program,
-        name: str,
-        labels: tuple[Hashable, ...] | None,
-        lower: float | FloatArray,
-        upper: float | FloatArray,
-        unit: float,
-        offset: int,
-    ) -> None:
-        super().__init__(1 if labels is None else len(labels), {})
-        self.terms[self] = 1.0
-        self.program = program
-        self.name = name
-        self.labels = labels
-        self.lower = lower
-        self.upper = upper
-        self.unit = unit
-        self.offset = offset
+class Scaled(Symbol):
+    """``factor ∘ inner``: an expression in parameters times one in variables, row by row."""
 
-    def __repr__(self) -> str:
-        return f"Variable({self.name!r}, size={self.size})"
+    is_data = False
+
+    def __init__(self, factor: Affine, inner: Affine) -> None:
+        self.factor = factor
+        self.inner = inner
+        self.size = inner.size
+        self.program = inner.program
 
     @property
-    def is_nonnegative(self) -> bool:
-        """Whether the lower bounds say so."""
-        return bool(np.all(np.asarray(self.lower) >= 0))
+    def unit(self) -> float:
+        """Typical magnitude of the rows."""
+        return self.evaluated().magnitude
+
+    def evaluated(self) -> Affine:
+        value = self.factor.evaluated().constant
+        return self.inner._scaled(value if np.ndim(value) == 0 or value.size > 1 else value.item())
+
+    def names(self) -> tuple[str, ...]:
+        return self.factor.names() + self.inner.names()
 
 
-@dataclass(frozen=True, eq=False)
-class Product:
-    """``weight ∘ a ∘ b`` row by row, or the sum of these rows where ``summed``."""
+# --- terms beside the affine part ---------------------------------------------------------------
 
-    a: Affine
-    b: Affine
-    weight: Any = 1.0
-    summed: bool = False
+
+class Term(ABC):
+    """A function of affine expressions that is not affine: ``size`` rows.
+
+    A subclass says its value and, in :meth:`epigraph`, which cones it takes to bound it; that is
+    all there is to a new one.
+
+    Attributes
+    ----------
+    name : str
+        What statements call it.
+    curvature : int
+        1 for convex terms, −1 for concave ones, 0 for neither.
+    lower : float
+        What the values are never below.
+    arguments : tuple of Affine
+    """
+
+    name: ClassVar[str]
+    curvature: int
+    lower: ClassVar[float] = -np.inf
+    size: int = 1
+    labels: Labels = None
+    arguments: tuple[Affine, ...]
+
+    @abstractmethod
+    def value(self, x: FloatArray) -> FloatArray:
+        """The rows at a point of all the program's variables."""
+
+    def magnitude(self, *arguments: float) -> float:
+        """The typical size of the rows for arguments of these sizes."""
+        return max(arguments)
+
+    def epigraph(self, bound: Affine, new: Any) -> list[Any]:
+        """The memberships that say term ≤ bound (≥ for concave terms), as :class:`Bounded`.
+
+        Parameters
+        ----------
+        bound : Affine
+            Of as many rows as the term.
+        new : callable
+            ``new(suffix, labels, value, lower)`` introduces an auxiliary variable; ``value`` is the
+            function of a point that gives its best values there.
+        """
+        raise NotImplementedError(f"{self.name} has no epigraph")
+
+
+class Product(Term):
+    """``a ∘ b`` row by row; a square where the two are one."""
+
+    name = "product"
+
+    def __init__(self, a: Affine, b: Affine) -> None:
+        self.a = a
+        self.b = b
+        self.size = a.size
+        self.labels = a.labels
+        self.curvature = 1 if a is b else 0
+        self.arguments = (a,) if a is b else (a, b)
 
     @property
     def is_square(self) -> bool:
         return self.a is self.b
 
+    def value(self, x: FloatArray) -> FloatArray:
+        return self.a.value(x) * self.b.value(x)
 
-class Quadratic(Expression):
-    """An affine expression plus products of affine expressions."""
+    def magnitude(self, *arguments: float) -> float:
+        return arguments[0] * arguments[-1]
 
-    __slots__ = ("affine", "products", "size")
 
-    def __init__(self, size: int, affine: Affine, products: tuple[Product, ...]) -> None:
-        self.size = size
-        self.affine = affine
-        self.products = products
+class Weighted(NamedTuple):
+    """``weight ∘ term``, or the sum of these rows where ``summed``.
 
-    @classmethod
-    def product(cls, a: Affine, b: Affine) -> Quadratic:
-        """``a ∘ b``, row by row; a scalar factor goes with every row."""
-        size = common_size(a.size, b.size)
-        if a is b:
-            return cls(size, Affine(size, {}), (Product(a, a),))
-        a, b = repeated_rows(a, size), repeated_rows(b, size)
-        return cls(size, Affine(size, {}), (Product(a, b),))
+    The weight is a number, an array of a number for each row, or affine in parameters.
+    """
+
+    term: Any
+    weight: Any = 1.0
+    summed: bool = False
 
     @property
-    def is_pure(self) -> bool:
-        """One product and nothing else, as in ``x * z``."""
-        affine_is_zero = not self.affine.terms and not np.any(self.affine.constant)
-        return len(self.products) == 1 and affine_is_zero
+    def numbers(self) -> Any:
+        """The weight, a parameter's by its value."""
+        if not isinstance(self.weight, Affine):
+            return self.weight
+        constant = self.weight.evaluated().constant
+        return constant.item() if np.size(constant) == 1 else constant
 
-    def __neg__(self) -> Quadratic:
-        return self * -1.0
+    @property
+    def size(self) -> int:
+        return 1 if self.summed else int(self.term.size)
 
-    def __add__(self, other: Operand) -> Quadratic:
-        if isinstance(other, Quadratic):
-            affine, products = self.affine + other.affine, self.products + other.products
+
+class Composite(Expression):
+    """An affine expression plus Σ weight · term."""
+
+    def __init__(self, affine: Affine, terms: tuple[Weighted, ...], notation: Notation = None):
+        self.size = affine.size
+        self.affine = affine
+        self.terms = terms
+        self.notation = notation
+
+    @classmethod
+    def of(cls, term: Term, notation: Notation = None, summed: bool = False) -> Composite:
+        """A term alone."""
+        size, labels = (1, None) if summed else (term.size, term.labels)
+        return cls(Affine(size, {}, labels=labels), (Weighted(term, 1.0, summed),), notation)
+
+    @property
+    def labels(self) -> Labels:  # type: ignore[override]
+        return self.affine.labels
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether all terms are products."""
+        return all(isinstance(w.term, Product) for w in self.terms)
+
+    @property
+    def is_parametric(self) -> bool:
+        """Whether a parameter is in it."""
+        return any(isinstance(w.weight, Affine) for w in self.terms) or any(
+            e.is_parametric for e in self.affine_parts()
+        )
+
+    def __add__(self, other: Operand) -> Composite:
+        if isinstance(other, Composite):
+            affine, terms = self.affine + other.affine, self.terms + other.terms
         else:
-            affine, products = self.affine + other, self.products
-        size: int = affine.size
-        return Quadratic(size, affine, tuple(_stretched(p, size) for p in products))
+            affine, terms = self.affine + other, self.terms
+        stretched = tuple(_stretched(w, affine.size) for w in terms)
+        return Composite(affine, stretched, joined("+", self.notation, _notation(other)))
 
-    __radd__ = __add__
+    def __radd__(self, other: Operand) -> Composite:
+        result = self + other
+        result.notation = joined("+", _notation(other), self.notation)
+        return result
 
-    def __sub__(self, other: Operand) -> Quadratic:
-        return self.__add__(_negative(other))
-
-    def __rsub__(self, other: Operand) -> Quadratic:
-        return (-self) + other
-
-    def __mul__(self, factor: float | FloatArray) -> Quadratic:
-        factor = as_numbers(factor)
-        size = common_size(self.size, np.size(factor))
-        stretched = (_stretched(p, size) for p in self.products)
-        products = (Product(p.a, p.b, p.weight * factor, p.summed) for p in stretched)
-        return Quadratic(size, self.affine * factor, tuple(products))
+    def __mul__(self, factor: Operand) -> Composite:
+        if isinstance(factor, Affine):
+            if factor.is_data:
+                return self._times_parameter(factor)
+            raise InputError(
+                f"{self!r} times {factor!r} is a product of more than two factors; products have "
+                "two factors at most, and terms are multiplied by numbers and parameters only"
+            )
+        value, _ = numbers(factor, self)
+        affine = self.affine * value
+        stretched = (_stretched(w, affine.size) for w in self.terms)
+        terms = tuple(w._replace(weight=w.weight * value) for w in stretched)
+        return Composite(affine, terms, joined("*", _notation(factor), self.notation))
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float | FloatArray) -> Quadratic:
-        return self.__mul__(1.0 / as_numbers(divisor))
+    def _times_parameter(self, factor: Affine) -> Composite:
+        if any(isinstance(w.weight, Affine) for w in self.terms):
+            raise _not_affine_in_parameters(factor, self)
+        affine = self.affine if not self.affine.terms and not np.any(self.affine.constant) else None
+        affine = factor * self.affine if affine is None else affine
+        size = max(affine.size, factor.size)
+        terms = tuple(
+            w._replace(weight=factor * w.weight) for w in (_stretched(w, size) for w in self.terms)
+        )
+        if affine.size != size:
+            affine = Affine(size, {}, labels=factor.labels)
+        return Composite(affine, terms, joined("*", factor.notation, self.notation))
+
+    def __rmatmul__(self, left: Any) -> Composite:
+        """``c @ terms`` is Σ c_i · term_i."""
+        if np.ndim(left) != 1:
+            raise InputError(
+                f"{self!r} is not affine: only a vector of weights can stand left of it, not a "
+                f"matrix of shape {np.shape(left)}"
+            )
+        result = (self * left).sum()
+        result.notation = joined("@", of_numbers(left), self.notation)
+        return result
+
+    def __matmul__(self, right: Any) -> Composite:
+        return self.__rmatmul__(right)
+
+    def sum(self) -> Composite:
+        """The sum of the rows, a scalar."""
+        terms = tuple(w if w.term.size == 1 else w._replace(summed=True) for w in self.terms)
+        return Composite(self.affine.sum(), terms, joined("sum", self.notation))
+
+    def __getitem__(self, key: Any) -> Any:
+        raise InputError(
+            f"rows of {self!r} cannot be picked; pick them inside, such as abs(x[['a', 'b']])"
+        )
+
+    def __iter__(self) -> Any:
+        return self[0]
 
     def value(self, x: FloatArray) -> FloatArray:
         """The rows at a point ``x`` of all the program's variables."""
         total = self.affine.value(x)
-        for p in self.products:
-            rows = p.weight * p.a.value(x) * p.b.value(x)
-            total = total + (rows.sum() if p.summed else rows)
+        for weighted in self.terms:
+            rows = weighted.numbers * weighted.term.value(x)
+            total = total + (np.sum(rows) if weighted.summed else rows)
         return total
 
+    def affine_parts(self) -> Iterator[Affine]:
+        yield self.affine
+        for weighted in self.terms:
+            yield from weighted.term.arguments
+            if isinstance(weighted.weight, Affine):
+                yield weighted.weight
 
-class Norm(Expression):
-    """``factor · ‖parts‖₂``, the parts being stacked."""
 
-    __slots__ = ("factor", "parts", "size")
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """``left <= right``, ``left >= right`` or ``left == right``, row by row.
 
-    def __init__(self, parts: tuple[Affine, ...], factor: float = 1.0) -> None:
-        self.size = 1
-        self.parts = parts
-        self.factor = factor
+    Attributes
+    ----------
+    left, right : expressions or numbers
+        As they were written.
+    sense : str
+    body : expression
+        left − right.
+    """
 
-    def __mul__(self, factor: float) -> Norm:
-        factor = as_numbers(factor)
-        if not (isinstance(factor, float) and factor >= 0):
-            raise InputError(f"a norm times {factor} is not convex; expected a number ≥ 0")
-        return Norm(self.parts, self.factor * factor)
+    left: Any
+    sense: str
+    right: Any
+    body: Affine | Composite
 
-    __rmul__ = __mul__
+    @property
+    def sign(self) -> float:
+        """1 where body ≤ 0 is meant, −1 where body ≥ 0 is."""
+        return -1.0 if self.sense == ">=" else 1.0
 
-    def __truediv__(self, divisor: float) -> Norm:
-        return self * (1.0 / divisor)
+    @property
+    def is_parametric(self) -> bool:
+        """Whether a parameter is in it."""
+        return self.body.is_parametric
 
-    def _not_affine(self, other: object = None) -> Any:
+    def __bool__(self) -> bool:
         raise InputError(
-            "a norm is no part of sums and objectives; bound it by a variable, `norm(e) <= s`, and "
-            "use s in its place"
+            "a constraint has no truth value; state `a <= b <= c` as two constraints, "
+            "and give every constraint to Program.subject_to"
         )
 
-    __neg__ = __add__ = __radd__ = __sub__ = __rsub__ = _not_affine
+    def __repr__(self) -> str:
+        return f"{text(_notation(self.left))} {self.sense} {text(_notation(self.right))}"
 
 
-def norm(*parts: Affine | tuple[Affine, ...]) -> Norm:
-    """The Euclidean norm of affine expressions, stacked: ``norm(root @ x) <= bound``."""
-    flat: list[Affine] = []
-    for part in parts:
-        flat.extend(part if isinstance(part, tuple) else (part,))
-    return Norm(tuple(flat))
-
-
-def square(expression: Affine) -> Quadratic:
+def square(expression: Affine) -> Composite:
     """The squares of the rows."""
-    return Quadratic.product(expression, expression)
-
-
-def sum_squares(*parts: Affine | tuple[Affine, ...]) -> Quadratic:
-    """‖parts‖₂², a scalar: ``sum_squares(root @ x)`` is the variance x'Σx."""
-    products = tuple(Product(e, e, summed=True) for e in norm(*parts).parts)
-    return Quadratic(1, Affine(1, {}), products)
+    if not isinstance(expression, Affine):
+        raise InputError(f"the square of {expression!r}, which is not affine, is not convex")
+    result = Composite.of(Product(expression, expression))
+    result.notation = joined("square", expression.notation)
+    return result
 
 
 # --- sizes and numbers --------------------------------------------------------------------------
+
+
+def numbers(value: Any, beside: Expression) -> tuple[Any, Labels]:
+    """A float for one number or an array for several, and the labels of a Series, aligned."""
+    if type(value) is float or type(value) is int:
+        return float(value), None
+    if hasattr(value, "index") and hasattr(value, "to_numpy"):
+        if value.ndim == 1 and beside.labels is not None:
+            return aligned(value, beside.labels, "the Series"), beside.labels
+        if value.ndim == 1 and beside.size == 1:
+            return value.to_numpy(dtype=float), tuple(value.index)
+        if value.ndim == 1:
+            raise InputError(
+                "a Series stands beside an expression whose rows have no labels, so that its own "
+                "would not be looked at: pass .to_numpy(), in their order"
+            )
+    return as_numbers(value), None
 
 
 def as_numbers(value: Any) -> Any:
     """A float for a single number, a 1-d array for several."""
     if isinstance(value, Expression):
         raise InputError(
-            f"a {type(value).__name__} stands where numbers are expected; products have two "
-            "factors at most, and norms, products and divisors are multiplied by numbers only"
+            f"{value!r} stands where numbers are expected; products have two factors at most, and "
+            "terms, products and divisors are multiplied by numbers and parameters only"
         )
     try:
         if hasattr(value, "index") and hasattr(value, "to_numpy"):
@@ -355,58 +693,126 @@ def as_numbers(value: Any) -> Any:
     return array.item() if array.size == 1 else array.ravel()
 
 
-def _compare(left: Expression, right: Any, sense: str) -> Constraint:
-    # Constraints are made of expressions, so that their module imports this one.
-    from rrp_pyomo.modeling.constraints import compare
+def stack(*expressions: Affine | tuple[Affine, ...]) -> Affine:
+    """Affine expressions on top of each other; labels stay where all have them and none repeats."""
+    parts = flattened(expressions)
+    size = sum(part.size for part in parts)
+    symbols = dict.fromkeys(symbol for part in parts for symbol in part.terms)
+    sizes = [part.size for part in parts]
+    terms = {
+        s: stacked_blocks([part.terms.get(s) for part in parts], sizes, s.size) for s in symbols
+    }
+    constant = np.concatenate([np.broadcast_to(part.constant, (part.size,)) for part in parts])
+    labels = [label for part in parts for label in part.labels or ()]
+    known = len(labels) == size and len(set(labels)) == size
+    notation = joined("stack", *(part.notation for part in parts))
+    return Affine(size, terms, constant, tuple(labels) if known else None, notation)
 
-    return compare(left, right, sense)
 
-
-def _negative(value: Any) -> Any:
-    operand: Any = value if isinstance(value, Expression) else as_numbers(value)
-    return -operand
-
-
-def common_size(a: int, b: int) -> int:
-    if a != b and 1 not in (a, b):
-        raise InputError(
-            f"expressions of {a} and {b} rows do not go together; expected the same number, or one"
-        )
-    return max(a, b)
+def flattened(parts: Any) -> tuple[Affine, ...]:
+    """The affine expressions of a sequence, in which a stacked map's products are tuples."""
+    flat: list[Affine] = []
+    for part in parts:
+        for e in part if isinstance(part, tuple) else (part,):
+            if not isinstance(e, Affine):
+                raise InputError(
+                    f"{e!r} ({type(e).__name__}) stands where an affine expression of variables "
+                    "is expected; terms are not nested: bind it to a variable first"
+                )
+            flat.append(e)
+    return tuple(flat)
 
 
 def repeated_rows(expression: Affine, size: int) -> Affine:
     """A scalar expression repeated over ``size`` rows."""
     if expression.size == size:
         return expression
-    return Affine(size, _broadcast(expression, size), expression.constant)
+    return Affine(
+        size, _broadcast(expression, size), expression.constant, notation=expression.notation
+    )
 
 
-def _broadcast(expression: Affine, size: int) -> dict[Variable, Block]:
+def _product(a: Affine, b: Affine) -> Any:
+    """``a ∘ b``, row by row; a scalar factor goes with every row."""
+    for constant, other in ((a, b), (b, a)):
+        if not constant.terms:
+            return other._scaled(constant.constant, constant.labels)
+    size, labels = common_rows(a.size, a.labels, b.size, b.labels)
+    if a.is_data or b.is_data:
+        factor, inner = (a, b) if a.is_data else (b, a)
+        if inner.is_parametric:
+            raise _not_affine_in_parameters(factor, inner)
+        return Affine(size, {Scaled(factor, repeated_rows(inner, size)): 1.0}, 0.0, labels)
+    product = Product(a, a) if a is b else Product(repeated_rows(a, size), repeated_rows(b, size))
+    product.labels = labels
+    return Composite.of(product)
+
+
+def _not_affine_in_parameters(a: Expression, b: Expression) -> ModelError:
+    return ModelError(
+        f"{a!r} times {b!r} is not affine in the parameters; declare another parameter for the "
+        "product of two, and set its value"
+    )
+
+
+def _premultiplied(block: Block, inner: Affine, size: int) -> Affine:
+    """``block @ inner``, the block being what multiplied a symbol of inner's size."""
+    if inner.terms:
+        if np.ndim(block) < 2:
+            return repeated_rows(inner, size)._scaled(block)
+        return inner._times_array(block)
+    return Affine(size, {}, applied(block, np.broadcast_to(inner.constant, (inner.size,)), size))
+
+
+def _operand(value: Any, beside: Expression) -> Any:
+    """An expression as it is, numbers as numbers."""
+    if isinstance(value, Expression):
+        return value
+    value, labels = numbers(value, beside)
+    return value if labels is None else Affine(value.size, {}, value, labels)
+
+
+def _notation(value: Any) -> Notation:
+    return value.notation if isinstance(value, Expression) else of_numbers(value)
+
+
+def _written_key(key: Any) -> str:
+    if isinstance(key, slice):
+        return ":".join("" if part is None else str(part) for part in (key.start, key.stop))
+    if isinstance(key, (str, int)):
+        return str(key)
+    keys = [str(k) for k in key] if isinstance(key, list) else [str(key)]
+    return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
+
+
+def _broadcast(expression: Affine, size: int) -> dict[Any, Block]:
     """The terms of a scalar expression repeated over ``size`` rows."""
     if expression.size == size:
         return expression.terms
     return {v: repeated(b, v.size, size) for v, b in expression.terms.items()}
 
 
-def _stretched(product: Product, size: int) -> Product:
+def _stretched(weighted: Weighted, size: int) -> Weighted:
     """A scalar product repeated over ``size`` rows."""
-    if (1 if product.summed else product.a.size) == size:
-        return product
-    if product.summed:
+    if weighted.size == size:
+        return weighted
+    if weighted.summed or not isinstance(weighted.term, Product):
         raise InputError(
-            f"a sum of squares cannot be repeated over {size} rows; bind it to a variable"
+            f"a scalar {weighted.term.name if not weighted.summed else 'sum'} cannot be repeated "
+            f"over {size} rows; bind it to a variable"
         )
+    product = weighted.term
     a = repeated_rows(product.a, size)
     b = a if product.is_square else repeated_rows(product.b, size)
-    return Product(a, b, product.weight)
+    return weighted._replace(term=Product(a, b))
 
 
 def _sum(a: Affine, b: Affine) -> Affine:
-    size = common_size(a.size, b.size)
+    size, labels = common_rows(a.size, a.labels, b.size, b.labels)
     terms = dict(_broadcast(a, size))
     for variable, block in _broadcast(b, size).items():
         terms[variable] = (
             added(terms[variable], block, size, variable.size) if variable in terms else block
         )
-    return Affine(size, terms, a.constant + b.constant)
+    notation = joined("+", a.notation, b.notation)
+    return Affine(size, terms, a.constant + b.constant, labels, notation)

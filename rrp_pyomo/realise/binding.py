@@ -8,53 +8,48 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
-from rrp_pyomo.modeling.constraints import Linear
-from rrp_pyomo.modeling.expressions import Variable
-from rrp_pyomo.modeling.program import Program
-from rrp_pyomo.realise.lifting import lifted
+from rrp_pyomo.modeling.cones import NONNEGATIVE
+from rrp_pyomo.modeling.constraints import InCone
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.modeling.symbols import Variable
+from rrp_pyomo.realise.lifting import Lowered, over_variables
 
 
-def bound_and_lifted(
-    program: Program, bind: Mapping[str, Sequence[Any]], bare_squares: bool
-) -> Program:
-    """The lifted program, with rows for the bounds that bound variables do not have themselves."""
+def bound_and_lifted(source: Lowered, bind: Mapping[str, Sequence[Any]], kernel: bool) -> Lowered:
+    """The statement over variables, with rows for bounds that bound variables do not have."""
     loose: set[str] = set()
-    extra: dict[str, Linear] = {}
+    extra: dict[str, InCone] = {}
     for name, components in bind.items():
-        variable = program.variables[name]
+        variable = source.variables[name]
         for side, has, sign in (("lower", _lower, 1.0), ("upper", _upper, -1.0)):
             wanted = sign * np.broadcast_to(getattr(variable, side), (variable.size,))
             if np.any(np.array([sign * has(c) for c in components]) < wanted):
                 loose.add(name)
                 finite = np.flatnonzero(np.isfinite(wanted))
-                picked = (
-                    np.eye(variable.size)[finite] @ variable
-                    if finite.size < variable.size
-                    else variable
+                picked = variable if finite.size == variable.size else variable[np.isfinite(wanted)]
+                extra[source.free_name(f"{name}_{side}_bound")] = InCone(
+                    (sign * picked - wanted[finite],), NONNEGATIVE
                 )
-                extra[program.free_name(f"{name}_{side}_bound")] = Linear(
-                    sign * picked - wanted[finite], 0.0, np.inf
-                )
-    result = lifted(program, bare_squares, loose)
-    result.constraints.update(extra)
+    result = over_variables(source, kernel, loose)
+    result.stated.update(extra)
     return result
 
 
 _RESERVED = ("objective", "objective_cone", "objective_expression")
 
 
-def refuse_reserved_names(block: Any, program: Program) -> None:
+def refuse_reserved_names(block: Any, statement: Lowered) -> None:
     """Raise where a variable or constraint has the name of something that Pyomo's blocks have."""
-    for name in (*program.variables, *program.constraints):
+    for name in (*statement.variables, *statement.parameters, *statement.stated):
         if hasattr(block, name) or name in _RESERVED:
             raise ModelError(
-                f"{name!r} names a part of {program.name!r}, but Pyomo's blocks have "
+                f"{name!r} names a part of {statement.name!r}, but Pyomo's blocks have "
                 "something else by that name; choose another"
             )
 
 
 def resolve(
-    program: Program, bind: Mapping[str, Any], is_variable: Any, kind: str
+    statement: Statement, bind: Mapping[str, Any], is_variable: Any, kind: str
 ) -> dict[str, list[Any]]:
     """The Pyomo variables that take the place of each bound variable, in label order.
 
@@ -66,15 +61,15 @@ def resolve(
         A container lacks a label, has another length, or holds something else than variables.
     """
     return {
-        name: _components(_known(program, name), components, is_variable, kind)
+        name: _components(_known(statement, name), components, is_variable, kind)
         for name, components in bind.items()
     }
 
 
-def _known(program: Program, name: str) -> Variable:
-    if name not in program.variables:
-        raise UnknownLabelError("variable", name, program.variables)
-    return program.variables[name]
+def _known(statement: Statement, name: str) -> Variable:
+    if name not in statement.variables:
+        raise UnknownLabelError("variable", name, statement.variables)
+    return statement.variables[name]
 
 
 def _components(variable: Variable, given: Any, is_variable: Any, kind: str) -> list[Any]:

@@ -1,8 +1,8 @@
-"""Realisation as a conic form: every convex constraint becomes rows of one cone."""
+"""Realisation as a conic form: every membership becomes rows of one cone."""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,140 +10,128 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
-from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, Rows, ScaledRows
-from rrp_pyomo.modeling.constraints import (
-    Constraint,
-    Linear,
-    NormBound,
-    ProductBound,
-    QuadraticBound,
-)
-from rrp_pyomo.modeling.expressions import Affine, Quadratic
-from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, Rows, ScaledRows, stacked
+from rrp_pyomo.modeling.constraints import QuadraticBound
+from rrp_pyomo.modeling.expressions import Composite
+from rrp_pyomo.realise.lifting import Lowered, is_sum_of_squares
 
 FloatArray = NDArray[np.float64]
 
 
-def conic_form(program: Program, compiled: MutableMapping[Constraint, ScaledRows]) -> ConicForm:
-    """Compile a program to its conic form; see :meth:`Program.conic`.
+@dataclass
+class CompiledStatement:
+    """A conic form, and the way back to the statement's constraints.
 
-    ``compiled`` holds the rows of constraints that were compiled before, and takes up the others.
+    Attributes
+    ----------
+    source : Lowered
+    rows : dict of str to ScaledRows
+        Those of constraints without parameters, for the next time.
+    form : ConicForm
+    groups : dict of str to int
+        By name of membership, its group of the form.
     """
-    builder = ConicBuilder(program.units)
-    _add_bounds(builder, program)
-    for name, constraint in program.constraints.items():
-        if constraint in compiled:
-            builder.repeat(compiled[constraint])
-        else:
-            _add_conic(builder, name, constraint)
-            compiled[constraint] = builder.last
-    sign = -1.0 if program.maximizing else 1.0
-    objective = program.objective
-    if isinstance(objective, Affine):
-        return builder.build((sign * objective).rows())
-    row, constant, triplets = _convex_quadratic(objective * sign, program.columns, "the objective")
-    return builder.build(row._replace(constant=row.constant + constant), triplets)
+
+    source: Lowered
+    rows: dict[str, ScaledRows] = field(default_factory=dict)
+    form: ConicForm = None  # type: ignore[assignment]
+    groups: dict[str, int] = field(default_factory=dict)
+
+    def compile(self) -> ConicForm:
+        """The conic form for the parameters' values of now.
+
+        Raises
+        ------
+        ModelError
+            A constraint or the objective is not convex, by the form in which it is stated, or the
+            statement has integers.
+        """
+        source = self.source
+        _refuse_integers(source)
+        builder = ConicBuilder(source.units)
+        _add_bounds(builder, source)
+        for name, constraint in source.stated.items():
+            if isinstance(constraint, QuadraticBound):
+                raise not_convex(f"constraint {name!r}")
+            if name in self.rows:
+                self.groups[name] = builder.repeat(self.rows[name])
+                continue
+            parts = [part.rows() for part in constraint.parts]
+            group = self.groups[name] = constraint.cone.rows(builder, parts)
+            if not constraint.is_parametric:
+                self.rows[name] = builder.group(group)
+        self.form = _with_objective(builder, source)
+        return self.form
+
+    def members(self, name: str, z: FloatArray) -> list[FloatArray]:
+        """The multipliers of a membership's parts, ∇objective being the sum of all G'w."""
+        membership: Any = self.source.stated[name]
+        w = self.form.dual(self.groups[name], z)
+        if membership.cone.is_linear:
+            return [w.ravel()]
+        return list(membership.cone.split(w, membership.parts))
 
 
-def _add_bounds(builder: ConicBuilder, program: Program) -> None:
+def _with_objective(builder: ConicBuilder, source: Lowered) -> ConicForm:
+    sign = -1.0 if source.maximizing else 1.0
+    objective = source.objective * sign
+    if not isinstance(objective, Composite) or not objective.terms:
+        affine = objective.affine if isinstance(objective, Composite) else objective
+        return builder.build(affine.rows())
+    if not is_sum_of_squares(objective):
+        raise not_convex("the objective")
+    G, h = sparse(squares(objective), source.columns)
+    P = sp.triu(2.0 * (G.T @ G), format="coo")
+    linear = 2.0 * (G.T @ h)
+    at = np.flatnonzero(linear)
+    row = stacked_row(objective.affine.rows(), at, linear[at], float(h @ h))
+    return builder.build(row, (P.row.astype(np.intp), P.col.astype(np.intp), P.data))
+
+
+def stacked_row(row: Rows, col: Any, val: FloatArray, constant: float) -> Rows:
+    """One row plus more entries and a constant."""
+    return Rows(
+        np.concatenate([row.row, np.zeros(col.size, np.intp)]),
+        np.concatenate([row.col, col]),
+        np.concatenate([row.val, val]),
+        row.constant + constant,
+    )
+
+
+def squares(body: Composite) -> Rows:
+    """The expressions under the squares of a scalar."""
+    return stacked([(w.term.a * np.sqrt(w.numbers)).rows() for w in body.terms])
+
+
+def sparse(rows: Rows, columns: int) -> tuple[sp.csr_matrix, FloatArray]:
+    """Rows as a sparse matrix, and their constants."""
+    shape = rows.size, columns
+    return sp.csr_matrix((rows.val, (rows.row, rows.col)), shape=shape), rows.constant
+
+
+def not_convex(what: str) -> ModelError:
+    """What conic realisations say of products that are no cone."""
+    return ModelError(
+        f"{what} is not convex in the form in which it is stated; use a nonlinear solver such "
+        "as 'ipopt', or state it with norm(), square() or sum_squares()"
+    )
+
+
+def _refuse_integers(source: Lowered) -> None:
+    for variable in source.variables.values():
+        if variable.domain != "continuous":
+            raise ModelError(
+                f"variable {variable.name!r} is {variable.domain}, and a conic form has "
+                "continuous variables only; use a solver that takes integers, such as 'scip' or "
+                "'gurobi', or 'highs' where everything else is linear"
+            )
+
+
+def _add_bounds(builder: ConicBuilder, source: Lowered) -> None:
     """±(x − bound) ≥ 0 in multiples of each variable's unit, all lower bounds, then all upper."""
-    units = program.units
-    for bound, sign in zip(program.bounds(), (1.0, -1.0), strict=True):
+    units = source.units
+    for bound, sign in zip(source.bounds(), (1.0, -1.0), strict=True):
         at = np.flatnonzero(np.isfinite(bound))
         if at.size:
             size = sign / units[at]
             builder.nonnegative(Rows(np.arange(at.size), at, size, -size * bound[at]))
-
-
-def _add_conic(builder: ConicBuilder, name: str, constraint: Constraint) -> None:
-    match constraint:
-        case Linear(body, 0.0, 0.0):
-            builder.zero(body.rows())
-        case Linear(body, lower, _):
-            builder.nonnegative(body.rows() if lower == 0.0 else (-body).rows())
-        case NormBound(parts, bound):
-            builder.second_order(bound.rows(), stacked([e.rows() for e in parts]))
-        case ProductBound(a, b, c):
-            builder.product(a.rows(), b.rows(), c.rows())
-        case QuadraticBound(body, lower, _):
-            # ‖e‖² ≤ affine is the product bound affine · 1 ≥ ‖e‖².
-            small = body if lower == -np.inf else -body
-            if not is_convex(constraint):
-                raise ModelError(
-                    f"constraint {name!r} is not convex in the form in which it is stated; use a "
-                    "nonlinear solver such as 'ipopt', or state it with norm(), square() or "
-                    "sum_squares()"
-                )
-            one = Affine(small.size, {}, 1.0)
-            builder.product((-small.affine).rows(), one.rows(), squares(small))
-
-
-def stacked(pieces: Sequence[Rows]) -> Rows:
-    """Groups of rows, one below the other."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if not pieces:
-        none = np.zeros(0, np.intp)
-        return Rows(none, none, np.zeros(0), np.zeros(0))
-    starts = np.cumsum([0] + [piece.size for piece in pieces])
-    return Rows(
-        np.concatenate([piece.row + start for piece, start in zip(pieces, starts, strict=False)]),
-        np.concatenate([piece.col for piece in pieces]),
-        np.concatenate([piece.val for piece in pieces]),
-        np.concatenate([piece.constant for piece in pieces]),
-    )
-
-
-def is_convex(constraint: QuadraticBound) -> bool:
-    """Whether the constraint bounds a sum of squares from above, by its form."""
-    small = constraint.body if constraint.lower == -np.inf else -constraint.body
-    return constraint.lower != constraint.upper and is_sum_of_squares(small)
-
-
-def is_sum_of_squares(body: Quadratic) -> bool:
-    """Whether a quadratic is Σ w‖e‖² + affine with w ≥ 0, by its form."""
-    if body.size > 1 and any(p.summed for p in body.products):
-        return False
-    return all(p.is_square and np.all(np.asarray(p.weight) >= 0) for p in body.products)
-
-
-def squares(body: Quadratic) -> Rows:
-    """The expressions under the squares: all of them for a scalar, row by row for a vector."""
-    pieces = [(p.a * np.sqrt(p.weight)).rows() for p in body.products]
-    if body.size == 1:
-        return stacked(pieces)
-    k = len(pieces)  # row r of piece p becomes row r·k + p
-    return Rows(
-        np.concatenate([piece.row * k + p for p, piece in enumerate(pieces)]),
-        np.concatenate([piece.col for piece in pieces]),
-        np.concatenate([piece.val for piece in pieces]),
-        np.column_stack([piece.constant for piece in pieces]).ravel(),
-    )
-
-
-def _convex_quadratic(
-    body: Quadratic, columns: int, what: str
-) -> tuple[Rows, FloatArray, tuple[Any, Any, Any]]:
-    """Σ w‖e‖² + affine as a row, a constant, and the upper triangle of P in ½x'Px."""
-    if not is_sum_of_squares(body):
-        raise ModelError(
-            f"{what} is not convex in the form in which it is stated; use a nonlinear solver such "
-            "as 'ipopt', or state it with square() or sum_squares()"
-        )
-    G, h = sparse(squares(body), columns)
-    P = sp.triu(2.0 * (G.T @ G), format="coo")
-    linear = 2.0 * (G.T @ h)
-    row = body.affine.rows()
-    at = np.flatnonzero(linear)
-    row = Rows(
-        np.concatenate([row.row, np.zeros(at.size, np.intp)]),
-        np.concatenate([row.col, at]),
-        np.concatenate([row.val, linear[at]]),
-        row.constant,
-    )
-    return row, np.array([h @ h]), (P.row.astype(np.intp), P.col.astype(np.intp), P.data)
-
-
-def sparse(rows: Rows, columns: int) -> tuple[sp.csr_matrix, FloatArray]:
-    shape = rows.size, columns
-    return sp.csr_matrix((rows.val, (rows.row, rows.col)), shape=shape), rows.constant

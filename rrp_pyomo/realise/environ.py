@@ -9,22 +9,32 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
-from rrp_pyomo.modeling.constraints import Constraint, Linear
-from rrp_pyomo.modeling.expressions import Variable
-from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.errors import ModelError
+from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.modeling.symbols import Parameter, Variable
 from rrp_pyomo.realise.binding import bound_and_lifted, refuse_reserved_names, resolve
+from rrp_pyomo.realise.lifting import Lowered
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.realise.quadratic import as_quadratic_bound
 
+_DOMAINS = {"continuous": pyo.Reals, "binary": pyo.Binary, "integer": pyo.Integers}
 
-def environ_block(program: Program, bind: Mapping[str, Any], objective: bool) -> pyo.Block:
-    """See :meth:`Program.block`."""
-    bound = resolve(program, bind, lambda c: isinstance(c, VarData), "pyomo.environ")
-    source = bound_and_lifted(program, bound, bare_squares=False)
+
+def environ_block(
+    statement: Statement, source: Lowered, bind: Mapping[str, Any], objective: bool
+) -> pyo.Block:
+    """A lowered statement as an environ block; see :meth:`rrp_pyomo.Program.block`."""
+    bound = resolve(statement, bind, lambda c: isinstance(c, VarData), "pyomo.environ")
+    source = bound_and_lifted(source, bound, kernel=False)
     block = pyo.Block(concrete=True)
     block.scaling_factor = pyo.Suffix(direction=pyo.Suffix.LOCAL)
     refuse_reserved_names(block, source)
     components: Components = {}
+    for name, parameter in source.parameters.items():
+        container = _parameters(parameter)
+        block.add_component(name, container)
+        components[name] = list(container.values())
     for name, variable in source.variables.items():
         if name in bound:
             components[name] = bound[name]
@@ -37,18 +47,25 @@ def environ_block(program: Program, bind: Mapping[str, Any], objective: bool) ->
         if variable.unit != 1.0:
             for component in components[name]:
                 block.scaling_factor[component] = 1.0 / variable.unit
-    for name, constraint in source.constraints.items():
-        block.add_component(name, _constraint(source, constraint, components))
+    for name, constraint in source.stated.items():
+        block.add_component(name, _constraint(name, constraint, components))
     (cost,) = expressions(source.objective, components)
     block.objective_expression = pyo.Expression(expr=cost)
     if objective:
-        sense = pyo.maximize if program.maximizing else pyo.minimize
+        sense = pyo.maximize if source.maximizing else pyo.minimize
         block.objective = pyo.Objective(expr=block.objective_expression, sense=sense)
     return block
 
 
-def _index(variable: Variable) -> Any:
-    return (None,) if variable.labels is None else variable.labels
+def _index(symbol: Variable | Parameter) -> Any:
+    return (None,) if symbol.labels is None else symbol.labels
+
+
+def _parameters(parameter: Parameter) -> pyo.Param:
+    if parameter.labels is None:
+        return pyo.Param(initialize=float(parameter.numbers[0]), mutable=True, domain=pyo.Reals)
+    values = dict(zip(parameter.labels, parameter.numbers.tolist(), strict=True))
+    return pyo.Param(list(parameter.labels), initialize=values, mutable=True, domain=pyo.Reals)
 
 
 def _variables(variable: Variable) -> pyo.Var:
@@ -56,26 +73,60 @@ def _variables(variable: Variable) -> pyo.Var:
         [None if np.isinf(b) else b for b in np.broadcast_to(bound, (variable.size,)).tolist()]
         for bound in (variable.lower, variable.upper)
     )
+    domain = _DOMAINS[variable.domain]
     if variable.labels is None:
-        return pyo.Var(bounds=(lower[0], upper[0]))
+        return pyo.Var(bounds=(lower[0], upper[0]), domain=domain)
     bounds = dict(zip(variable.labels, zip(lower, upper, strict=True), strict=True))
-    return pyo.Var(list(variable.labels), bounds=bounds)
+    return pyo.Var(list(variable.labels), bounds=bounds, domain=domain)
 
 
-def _constraint(program: Program, constraint: Constraint, components: Components) -> pyo.Constraint:
-    bound = constraint if isinstance(constraint, Linear) else as_quadratic_bound(constraint)
+def _constraint(name: str, constraint: Stated, components: Components) -> pyo.Constraint:
+    if isinstance(constraint, InCone) and not constraint.cone.is_linear:
+        return _cone(name, constraint, components)
+    return _labelled(as_quadratic_bound(name, constraint), components)
+
+
+def _cone(name: str, constraint: InCone, components: Components) -> pyo.Constraint:
+    """A cone in its quadratic form, else by its smooth functions."""
+    cone = constraint.cone
+    bound = cone.quadratic(*constraint.parts)
+    if bound is not None:
+        return _labelled(QuadraticBound(*bound), components)
+    members = [expressions(part, components) for part in constraint.parts]
+    members = [m * (max(map(len, members)) // len(m)) for m in members]
+    rows = [cone.smooth(*entries) for entries in cone.entries(members)] if cone.heads else [None]
+    if rows[0] is None:
+        raise ModelError(
+            f"constraint {name!r} is a matter of the {cone.name} cone, which no block of Pyomo can "
+            "state; solve the program by its conic form, with 'clarabel' or 'scs'"
+        )
+    labels = list(cone.labels(constraint.parts) or range(len(rows)))
+    sides = len(rows[0])
+    if sides == 1 and len(rows) == 1:
+        return pyo.Constraint(expr=rows[0][0] >= 0)
+    by_label = {
+        label if sides == 1 else (label, side): functions[side]
+        for label, functions in zip(labels, rows, strict=True)
+        for side in range(sides)
+    }
+    return pyo.Constraint(list(by_label), rule=lambda _, *key: by_label[_key(key, by_label)] >= 0)
+
+
+def _labelled(bound: QuadraticBound, components: Components) -> pyo.Constraint:
     rows = bounded_rows(bound, components)
     if len(rows) == 1:
         return pyo.Constraint(expr=_stated(*rows[0]))
-    labels = list(program.row_labels(bound.body))
+    labels = list(bound.body.labels or range(len(rows)))
     by_label = dict(zip(labels, rows, strict=True))
-    return pyo.Constraint(labels, rule=lambda _, *key: _stated(*by_label[_key(key)]))
+    return pyo.Constraint(labels, rule=lambda _, *key: _stated(*by_label[_key(key, by_label)]))
 
 
 def _stated(lower: float | None, body: Any, upper: float | None) -> tuple[Any, ...]:
     return (body, upper) if lower == upper else (lower, body, upper)
 
 
-def _key(key: tuple[Any, ...]) -> Any:
-    """Pyomo hands a tuple label over as several arguments."""
-    return key[0] if len(key) == 1 else key
+def _key(key: tuple[Any, ...], known: Any) -> Any:
+    """Pyomo hands a tuple label over as several arguments, nested ones flattened."""
+    if len(key) == 1:
+        return key[0]
+    return key if key in known else (key[:-1], key[-1])

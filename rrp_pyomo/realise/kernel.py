@@ -13,52 +13,67 @@ import pyomo.kernel as pmo
 import scipy.sparse as sp
 from pyomo.core.kernel.variable import IVariable
 
-from rrp_pyomo.modeling.constraints import (
-    Constraint,
-    Linear,
-    NormBound,
-    ProductBound,
-    QuadraticBound,
-)
-from rrp_pyomo.modeling.expressions import Affine, Quadratic, Variable
-from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
+from rrp_pyomo.modeling.expressions import Affine, Composite, Weighted
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.modeling.symbols import Parameter, Variable
 from rrp_pyomo.realise.binding import bound_and_lifted, refuse_reserved_names, resolve
-from rrp_pyomo.realise.conic import is_convex, is_sum_of_squares
+from rrp_pyomo.realise.lifting import Lowered, is_sum_of_squares
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 
+_DOMAINS = {"continuous": pmo.RealSet, "binary": pmo.IntegerSet, "integer": pmo.IntegerSet}
 
-def kernel_block(program: Program, bind: Mapping[str, Any], objective: bool) -> pmo.block:
-    """See :meth:`Program.kernel`."""
-    bound = resolve(program, bind, lambda c: isinstance(c, IVariable), "pyomo.kernel")
-    source = bound_and_lifted(program, bound, bare_squares=True)
+
+def kernel_block(
+    statement: Statement, source: Lowered, bind: Mapping[str, Any], objective: bool
+) -> pmo.block:
+    """A lowered statement as a kernel block; see :meth:`rrp_pyomo.Program.kernel`."""
+    bound = resolve(statement, bind, lambda c: isinstance(c, IVariable), "pyomo.kernel")
+    source = bound_and_lifted(source, bound, kernel=True)
     block = pmo.block()
     block.scaling_factor = pmo.suffix(direction=pmo.suffix.LOCAL)
     refuse_reserved_names(block, source)
     components: Components = {}
+    for name, parameter in source.parameters.items():
+        container, components[name] = _parameters(parameter)
+        setattr(block, name, container)
     for name, variable in source.variables.items():
         components[name] = bound[name] if name in bound else _variables(variable)
         setattr(block, name, _container(variable, components[name], name in bound))
         if variable.unit != 1.0:
             for component in components[name]:
                 block.scaling_factor[component] = 1.0 / variable.unit
-    conic = any(isinstance(c, (NormBound, ProductBound)) for c in source.constraints.values())
-    for name, constraint in source.constraints.items():
-        setattr(block, name, _constraint(source, constraint, components, conic))
+    for name, constraint in source.stated.items():
+        setattr(block, name, _constraint(name, constraint, components))
     block.objective_expression = pmo.expression(expressions(source.objective, components)[0])
     if objective:
-        sense = pmo.maximize if program.maximizing else pmo.minimize
+        sense = pmo.maximize if source.maximizing else pmo.minimize
         block.objective = pmo.objective(block.objective_expression, sense=sense)
-        if conic and isinstance(source.objective, Quadratic):
+        if isinstance(source.objective, Composite) and _has_cones(source):
             _bound_squares(block, source.objective, components)
     return block
+
+
+def _has_cones(source: Lowered) -> bool:
+    return any(isinstance(c, InCone) and not c.cone.is_linear for c in source.stated.values())
+
+
+def _parameters(parameter: Parameter) -> tuple[Any, list[Any]]:
+    entries = [pmo.parameter(value) for value in parameter.numbers.tolist()]
+    if parameter.labels is None:
+        return entries[0], entries
+    return pmo.parameter_dict(zip(parameter.labels, entries, strict=True)), entries
 
 
 def _variables(variable: Variable) -> list[Any]:
     bounds = (
         np.broadcast_to(b, (variable.size,)).tolist() for b in (variable.lower, variable.upper)
     )
+    domain = _DOMAINS[variable.domain]
     return [
-        pmo.variable(lb=None if lb == -np.inf else lb, ub=None if ub == np.inf else ub)
+        pmo.variable(
+            lb=None if lb == -np.inf else lb, ub=None if ub == np.inf else ub, domain_type=domain
+        )
         for lb, ub in zip(*bounds, strict=True)
     ]
 
@@ -71,62 +86,67 @@ def _container(variable: Variable, components: list[Any], bound: bool) -> Any:
     return labelled if bound else pmo.variable_dict(labelled)
 
 
-def _constraint(
-    program: Program, constraint: Constraint, components: Components, conic: bool
-) -> Any:
-    match constraint:
-        case Linear(body, lower, upper):
-            return _matrix_rows(body, lower, upper, components)
-        case NormBound(parts, bound):
-            vector = [c for e in parts for c in components[_name(e)]]
-            return pmo.conic.quadratic(components[_name(bound)][0], vector)
-        case ProductBound(a, b, c):
-            left, right, root = (components[_name(e)] for e in (a, b, c))
-            root = root * (len(left) // len(root))
-            cones = [
-                pmo.conic.rotated_quadratic(r1, r2, (x,))
-                for r1, r2, x in zip(left, right, root, strict=True)
-            ]
-            return pmo.constraint_dict(zip(program.row_labels(a), cones, strict=True))
-        case QuadraticBound(body, lower, _) if conic and is_convex(constraint):
-            small = body if lower == -np.inf else -body
-            bounds = expressions(-small.affine, components)
-            blocks = _cones(bounds, small, components)
-            return pmo.block_dict(zip(program.row_labels(body), blocks, strict=True))
-        case QuadraticBound():
-            rows = [
-                pmo.constraint(body=body, rhs=low)
-                if low == high
-                else pmo.constraint(body=body, lb=low, ub=high)
-                for low, body, high in bounded_rows(constraint, components)
-            ]
-            return pmo.constraint_dict(zip(program.row_labels(constraint.body), rows, strict=True))
+def _constraint(name: str, constraint: Stated, components: Components) -> Any:
+    if isinstance(constraint, QuadraticBound):
+        return _labelled(constraint.body.labels, _rows(constraint, components))
+    if constraint.cone.is_linear:
+        body, lower, upper = constraint.bounded_body
+        if body.is_parametric:
+            rows = _rows(QuadraticBound(Composite(body, ()), lower, upper), components)
+            return _labelled(body.labels, rows)
+        return _matrix_rows(body, lower, upper, components)
+    members = [_members(part, components) for part in constraint.parts]
+    cones = [constraint.cone.kernel(*entries) for entries in constraint.cone.entries(members)]
+    if len(cones) == 1 and constraint.cone.heads == 1:
+        return cones[0]
+    return _labelled(constraint.cone.labels(constraint.parts), cones)
 
 
-def _bound_squares(block: pmo.block, cost: Quadratic, components: Components) -> None:
-    """Minimise (or maximise the negative of) a bound on the objective's squares instead."""
-    sign = 1.0 if block.objective.sense == pmo.minimize else -1.0
-    if is_sum_of_squares(cost * sign):
-        (block.objective_cone,) = _cones([None], cost * sign, components)
-        (affine,) = expressions(cost.affine, components)
-        block.objective.expr = affine + sign * block.objective_cone.r1
+def _labelled(labels: Any, rows: list[Any]) -> Any:
+    return pmo.constraint_dict(zip(labels or range(len(rows)), rows, strict=True))
 
 
-def _cones(bounds: list[Any], squares: Quadratic, components: Components) -> list[pmo.block]:
-    """``‖e‖² ≤ a`` as the rotated cone ``2 · a · ½ ≥ ‖e‖²``, row by row; None is a new variable."""
-    roots = [expressions(p.a * np.sqrt(p.weight), components) for p in squares.products]
-    vectors = (
-        [[e for rows in roots for e in rows]] if squares.size == 1 else zip(*roots, strict=True)
-    )
+def _rows(bound: QuadraticBound, components: Components) -> list[Any]:
     return [
-        pmo.conic.rotated_quadratic.as_domain(a, 0.5, e)
-        for a, e in zip(bounds, vectors, strict=True)
+        pmo.constraint(body=body, rhs=low)
+        if low == high
+        else pmo.constraint(body=body, lb=low, ub=high)
+        for low, body, high in bounded_rows(bound, components)
     ]
 
 
-def _name(expression: Affine) -> str:
-    (variable,) = expression.terms
-    return variable.name
+def _members(part: Affine, components: Components) -> list[Any]:
+    """The variables that a part of a cone is, a scalar one once for each row."""
+    (variable,) = part.terms
+    found = components[variable.name]
+    return found if len(found) == part.size else found * part.size
+
+
+def _bound_squares(block: pmo.block, cost: Composite, components: Components) -> None:
+    """Minimise (or maximise the negative of) a bound on the objective's squares instead.
+
+    ``‖e‖² ≤ r`` is the rotated cone ``2 · r · ½ ≥ ‖e‖²``; squares that a parameter multiplies have
+    a cone of their own.
+    """
+    sign = 1.0 if block.objective.sense == pmo.minimize else -1.0
+    if not is_sum_of_squares(cost * sign):
+        return
+    (total,) = expressions(cost.affine, components)
+    plain = [w for w in cost.terms if not isinstance(w.weight, Affine)]
+    if plain:
+        block.objective_cone = _square_cone(plain, sign, components)
+        total = total + sign * block.objective_cone.r1
+    for k, weighted in enumerate(w for w in cost.terms if isinstance(w.weight, Affine)):
+        cone = _square_cone([weighted._replace(weight=1.0)], 1.0, components)
+        setattr(block, f"objective_cone_{k}", cone)
+        (weight,) = expressions(weighted.weight, components)
+        total = total + weight * cone.r1
+    block.objective.expr = total
+
+
+def _square_cone(squares: list[Weighted], sign: float, components: Components) -> Any:
+    roots = [expressions(w.term.a * np.sqrt(sign * w.weight), components) for w in squares]
+    return pmo.conic.rotated_quadratic.as_domain(None, 0.5, [e for rows in roots for e in rows])
 
 
 def _matrix_rows(body: Affine, lower: float, upper: float, components: Components) -> Any:

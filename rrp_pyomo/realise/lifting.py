@@ -1,98 +1,360 @@
-"""Cones over bare variables: what Pyomo's cones, and quadratics that stay sparse, need.
+"""Where terms become cones, and cones come to be over variables.
 
-Lifting replaces the affine expressions inside norms and products by auxiliary variables that are
-defined by linear rows. The result is a program again, with the original variables at their places.
+Two steps, each of which makes a statement with the original variables at their places:
+
+* :func:`lowered` replaces terms by what bounds them: every constraint is then a membership in a
+  cone, or a quadratic that is none;
+* :func:`over_variables` replaces the affine members of cones and squares by auxiliary variables
+  that linear rows define: what Pyomo's cones, and quadratics that stay sparse, need.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rrp_pyomo.modeling.constraints import Constraint, NormBound, ProductBound, QuadraticBound
-from rrp_pyomo.modeling.expressions import Affine, Product, Quadratic, Variable
-from rrp_pyomo.modeling.program import Program
+from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
+from rrp_pyomo.modeling.constraints import (
+    Bounded,
+    InCone,
+    QuadraticBound,
+    Stated,
+    membership,
+)
+from rrp_pyomo.modeling.expressions import (
+    Affine,
+    Comparison,
+    Composite,
+    Product,
+    Weighted,
+)
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.modeling.symbols import Variable
+
+FloatArray = NDArray[np.float64]
+_ONE = Affine(1, {}, 1.0)
 
 
-def lifted(program: Program, bare_squares: bool = False, loose: Collection[str] = ()) -> Program:
-    """An equivalent program whose norms, products and squares are over variables.
+class Source(NamedTuple):
+    """Where the dual of a comparison is read: ``coefficient`` times the multiplier of a part."""
+
+    membership: str
+    part: int
+    coefficient: Any
+
+
+class Lowered(Statement):
+    """A statement whose constraints are memberships and quadratics only.
+
+    Attributes
+    ----------
+    stated : dict of str to InCone or QuadraticBound
+    duals : dict of str to list of Source
+        By the name of each comparison whose dual is a sum of multipliers.
+    """
+
+    stated: dict[str, Stated]
+    duals: dict[str, list[Source]]
+
+    def define(self, name: str, expression: Affine, *args: Any, **kwargs: Any) -> Variable:
+        variable = super().define(name, expression, *args, **kwargs)
+        definition = f"{name}_definition"
+        comparison: Any = self.constraints[definition]
+        cone = membership(comparison)
+        assert cone is not None
+        self.stated[definition] = cone
+        self.duals[definition] = [Source(definition, 0, 1.0)]
+        return variable
+
+    def introduce(self, name: str, expression: Affine, lower: float = -np.inf) -> Variable:
+        """A variable that equals an expression, with a free name and a unit that fits."""
+        labels = None if expression.size == 1 else expression.labels or range(expression.size)
+        return self.define(
+            self.free_name(name), expression, labels, lower=lower, unit=expression.magnitude
+        )
+
+
+def copied(source: Statement) -> Lowered:
+    """A statement to be changed, with the same variables."""
+    result = Lowered.__new__(Lowered)
+    vars(result).update(vars(source))
+    for name in ("variables", "constraints", "duals", "stated"):
+        setattr(result, name, dict(getattr(source, name, {})))
+    result.definitions = list(source.definitions)
+    return result
+
+
+# --- terms become cones ---------------------------------------------------------------------------
+
+
+def lowered(statement: Statement) -> Lowered:
+    """The statement with its terms replaced by what bounds them, and squares by rotated cones.
+
+    The squares of an objective stay, unless lifting them is what keeps a factored variance
+    factored.
+    """
+    result = copied(statement)
+    for name, constraint in statement.constraints.items():
+        if isinstance(constraint, InCone):
+            result.stated[name] = constraint
+        else:
+            _lower_comparison(result, name, constraint)
+    if isinstance(statement.objective, Composite):
+        sign = -1.0 if statement.maximizing else 1.0
+        small = _without_terms(result, "objective", statement.objective * sign)
+        result.objective = _without_dense_squares(result, small) * sign
+    return result
+
+
+def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> None:
+    cone = membership(comparison)
+    if cone is not None:
+        result.stated[name] = cone
+        if cone.cone.is_linear:
+            result.duals[name] = [Source(name, 0, cone.sign)]
+        return
+    if comparison.sense == "==":
+        result.stated[name] = QuadraticBound(_composite(comparison.body), 0.0, 0.0)
+        return
+    small = _composite(comparison.body * comparison.sign)
+    if _is_bounded_term(small):
+        sources = _bound_directly(result, name, small)
+    else:
+        small = _without_terms(result, name, small)
+        sources = _at_most_zero(result, name, small, -comparison.sign)
+    result.duals[name] = [
+        source._replace(coefficient=comparison.sign * source.coefficient) for source in sources
+    ]
+
+
+def _is_bounded_term(small: Composite) -> bool:
+    """Whether it is weight · term + affine, with the weight a number: affine then bounds the term."""
+    if len(small.terms) != 1:
+        return False
+    term, weight, summed = small.terms[0]
+    return (
+        not isinstance(term, Product)
+        and not isinstance(weight, Affine)
+        and bool(np.all(np.asarray(weight) != 0.0))
+        and (not summed or term.size == 1)
+    )
+
+
+def _bound_directly(result: Lowered, name: str, small: Composite) -> list[Source]:
+    """c · term + affine ≤ 0 as term ≤ −affine / c (≥ for the concave ones, where c < 0)."""
+    term, weight, _ = small.terms[0]
+    return _bounded(result, name, term, small.affine * (-1.0 / weight), -1.0 / weight)
+
+
+def _bounded(
+    result: Lowered, name: str, term: Any, bound: Affine, coefficient: Any
+) -> list[Source]:
+    def new(
+        suffix: str,
+        labels: Iterable[Hashable] | None,
+        value: Callable[[FloatArray], FloatArray],
+        lower: float,
+    ) -> Variable:
+        unit = term_magnitude(term)
+        variable = result.variable(
+            result.free_name(f"{name}_{suffix}"), labels, lower=lower, unit=unit
+        )
+        result.definitions.append((variable, value))
+        return variable
+
+    sources = []
+    bounded: list[Bounded] = term.epigraph(bound, new)
+    for suffix, cone, part, own in bounded:
+        full = name if not suffix else f"{name}_{suffix}"
+        if full in result.stated or (suffix and full in result.constraints):
+            full = result.free_name(full)
+        result.stated[full] = cone
+        if part is not None:
+            sources.append(Source(full, part, coefficient * own))
+    return sources
+
+
+def _without_terms(result: Lowered, name: str, small: Composite) -> Composite:
+    """Terms other than products replaced by variables that bound them."""
+    affine, products = small.affine, []
+    for weighted in small.terms:
+        term = weighted.term
+        if isinstance(term, Product):
+            if not (isinstance(weighted.weight, Affine) and name != "objective"):
+                products.append(weighted)
+                continue
+        if np.all(np.asarray(weighted.numbers) == 0.0) and not isinstance(weighted.weight, Affine):
+            continue
+        affine = affine + _in_its_place(result, name, weighted)
+    return Composite(affine, tuple(products), small.notation)
+
+
+def _in_its_place(result: Lowered, name: str, weighted: Weighted) -> Affine:
+    """``weight ∘ s``, summed where the term is, with a new s that bounds the term."""
+    term = weighted.term
+    labels = None if term.size == 1 else term.labels or range(term.size)
+    s = result.variable(
+        result.free_name(f"{name}_{term.name}"),
+        labels,
+        lower=max(term.lower, 0.0 if isinstance(term, Product) else term.lower),
+        unit=term_magnitude(term),
+    )
+    result.definitions.append((s, term.value))
+    if isinstance(term, Product):
+        result.stated[f"{s.name}_cone"] = InCone((s, _ONE, term.a), ROTATED)
+    else:
+        _bounded(result, s.name, term, s, 1.0)
+    scaled: Affine = s * weighted.weight
+    return scaled.sum() if weighted.summed else scaled
+
+
+def _at_most_zero(result: Lowered, name: str, small: Composite, sign: float) -> list[Source]:
+    """affine + products ≤ 0 as linear rows, as a rotated cone, or as a quadratic.
+
+    Where ``sign`` is 1 it was written as −affine − products ≥ 0.
+    """
+    if not small.terms:
+        result.stated[name] = InCone((-small.affine,), NONNEGATIVE, sign)
+    elif is_sum_of_squares(small):
+        roots = (w.term.a * np.sqrt(w.numbers) for w in small.terms)
+        result.stated[name] = InCone((-small.affine, _ONE, *roots), ROTATED)
+    else:
+        bounds = (-np.inf, 0.0) if sign < 0 else (0.0, np.inf)
+        result.stated[name] = QuadraticBound(small * -sign, *bounds)
+        return []
+    return [Source(name, 0, -1.0)]
+
+
+def is_sum_of_squares(body: Composite) -> bool:
+    """Whether a quadratic is Σ w‖e‖² + affine with w ≥ 0, by its form."""
+    if body.size > 1 and any(w.summed for w in body.terms):
+        return False
+    return all(
+        isinstance(w.term, Product) and w.term.is_square and np.all(np.asarray(w.numbers) >= 0)
+        for w in body.terms
+    )
+
+
+def _without_dense_squares(result: Lowered, small: Composite) -> Composite:
+    """Squares whose matrix G'G would have more entries than G and the variables v = G x."""
+    return Composite(
+        small.affine,
+        tuple(_lifted_if_dense(result, w, small) for w in small.terms),
+        small.notation,
+    )
+
+
+def _lifted_if_dense(result: Lowered, weighted: Weighted, small: Composite) -> Weighted:
+    term = weighted.term
+    if not term.is_square or is_multiple(term.a) or not is_sum_of_squares(small):
+        return weighted
+    rows = term.a.rows()
+    by_row = np.bincount(rows.row, minlength=rows.size)
+    columns = len(np.unique(rows.col))
+    squared = min(float(by_row @ (by_row + 1)), columns * (columns + 1.0)) / 2
+    if squared <= rows.col.size + 2 * rows.size:
+        return weighted
+    v = result.introduce("objective_vector", term.a)
+    return weighted._replace(term=Product(v, v))
+
+
+def _composite(body: Any) -> Composite:
+    return body if isinstance(body, Composite) else Composite(body, ())
+
+
+# --- cones over variables -------------------------------------------------------------------------
+
+
+def over_variables(source: Lowered, kernel: bool = False, loose: Collection[str] = ()) -> Lowered:
+    """An equivalent statement whose cones, products and squares are over variables.
 
     * ``‖e‖₂ ≤ k r`` becomes ``‖v‖₂ ≤ r`` with ``v = e / k``;
-    * ``a ∘ b ≥ c²`` gets variables a, b ≥ 0, and a multiple of one variable (entry by entry) as c;
-      with ``bare_squares`` it becomes ``2 a ∘ b ≥ v²`` with a variable ``v = √2 c``, Pyomo's form;
-    * ``‖e‖²`` in an objective or a constraint gets a variable v = e, unless e is a multiple of one.
+    * heads of cones get variables with their sign, vectors a variable each (for ``kernel`` in the
+      scale of Pyomo's cones, otherwise multiples of a variable stay what they are);
+    * ``‖e‖²`` gets a variable v = e, unless e is a multiple of one.
 
-    ``loose`` names variables that stand for others without the bounds that they declare.
+    Parameters
+    ----------
+    source : Lowered
+    kernel : bool
+        For Pyomo's cones, whose members are variables and nothing else.
+    loose : collection of str
+        Variables that stand for others without the bounds that they declare.
     """
-    return _Lifting(program, bare_squares, loose).program
+    return _Lifting(source, kernel, loose).result
 
 
 class _Lifting:
-    def __init__(self, source: Program, bare_squares: bool, loose: Collection[str]) -> None:
-        self.bare_squares = bare_squares
+    def __init__(self, source: Lowered, kernel: bool, loose: Collection[str]) -> None:
+        self.kernel = kernel
         self.loose = loose
-        self.program = copy.copy(source)
-        self.program.variables = dict(source.variables)
-        self.program._definitions = list(source._definitions)
-        self.program.constraints = dict(source.constraints)
-        for name, constraint in source.constraints.items():
-            self.program.constraints[name] = self._constraint(name, constraint)
-        if isinstance(source.objective, Quadratic):
-            self.program.objective = self._quadratic("objective", source.objective)
+        self.result = copied(source)
+        for name, constraint in source.stated.items():
+            self.result.stated[name] = self._constraint(name, constraint)
+        if isinstance(source.objective, Composite):
+            self.result.objective = self._squares("objective", source.objective)
 
-    def _constraint(self, name: str, constraint: Constraint) -> Constraint:
-        match constraint:
-            case NormBound(parts, bound):
-                factor = _positive_multiple(bound)
-                side = self._side(f"{name}_bound", bound / factor)
-                vectors = (e / factor for e in parts)
-                return NormBound(
-                    tuple(_bare(e) or self._new(f"{name}_vector", e) for e in vectors), side
-                )
-            case ProductBound(a, b, c):
-                a, b = self._side(f"{name}_left", a), self._side(f"{name}_right", b)
-                return ProductBound(a, b, self._squared(f"{name}_root", c))
-            case QuadraticBound(body, lower, upper):
-                return QuadraticBound(self._quadratic(name, body), lower, upper)
-        return constraint
+    def _constraint(self, name: str, constraint: Stated) -> Stated:
+        if isinstance(constraint, QuadraticBound):
+            body = self._squares(name, constraint.body)
+            return QuadraticBound(body, constraint.lower, constraint.upper)
+        if constraint.cone.is_linear:
+            return constraint
+        return self._membership(name, constraint)
 
-    def _quadratic(self, name: str, body: Quadratic) -> Quadratic:
-        products = []
-        for p in body.products:
-            if p.is_square and not is_multiple(p.a):
-                v = self._new(f"{name}_vector", p.a)
-                p = Product(v, v, p.weight, p.summed)
-            products.append(p)
-        return Quadratic(body.size, body.affine, tuple(products))
+    def _membership(self, name: str, constraint: InCone) -> InCone:
+        cone, parts = constraint.cone, constraint.parts
+        names = ["bound"] if cone.heads == 1 else ["left", "right", "third"][: cone.heads]
+        factor = _positive_multiple(parts[0]) if cone.heads == 1 else 1.0
+        if factor != 1.0:
+            parts = tuple(part / factor for part in parts)
+        if self.kernel:
+            parts = cone.kernel_parts(parts)
+        signed = cone.nonnegative if self.kernel else cone.signed(parts)
+        heads = [
+            self._head(f"{name}_{names[k]}", part, k in signed)
+            for k, part in enumerate(parts[: cone.heads])
+        ]
+        vector = "vector" if cone.heads == 1 else "root"
+        pieces = [self._piece(f"{name}_{vector}", part) for part in parts[cone.heads :]]
+        return InCone((*heads, *pieces), cone)
 
-    def _side(self, name: str, expression: Affine) -> Variable:
-        """A nonnegative variable that equals the expression."""
-        variable = _bare(expression)
-        if variable is not None and variable.is_nonnegative and variable.name not in self.loose:
-            return variable
-        return self._new(name, expression, lower=0.0)
+    def _head(self, name: str, expression: Affine, signed: bool) -> Affine:
+        """A variable (nonnegative where that is meant) that equals the expression."""
+        if not expression.terms and not self.kernel:
+            return expression
+        variable = bare(expression)
+        if variable is not None:
+            fits = variable.is_nonnegative and variable.name not in self.loose
+            return variable if fits or not signed else self.result.introduce(name, expression, 0.0)
+        if not signed and not self.kernel:
+            return expression
+        return self.result.introduce(name, expression, 0.0 if signed else -np.inf)
 
-    def _squared(self, name: str, c: Affine) -> Affine:
-        if not self.bare_squares:
-            return c if is_multiple(c) else self._new(name, c)
-        scaled = c * np.sqrt(2.0)
-        (block, *others) = scaled.terms.values() or [0.0]
-        if not others and is_multiple(scaled) and np.ndim(block) == 1 and np.ptp(block) == 0:
-            (variable,) = scaled.terms  # one scalar variable in every row: lift it once
-            if variable.size == 1:
-                return self._new(name, Affine(1, {variable: float(block[0])}))
-        return self._new(name, scaled)
+    def _piece(self, name: str, expression: Affine) -> Affine:
+        """A variable that equals it, or the scalar one that stands in every row."""
+        if bare(expression) is not None or (not self.kernel and is_multiple(expression)):
+            return expression
+        scalar = _scalar_in_every_row(expression)
+        if scalar is not None and self.kernel:
+            variable = self.result.introduce(name, scalar)
+            return Affine(expression.size, {variable: np.ones(expression.size)})
+        return self.result.introduce(name, expression)
 
-    def _new(self, name: str, expression: Affine, lower: float = -np.inf) -> Variable:
-        _, col, val, _ = expression.rows()
-        units = self.program.units
-        largest = float(np.max(np.abs(val) * units[col], initial=0.0)) or 1.0
-        name = self.program.free_name(name)
-        labels: Any = None if expression.size == 1 else self.program.row_labels(expression)
-        return self.program.define(name, expression, labels, lower=lower, unit=largest)
+    def _squares(self, name: str, body: Any) -> Any:
+        if not isinstance(body, Composite):
+            return body
+        terms = []
+        for weighted in body.terms:
+            term = weighted.term
+            if term.is_square and not is_multiple(term.a):
+                v = self.result.introduce(f"{name}_vector", term.a)
+                weighted = weighted._replace(term=Product(v, v))
+            terms.append(weighted)
+        return Composite(body.affine, tuple(terms), body.notation)
 
 
 def is_multiple(expression: Affine) -> bool:
@@ -101,16 +363,25 @@ def is_multiple(expression: Affine) -> bool:
         len(expression.terms) == 1
         and not np.any(expression.constant)
         and all(
-            isinstance(b, (float, np.ndarray)) and np.ndim(b) < 2 for b in expression.terms.values()
+            s.is_variable and isinstance(b, (float, np.ndarray)) and np.ndim(b) < 2
+            for s, b in expression.terms.items()
         )
     )
 
 
-def _bare(expression: Affine) -> Variable | None:
+def bare(expression: Affine) -> Variable | None:
+    """The variable that it is, None where it is something else."""
     if not is_multiple(expression):
         return None
     ((variable, block),) = expression.terms.items()
-    return variable if variable.size == expression.size and np.all(block == 1.0) else None
+    fits = variable.size == expression.size and np.all(block == 1.0)
+    return variable if fits else None
+
+
+def term_magnitude(term: Any) -> float:
+    """The typical size of a term's values."""
+    sizes = [e.magnitude for e in term.arguments]
+    return float(term.magnitude(*sizes))
 
 
 def _positive_multiple(bound: Affine) -> float:
@@ -120,3 +391,13 @@ def _positive_multiple(bound: Affine) -> float:
         if variable.size == 1 and variable.is_nonnegative and float(np.max(block)) > 0:
             return float(np.max(block))
     return 1.0
+
+
+def _scalar_in_every_row(expression: Affine) -> Affine | None:
+    """The scalar expression that all rows are, a multiple of one scalar variable."""
+    if expression.size == 1 or not is_multiple(expression):
+        return None
+    ((variable, block),) = expression.terms.items()
+    if variable.size == 1 and np.ndim(block) == 1 and np.ptp(block) == 0:
+        return Affine(1, {variable: float(block[0])})
+    return None

@@ -7,43 +7,46 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rrp_pyomo.forms.conic import Rows
+from rrp_pyomo.errors import ModelError
+from rrp_pyomo.forms.conic import Rows, stacked
 from rrp_pyomo.forms.quadratic import QuadraticForm
-from rrp_pyomo.modeling.constraints import (
-    Constraint,
-    Linear,
-    NormBound,
-    ProductBound,
-    QuadraticBound,
-)
-from rrp_pyomo.modeling.expressions import Affine, Product, Quadratic
-from rrp_pyomo.modeling.program import Program
-from rrp_pyomo.realise.conic import sparse, stacked
-from rrp_pyomo.realise.lifting import lifted
+from rrp_pyomo.modeling.constraints import QuadraticBound, Stated
+from rrp_pyomo.modeling.expressions import Affine, Composite, Weighted
+from rrp_pyomo.realise.conic import sparse
+from rrp_pyomo.realise.lifting import Lowered
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 
-def quadratic_form(program: Program) -> QuadraticForm:
-    """Compile a program to matrices with quadratic functions; see :meth:`Program.quadratic`.
+def quadratic_form(source: Lowered) -> QuadraticForm:
+    """Compile a statement over variables to matrices with quadratic functions.
 
     Auxiliary variables of cones come after the program's own columns. A maximisation is stated as
     the minimisation of the negative.
+
+    Raises
+    ------
+    ModelError
+        A cone that is not quadratic, such as the exponential one, or integers.
     """
-    program = lifted(program)
-    bounds = [as_quadratic_bound(c) for c in program.constraints.values()]
-    sign = -1.0 if program.maximizing else 1.0
-    objective = _expanded(_as_quadratic(program.objective) * sign)
+    for variable in source.variables.values():
+        if variable.domain != "continuous":
+            raise ModelError(
+                f"variable {variable.name!r} is {variable.domain}, and nonlinear solvers take "
+                "continuous variables only; use 'scip' or 'gurobi'"
+            )
+    bounds = [as_quadratic_bound(name, c) for name, c in source.stated.items()]
+    sign = -1.0 if source.maximizing else 1.0
+    objective = _expanded(_as_composite(source.objective * sign))
     bodies = [_expanded(bound.body) for bound in bounds]
     starts = np.cumsum([0] + [body.affine.size for body in bodies])
-    rows = stacked([body.affine for body in bodies])
-    A, constant = sparse(rows, program.columns)
+    A, constant = sparse(stacked([body.affine for body in bodies]), source.columns)
     sizes = [body.affine.size for body in bodies]
-    lower, upper = program.bounds()
+    lower, upper = source.bounds()
     cost = objective.affine
     return QuadraticForm(
-        c=np.bincount(cost.col, cost.val, program.columns).astype(float),
+        c=np.bincount(cost.col, cost.val, source.columns).astype(float),
         constant=float(cost.constant[0]),
         A=A,
         row_lower=np.repeat([bound.lower for bound in bounds], sizes) - constant,
@@ -57,27 +60,34 @@ def quadratic_form(program: Program) -> QuadraticForm:
         i=np.concatenate([body.i for body in bodies] + [objective.i]),
         j=np.concatenate([body.j for body in bodies] + [objective.j]),
         value=np.concatenate([body.value for body in bodies] + [objective.value]),
-        units=program.units,
+        units=source.units,
     )
 
 
-def as_quadratic_bound(constraint: Constraint) -> QuadraticBound:
-    """A lifted constraint as a bound on a quadratic: v'v ≤ r² and ab ≥ c² for the cones."""
-    match constraint:
-        case Linear(body, lower, upper):
-            return QuadraticBound(_as_quadratic(body), lower, upper)
-        case NormBound(parts, bound):
-            squares = tuple(Product(e, e, summed=True) for e in parts)
-            return QuadraticBound(
-                Quadratic(1, Affine(1, {}), (*squares, Product(bound, bound, -1.0))), -np.inf, 0.0
-            )
-        case ProductBound(a, b, c):
-            return QuadraticBound(Quadratic.product(a, b) - Quadratic.product(c, c), 0.0, np.inf)
-    return constraint
+def as_quadratic_bound(name: str, constraint: Stated) -> QuadraticBound:
+    """A membership over variables as a bound on a quadratic, such as r² − v'v ≥ 0.
+
+    Raises
+    ------
+    ModelError
+        The cone is not quadratic.
+    """
+    if isinstance(constraint, QuadraticBound):
+        return constraint
+    if constraint.cone.is_linear:
+        body, lower, upper = constraint.bounded_body
+        return QuadraticBound(_as_composite(body), lower, upper)
+    bound = constraint.cone.quadratic(*constraint.parts)
+    if bound is None:
+        raise ModelError(
+            f"constraint {name!r} is a matter of the {constraint.cone.name} cone, which no "
+            "quadratic function states; use block() or kernel(), or a conic solver"
+        )
+    return QuadraticBound(*bound)
 
 
-def _as_quadratic(body: Affine | Quadratic) -> Quadratic:
-    return body if isinstance(body, Quadratic) else Quadratic(body.size, body, ())
+def _as_composite(body: Affine | Composite) -> Composite:
+    return body if isinstance(body, Composite) else Composite(body, ())
 
 
 class _Expanded(NamedTuple):
@@ -90,11 +100,11 @@ class _Expanded(NamedTuple):
     value: FloatArray
 
 
-def _expanded(body: Quadratic) -> _Expanded:
+def _expanded(body: Composite) -> _Expanded:
     affine = [body.affine.rows()]
     terms = []
-    for product in body.products:
-        linear, quadratic = _multiplied(product, body.size)
+    for weighted in body.terms:
+        linear, quadratic = _multiplied(weighted, body.size)
         affine.append(linear)
         terms.append(quadratic)
     rows = Rows(
@@ -109,11 +119,11 @@ def _expanded(body: Quadratic) -> _Expanded:
 
 
 def _multiplied(
-    product: Product, size: int
+    weighted: Weighted, size: int
 ) -> tuple[Rows, tuple[IntArray, IntArray, IntArray, FloatArray]]:
     """w (Gₐx + hₐ)(G_b x + h_b), row by row: the affine part, and the pairs of entries."""
-    a, b = product.a.rows(), product.b.rows()
-    weight = np.broadcast_to(product.weight, (a.size,))
+    a, b = weighted.term.a.rows(), weighted.term.b.rows()
+    weight = np.broadcast_to(weighted.numbers, (a.size,))
     order = np.argsort(b.row, kind="stable")
     count = np.bincount(b.row, minlength=b.size)
     start = np.cumsum(count) - count
@@ -122,7 +132,7 @@ def _multiplied(
     left = np.repeat(np.arange(a.row.size), pairs)
     nth = np.arange(left.size) - np.repeat(np.cumsum(pairs) - pairs, pairs)
     right = order[start[a.row[left]] + nth]
-    target = np.zeros(a.size, np.intp) if product.summed else np.arange(a.size)
+    target = np.zeros(a.size, np.intp) if weighted.summed else np.arange(a.size)
     value = weight[a.row[left]] * a.val[left] * b.val[right]
     constant = weight * a.constant * b.constant
     affine = Rows(

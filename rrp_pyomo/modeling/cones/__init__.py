@@ -1,0 +1,43 @@
+"""The cones of the language, a file for each."""
+
+from rrp_pyomo.modeling.cones.base import Cone
+from rrp_pyomo.modeling.cones.exponential import Exponential
+from rrp_pyomo.modeling.cones.nonnegative import Nonnegative
+from rrp_pyomo.modeling.cones.power import Power
+from rrp_pyomo.modeling.cones.rotated import Rotated
+from rrp_pyomo.modeling.cones.second_order import SecondOrder
+from rrp_pyomo.modeling.cones.semidefinite import Semidefinite
+from rrp_pyomo.modeling.cones.zero import Zero
+
+#: Every kind of cone; what is not here is refused.
+CONES: tuple[type[Cone], ...] = (
+    Zero,
+    Nonnegative,
+    SecondOrder,
+    Rotated,
+    Exponential,
+    Power,
+    Semidefinite,
+)
+
+ZERO, NONNEGATIVE = Zero(), Nonnegative()
+SECOND_ORDER, ROTATED = SecondOrder(), Rotated()
+EXPONENTIAL, SEMIDEFINITE = Exponential(), Semidefinite()
+
+__all__ = [
+    "CONES",
+    "EXPONENTIAL",
+    "NONNEGATIVE",
+    "ROTATED",
+    "SECOND_ORDER",
+    "SEMIDEFINITE",
+    "ZERO",
+    "Cone",
+    "Exponential",
+    "Nonnegative",
+    "Power",
+    "Rotated",
+    "SecondOrder",
+    "Semidefinite",
+    "Zero",
+]

@@ -1,0 +1,61 @@
+"""The rotated second-order cone: products, squares, and squares over linear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyomo.kernel as pmo
+
+from rrp_pyomo.forms.conic import ConicBuilder, Rows
+from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.modeling.cones.base import Cone, FloatArray, Quadratic, interleaved, lengths
+from rrp_pyomo.modeling.cones.second_order import squares
+from rrp_pyomo.modeling.expressions import Affine, Composite
+
+
+class Rotated(Cone):
+    """{a b ≥ ‖v‖₂², a, b ≥ 0}: a second-order cone turned by 45°,
+
+        a b ≥ ‖v‖²,  a, b ≥ 0   ⇔   ‖(a − b, 2v)‖₂ ≤ a + b.
+
+    Its dual is {4 α β ≥ ‖ν‖², α, β ≥ 0}; smooth: a b − v'v ≥ 0 with a, b ≥ 0.
+    """
+
+    name = "rotated second-order"
+    part_names = ("a", "b", "v")
+    heads = 2
+    nonnegative = (0, 1)
+    takes = Takes.SECOND_ORDER
+    shapes = ((1, 1, 2), (3, 3, 3), (2, 2, 2, 2))
+
+    def rows(self, builder: ConicBuilder, parts: Sequence[Rows]) -> int:
+        a, b, *pieces = parts
+        return builder.product(a, b, interleaved(a.size, pieces))
+
+    def violation(self, *parts: FloatArray) -> FloatArray:
+        a, b, *pieces = parts
+        product = np.sqrt(np.maximum(a, 0.0) * np.maximum(b, 0.0))
+        return np.max([lengths(pieces, a.size) - product, -a, -b], axis=0)
+
+    def quadratic(self, *parts: Affine) -> Quadratic:
+        a, b, *pieces = parts
+        product = a * b
+        if not isinstance(product, Composite):
+            product = Composite(product, ())
+        terms = (*product.terms, *squares(a.size, pieces, -1.0))
+        return Composite(product.affine, terms), 0.0, np.inf
+
+    def signed(self, parts: tuple[Affine, ...]) -> tuple[int, ...]:
+        """None where one head is a positive number: the other one is then at least ‖v‖²."""
+        numbers = any(not p.terms and np.all(np.asarray(p.constant) > 0) for p in parts[:2])
+        return () if numbers else self.nonnegative
+
+    def kernel_parts(self, parts: tuple[Affine, ...]) -> tuple[Affine, ...]:
+        """Pyomo's is 2 r₁ r₂ ≥ ‖x‖²: the vector times √2."""
+        return (*parts[:2], *(np.sqrt(2.0) * piece for piece in parts[2:]))
+
+    def kernel(self, *entries: Any) -> Any:
+        a, b, vector = entries
+        return pmo.conic.rotated_quadratic(a, b, vector)

@@ -1,0 +1,123 @@
+"""Variables and parameters: the symbols that expressions are sums over."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.expressions import Affine, Symbol
+
+FloatArray = NDArray[np.float64]
+Domain: TypeAlias = Literal["continuous", "binary", "integer"]
+DOMAINS = get_args(Domain)
+
+
+class Variable(Affine, Symbol):
+    """A vector of decision variables, or a scalar one where ``labels`` is None.
+
+    Parameters
+    ----------
+    program : Program
+    name : str
+    labels : tuple, optional
+    lower, upper : float or array of shape (size,)
+    unit : float
+        Typical magnitude; solvers work in multiples of it.
+    offset : int
+        The column of its first entry.
+    domain : {"continuous", "binary", "integer"}
+    """
+
+    is_variable = True
+    is_data = False
+
+    def __init__(
+        self,
+        program: Any,
+        name: str,
+        labels: tuple[Hashable, ...] | None,
+        lower: float | FloatArray,
+        upper: float | FloatArray,
+        unit: float,
+        offset: int,
+        domain: Domain = "continuous",
+    ) -> None:
+        super().__init__(1 if labels is None else len(labels), {}, 0.0, labels, name)
+        self.terms[self] = 1.0
+        self._program = program
+        self.name = name
+        self.lower = lower
+        self.upper = upper
+        self.unit = unit
+        self.offset = offset
+        self.domain: Domain = domain
+
+    @property
+    def program(self) -> Any:
+        return self._program
+
+    @property
+    def is_nonnegative(self) -> bool:
+        """Whether the lower bounds say so."""
+        return bool(np.all(np.asarray(self.lower) >= 0))
+
+    def evaluated(self) -> Affine:
+        return self
+
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def __repr__(self) -> str:
+        return self.name if self.labels is None else f"{self.name}[{self.size}]"
+
+
+class Parameter(Affine, Symbol):
+    """A number, or one for each label, that may change between solves.
+
+    Statements are affine in parameters, whose values are set by :meth:`Program.set`.
+
+    Parameters
+    ----------
+    program : Program
+    name : str
+    labels : tuple, optional
+    value : float or (size,) array
+    """
+
+    is_variable = False
+    is_data = True
+
+    def __init__(
+        self, program: Any, name: str, labels: tuple[Hashable, ...] | None, numbers: FloatArray
+    ) -> None:
+        super().__init__(1 if labels is None else len(labels), {}, 0.0, labels, name)
+        self.terms[self] = 1.0
+        self._program = program
+        self.name = name
+        self.numbers = numbers
+
+    @property
+    def program(self) -> Any:
+        return self._program
+
+    def evaluated(self) -> Affine:
+        value: Any = float(self.numbers[0]) if self.size == 1 else self.numbers
+        return Affine(self.size, {}, value, self.labels)
+
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def __repr__(self) -> str:
+        return self.name if self.labels is None else f"{self.name}[{self.size}]"
+
+
+def require_domain(name: str, domain: str) -> None:
+    """Raise for a domain that nobody knows."""
+    if domain not in DOMAINS:
+        raise InputError(
+            f"the domain of {name!r} is {domain!r}; expected one of {', '.join(map(repr, DOMAINS))}"
+        )

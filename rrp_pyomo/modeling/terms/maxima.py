@@ -1,0 +1,90 @@
+"""The larger of several expressions, and positive parts."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.cones import NONNEGATIVE
+from rrp_pyomo.modeling.constraints import Bounded, InCone
+from rrp_pyomo.modeling.expressions import (
+    Affine,
+    Composite,
+    FloatArray,
+    Term,
+    flattened,
+    numbers,
+    repeated_rows,
+)
+from rrp_pyomo.modeling.labels import common_rows
+from rrp_pyomo.modeling.notation import joined, of_numbers
+
+
+class Maximum(Term):
+    """max(a, b, …) ≤ t: t − a ≥ 0, t − b ≥ 0, …, row by row."""
+
+    name = "maximum"
+    curvature = 1
+
+    def __init__(self, arguments: tuple[Affine, ...]) -> None:
+        rows = reduce(lambda r, e: common_rows(*r, e.size, e.labels), arguments, (1, None))
+        self.size, self.labels = rows
+        self.arguments = arguments
+
+    def value(self, x: FloatArray) -> FloatArray:
+        values = [np.broadcast_to(e.value(x), (self.size,)) for e in self.arguments]
+        return np.max(values, axis=0)
+
+    def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
+        return [
+            Bounded(str(k), InCone((bound - e,), NONNEGATIVE)) for k, e in enumerate(self.arguments)
+        ]
+
+
+class Largest(Term):
+    """max_i e_i ≤ t: t − e_i ≥ 0 for every row."""
+
+    name = "maximum"
+    curvature = 1
+
+    def __init__(self, e: Affine) -> None:
+        self.arguments = (e,)
+
+    def value(self, x: FloatArray) -> FloatArray:
+        return self.arguments[0].value(x).max(keepdims=True)
+
+    def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
+        (e,) = self.arguments
+        return [Bounded("", InCone((repeated_rows(bound, e.size) - e,), NONNEGATIVE))]
+
+
+def maximum(*operands: Any) -> Composite:
+    """The largest of several expressions or numbers, row by row; of a single one, its largest row.
+
+    Convex. The smallest is ``-maximum(-a, -b)``.
+    """
+    first = next((e for e in operands if isinstance(e, Affine)), None)
+    if first is None:
+        raise InputError("maximum() takes at least one affine expression of variables")
+    if len(operands) == 1:
+        return Composite.of(Largest(first), joined("maximum", first.notation))
+    arguments = flattened(_affine(e, first) for e in operands)
+    written = (e.notation if e.notation is not None else of_numbers(e.constant) for e in arguments)
+    return Composite.of(Maximum(arguments), joined("maximum", *written))
+
+
+def positive(expression: Affine) -> Composite:
+    """max(e, 0), row by row: convex."""
+    (e,) = flattened((expression,))
+    zero = Affine(1, {}, 0.0, notation=0.0)
+    return Composite.of(Maximum((e, zero)), joined("positive", e.notation))
+
+
+def _affine(operand: Any, beside: Affine) -> Any:
+    if isinstance(operand, (Affine, Composite)):
+        return operand
+    value, labels = numbers(operand, beside)
+    return Affine(np.size(value), {}, value, labels)

@@ -1,0 +1,93 @@
+"""Measures of risk over scenarios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.cones import NONNEGATIVE
+from rrp_pyomo.modeling.constraints import Bounded, InCone
+from rrp_pyomo.modeling.expressions import Affine, Composite, FloatArray, Term, flattened, numbers
+from rrp_pyomo.modeling.notation import joined
+
+
+class CVaR(Term):
+    """The mean of the worst α of the losses, as Rockafellar & Uryasev (2000) state it:
+
+    a + p'(ℓ − a)₊ / α ≤ t, with s ≥ ℓ − a, s ≥ 0 for the positive part and any a.
+    """
+
+    name = "cvar"
+    curvature = 1
+
+    def __init__(self, losses: Affine, alpha: float, probabilities: FloatArray) -> None:
+        self.arguments = (losses,)
+        self.alpha = alpha
+        self.probabilities = probabilities
+
+    def quantile(self, x: FloatArray) -> float:
+        """The loss that is exceeded with a probability of at most α."""
+        losses = self.arguments[0].value(x)
+        order = np.argsort(-losses, kind="stable")
+        reached = np.cumsum(self.probabilities[order]) >= self.alpha * (1.0 - 1e-12)
+        return float(losses[order][reached.argmax()])
+
+    def value(self, x: FloatArray) -> FloatArray:
+        a, losses = self.quantile(x), self.arguments[0].value(x)
+        return np.array([a + self.probabilities @ np.maximum(losses - a, 0.0) / self.alpha])
+
+    def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
+        (losses,) = self.arguments
+        a = new("quantile", None, lambda x: np.array([self.quantile(x)]), -np.inf)
+        s = new(
+            "excess",
+            losses.labels or range(losses.size),
+            lambda x: np.maximum(losses.value(x) - self.quantile(x), 0.0),
+            0.0,
+        )
+        mean = (self.probabilities / self.alpha) @ s
+        return [
+            Bounded("", InCone((bound - a - mean,), NONNEGATIVE)),
+            Bounded("tail", InCone((s - losses + a,), NONNEGATIVE), None),
+        ]
+
+
+def cvar(losses: Affine, alpha: float, probabilities: Any = None) -> Composite:
+    """CVaR_α, the mean of the worst α of the losses, a scalar: convex.
+
+    Parameters
+    ----------
+    losses : Affine
+        A row for each scenario, such as ``-(R @ w)``.
+    alpha : float
+        The tail probability, 0 < α ≤ 1: 0.05 is the worst 5 %.
+    probabilities : Series or array, optional
+        Nonnegative, summing to 1; equal by default.
+
+    Raises
+    ------
+    InputError
+        α or probabilities that are none.
+
+    References
+    ----------
+    Rockafellar & Uryasev (2000), Optimization of conditional value-at-risk.
+    """
+    (losses,) = flattened((losses,))
+    if not 0.0 < alpha <= 1.0:
+        raise InputError(
+            f"alpha of cvar is {alpha!r}; expected the tail probability, 0 < alpha <= 1: 0.05 is "
+            "the worst 5 %"
+        )
+    n = losses.size
+    p = np.full(n, 1.0 / n)
+    if probabilities is not None:
+        p = np.atleast_1d(numbers(probabilities, losses)[0])
+        if p.size != n or not (np.isfinite(p).all() and p.min() >= 0.0 and abs(p.sum() - 1) < 1e-9):
+            raise InputError(
+                f"the probabilities of {n} scenarios are {probabilities!r}; expected {n} numbers "
+                "that are not negative and sum to 1"
+            )
+    return Composite.of(CVaR(losses, alpha, p), joined("cvar", losses.notation, float(alpha)))

@@ -1,0 +1,65 @@
+"""Sums of squares, and squares over linear expressions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.cones import ROTATED
+from rrp_pyomo.modeling.constraints import Bounded, InCone
+from rrp_pyomo.modeling.expressions import (
+    Affine,
+    Composite,
+    FloatArray,
+    Product,
+    Term,
+    Weighted,
+    flattened,
+)
+from rrp_pyomo.modeling.notation import joined
+
+
+class QuadOverLin(Term):
+    """‖e‖² / y ≤ t: the rotated cone t y ≥ ‖e‖², t, y ≥ 0."""
+
+    name = "quad_over_lin"
+    curvature = 1
+    lower = 0.0
+
+    def __init__(self, e: Affine, y: Affine) -> None:
+        self.arguments = (e, y)
+
+    def value(self, x: FloatArray) -> FloatArray:
+        e, y = (part.value(x) for part in self.arguments)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(y > 0, e @ e / y, np.where(e @ e + y == 0.0, 0.0, np.inf))
+
+    def magnitude(self, *arguments: float) -> float:
+        return arguments[0] ** 2 / arguments[1]
+
+    def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
+        e, y = self.arguments
+        return [Bounded("", InCone((bound, y, e), ROTATED))]
+
+
+def sum_squares(*parts: Any) -> Composite:
+    """‖parts‖₂², a scalar: ``sum_squares(root @ x)`` is the variance x'Σx. Convex."""
+    flat = flattened(parts)
+    terms = tuple(Weighted(Product(e, e), summed=True) for e in flat)
+    return Composite(Affine(1, {}), terms, joined("sum_squares", *(e.notation for e in flat)))
+
+
+def quad_over_lin(expression: Affine, divisor: Affine) -> Composite:
+    """‖e‖₂² / y with y ≥ 0 meant, a scalar: convex in both.
+
+    Raises
+    ------
+    InputError
+        y has several rows.
+    """
+    e, y = flattened((expression, divisor))
+    if y.size != 1:
+        raise InputError(f"the divisor of quad_over_lin has {y.size} rows; expected a scalar")
+    return Composite.of(QuadOverLin(e, y), joined("quad_over_lin", e.notation, y.notation))

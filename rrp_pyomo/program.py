@@ -1,0 +1,132 @@
+"""A problem stated once, in arrays, and realised in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rrp_pyomo.forms.conic import ConicForm
+from rrp_pyomo.forms.quadratic import QuadraticForm
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.realise.conic import CompiledStatement
+from rrp_pyomo.realise.lifting import Lowered, lowered, over_variables
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
+    import pyomo.kernel as pmo
+
+
+class Program(Statement):
+    """Named variables, parameters, an objective and named constraints, stated in arrays.
+
+    The statement is written once and realised as a Pyomo kernel block (:meth:`kernel`), a Pyomo
+    block for ConcreteModels (:meth:`block`), sparse matrices with cones (:meth:`conic`), or
+    matrices with quadratic functions for nonlinear solvers (:meth:`quadratic`).
+
+    Parameters
+    ----------
+    name : str
+
+    Examples
+    --------
+    The smallest variance of a long-only portfolio, ``root.T @ root`` being the covariance matrix:
+
+    >>> program = Program("minimum_variance")
+    >>> x = program.variable("x", ["bonds", "stocks"], lower=0)
+    >>> root = np.array([[0.1, 0.0], [0.0, 0.2]])
+    >>> program.minimize(sum_squares(root @ x))
+    >>> program.subject_to(fully_invested=x.sum() == 1)
+    >>> print(program)
+    minimise        sum_squares([2×2] @ x)
+    fully_invested  x.sum() == 1
+    variables       x[2] >= 0
+    """
+
+    def __init__(self, name: str = "program") -> None:
+        super().__init__(name)
+        self._compiled: CompiledStatement | None = None
+        self._compiled_at = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was compiled can be compiled again.
+        return vars(self) | {"_compiled": None, "_compiled_at": -1}
+
+    def compiled(self) -> CompiledStatement:
+        """The statement over cones, with its conic form and the way back to the constraints.
+
+        Compiled anew for new values of parameters, lowered anew after a change of the statement.
+
+        Raises
+        ------
+        ModelError
+            A constraint or the objective is not convex, by the form in which it is stated.
+        """
+        statement = self._statement_over_cones()
+        statement.compile()
+        return statement
+
+    def conic(self) -> ConicForm:
+        """Sparse matrices and cones: ½x'Px + q'x over b − Ax ∈ K.
+
+        Raises
+        ------
+        ModelError
+            A constraint or the objective is not convex, by the form in which it is stated.
+        """
+        return self.compiled().form
+
+    def quadratic(self) -> QuadraticForm:
+        """Matrices with linear and quadratic functions, for nonlinear solvers.
+
+        Raises
+        ------
+        ModelError
+            A cone that no quadratic function states.
+        """
+        from rrp_pyomo.realise.quadratic import quadratic_form
+
+        return quadratic_form(self.over_variables())
+
+    def kernel(self, bind: Mapping[str, Any] | None = None, objective: bool = True) -> pmo.block:
+        """A ``pyomo.kernel`` block: ``matrix_constraint`` rows and ``conic`` objects.
+
+        Parameters
+        ----------
+        bind : mapping, optional
+            From the name of a variable to existing Pyomo variables that take its place: a
+            container with the variable's labels as keys, or a sequence in their order.
+        objective : bool
+            Whether the block has an active objective. The expression ``objective_expression`` is
+            there in any case.
+
+        Raises
+        ------
+        ModelError
+            A semidefinite cone, which Pyomo has not.
+        """
+        from rrp_pyomo.realise.kernel import kernel_block
+
+        return kernel_block(self, self.lowered(), bind or {}, objective)
+
+    def block(self, bind: Mapping[str, Any] | None = None, objective: bool = True) -> pyo.Block:
+        """A ``pyomo.environ`` block for ConcreteModels; cones as quadratics and smooth functions.
+
+        Parameters are those of :meth:`kernel`.
+        """
+        from rrp_pyomo.realise.environ import environ_block
+
+        return environ_block(self, self.lowered(), bind or {}, objective)
+
+    def lowered(self) -> Lowered:
+        """The statement with its terms replaced by the cones that bound them."""
+        return self._statement_over_cones().source
+
+    def over_variables(self) -> Lowered:
+        """The lowered statement, its cones over auxiliary variables."""
+        return over_variables(self.lowered())
+
+    def _statement_over_cones(self) -> CompiledStatement:
+        if self._compiled is None or self._compiled_at != self._changes:
+            self._compiled = CompiledStatement(lowered(self))
+            self._compiled_at = self._changes
+        return self._compiled
