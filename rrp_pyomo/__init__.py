@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrp_pyomo import models as models
 from rrp_pyomo import solvers as solvers  # registers them
 from rrp_pyomo._lazy import exports
 from rrp_pyomo._version import __version__ as __version__
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
-    from rrp_pyomo.models.largest_omega import largest_omega as largest_omega
+    from rrp_pyomo.models import largest_omega as largest_omega
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.solve.program import solve_program as solve_program
 
@@ -48,13 +49,7 @@ __all__, __getattr__, __dir__ = exports(
         ),
         "errors": (),
         "modeling": ("Program", "norm", "square", "sum_squares"),
-        "models": (
-            "RiskParityNLP",
-            "RiskParityQCLP",
-            "RiskParitySOCP",
-            "RobustRiskParity",
-            "largest_omega",
-        ),
+        "models": models.__all__,
         "portfolio": ("Portfolio",),
         "solve.program": ("solve_program",),
     },

@@ -15,7 +15,7 @@ from rrp_pyomo.errors import InfeasibleError, SolverError, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program, Variable, norm, square
 from rrp_pyomo.modeling.constraints import Constraint
-from rrp_pyomo.models.largest_omega import largest_omega_of
+from rrp_pyomo.models.omega_max import largest_omega_of
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
 from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio
