@@ -19,7 +19,8 @@ import pandas as pd
 
 from rrp_pyomo.backtest.engine import Panel, simulate
 from rrp_pyomo.backtest.estimators import Estimate, FactorModelEstimator
-from rrp_pyomo.backtest.strategies import Robust, Solvers
+from rrp_pyomo.backtest.solvers import Solvers
+from rrp_pyomo.backtest.strategies import Robust
 from rrp_pyomo.paper.experiments import EXPERIMENTS
 
 N, M = 25, 3

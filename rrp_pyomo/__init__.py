@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rrp_pyomo import models as models
 from rrp_pyomo import solvers as solvers  # registers them
 from rrp_pyomo._lazy import exports
 from rrp_pyomo._version import __version__ as __version__
@@ -24,14 +25,26 @@ if TYPE_CHECKING:
     from rrp_pyomo.data import FactorCovariance as FactorCovariance
     from rrp_pyomo.data import FactorModel as FactorModel
     from rrp_pyomo.data import WeightSet as WeightSet
+    from rrp_pyomo.modeling import abs as abs
+    from rrp_pyomo.modeling import cvar as cvar
+    from rrp_pyomo.modeling import entropy as entropy
+    from rrp_pyomo.modeling import exp as exp
+    from rrp_pyomo.modeling import geometric_mean as geometric_mean
+    from rrp_pyomo.modeling import log as log
+    from rrp_pyomo.modeling import log_sum_exp as log_sum_exp
+    from rrp_pyomo.modeling import maximum as maximum
     from rrp_pyomo.modeling import norm as norm
+    from rrp_pyomo.modeling import positive as positive
+    from rrp_pyomo.modeling import quad_over_lin as quad_over_lin
+    from rrp_pyomo.modeling import relative_entropy as relative_entropy
     from rrp_pyomo.modeling import square as square
+    from rrp_pyomo.modeling import stack as stack
     from rrp_pyomo.modeling import sum_squares as sum_squares
     from rrp_pyomo.models import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
-    from rrp_pyomo.models.largest_omega import largest_omega as largest_omega
+    from rrp_pyomo.models import largest_omega as largest_omega
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.program import Program as Program
     from rrp_pyomo.solve.program import solve_program as solve_program
@@ -47,15 +60,25 @@ __all__, __getattr__, __dir__ = exports(
             "WeightSet",
         ),
         "errors": (),
-        "modeling": ("norm", "square", "sum_squares"),
-        "program": ("Program",),
-        "models": (
-            "RiskParityNLP",
-            "RiskParityQCLP",
-            "RiskParitySOCP",
-            "RobustRiskParity",
-            "largest_omega",
+        "modeling": (
+            "abs",
+            "cvar",
+            "entropy",
+            "exp",
+            "geometric_mean",
+            "log",
+            "log_sum_exp",
+            "maximum",
+            "norm",
+            "positive",
+            "quad_over_lin",
+            "relative_entropy",
+            "square",
+            "stack",
+            "sum_squares",
         ),
+        "program": ("Program",),
+        "models": models.__all__,
         "portfolio": ("Portfolio",),
         "solve.program": ("solve_program",),
     },

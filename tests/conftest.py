@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Small matrices: threads would only wait for each other. Libraries read this when they are loaded.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -13,17 +15,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rrp_pyomo.data import CovarianceUncertainty, DenseCovariance, FactorCovariance, FactorModel
+from rrp_pyomo.data import (
+    CovarianceUncertainty,
+    DenseCovariance,
+    FactorCovariance,
+    FactorModel,
+    FrenchData,
+    datasets,
+)
 from rrp_pyomo.errors import SolverUnavailableError
 from rrp_pyomo.solve.table import find_solver
+
+if TYPE_CHECKING:
+    from rrp_pyomo.backtest.engine import Panel
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Warnings of results to look at are errors; said here, the import is seen by coverage."""
     config.addinivalue_line("filterwarnings", "error::rrp_pyomo.errors.RiskParityWarning")
-
-
-MARKET_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def labels(n: int) -> list[str]:
@@ -86,24 +95,87 @@ def make_uncertainty(factor_covariance) -> Callable[..., CovarianceUncertainty]:
     return make
 
 
+# --- markets -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Market:
+    """Total returns of assets that follow three factors, the factors and the risk-free rate."""
+
+    returns: pd.DataFrame
+    factors: pd.DataFrame
+    risk_free: pd.Series
+
+    @property
+    def excess(self) -> pd.DataFrame:
+        return self.returns.sub(self.risk_free, axis=0)
+
+    @property
+    def panel(self) -> Panel:
+        from rrp_pyomo.backtest.engine import Panel
+
+        return Panel.of(self.returns, self.factors, self.risk_free)
+
+
+FACTORS = ["Mkt-RF", "SMB", "HML"]
+
+
 @pytest.fixture(scope="session")
-def market() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Weekly excess returns of 250 stocks and of the three Fama-French factors, 1995 to 2016."""
-    if not MARKET_DATA.is_dir():
-        pytest.skip(f"the market data are not in {MARKET_DATA}")
-    returns, factors = (
-        pd.read_csv(MARKET_DATA / name, index_col=0, parse_dates=True)
-        for name in ("weekly_returns.csv.gz", "ff3_weekly.csv")
+def make_market() -> Callable[..., Market]:
+    """Eight years of months of six assets, or of more or longer."""
+
+    def make(assets: int = 6, periods: int = 96, seed: int = 0) -> Market:
+        rng = np.random.default_rng(seed)
+        dates = pd.date_range("2000-01-31", periods=periods, freq="ME", name="date")
+        factors = rng.normal(0.005, 0.03, (periods, 3)) * [1.5, 0.7, 0.6]
+        loadings = np.vstack([rng.normal(1.0, 0.3, assets), rng.normal(0.0, 0.5, (2, assets))])
+        returns = factors @ loadings + rng.normal(0.0, 0.04, (periods, assets))
+        return Market(
+            pd.DataFrame(returns + 0.002, dates, [f"asset {i}" for i in range(assets)]),
+            pd.DataFrame(factors, dates, FACTORS),
+            pd.Series(0.002, dates, name="RF"),
+        )
+
+    return make
+
+
+@pytest.fixture
+def market(make_market) -> Market:
+    """A small market of one's own, to be changed at will."""
+    return make_market()
+
+
+@pytest.fixture(scope="session")
+def weekly_market() -> Market:
+    """250 stocks over the weeks of the paper, 1995 to 2016, with moments like theirs.
+
+    Factors have volatilities of 17, 9 and 10 % a year and fat tails, betas are 0.8 ± 0.4, and two
+    thirds of a stock's variance are its own. To be read, not changed.
+    """
+    rng = np.random.default_rng(2020)
+    dates = pd.date_range("1995-01-06", "2016-12-30", freq="W-FRI", name="date")
+    weeks, n = len(dates), 250
+    tails = np.sqrt(3.0 / rng.chisquare(5, (weeks, 1)))  # Student's t of 5 degrees of freedom
+    factors = [0.0015, 0.0004, 0.0005] + tails * rng.normal(size=(weeks, 3)) * [
+        0.023, 0.012, 0.014,
+    ]  # fmt: skip
+    loadings = rng.normal([[0.8], [0.1], [0.4]], [[0.4], [0.4], [0.6]], (3, n))
+    own = tails * rng.normal(size=(weeks, n)) * rng.uniform(0.02, 0.06, n)
+    rate = np.linspace(0.001, 0.0, weeks)
+    returns = np.maximum(factors @ loadings + own, -0.8) + rate[:, None]
+    return Market(
+        pd.DataFrame(returns, dates, [f"S{i:03d}" for i in range(n)]),
+        pd.DataFrame(factors, dates, FACTORS),
+        pd.Series(rate, dates, name="RF"),
     )
-    return returns.sub(factors.pop("RF"), axis=0), factors
 
 
 @pytest.fixture(scope="session")
-def market_uncertainty(market) -> Callable[..., CovarianceUncertainty]:
-    """The set of n random stocks, from ``weeks`` weeks of the market data."""
+def market_uncertainty(weekly_market) -> Callable[..., CovarianceUncertainty]:
+    """The set of n random stocks, from ``weeks`` weeks of the weekly market."""
 
     def make(n: int, seed: int = 0, weeks: int = 156) -> CovarianceUncertainty:
-        returns, factors = market
+        returns, factors = weekly_market.excess, weekly_market.factors
         rng = np.random.default_rng([n, seed])
         stocks = rng.choice(returns.columns, n, replace=False)
         first = rng.integers(len(returns) - weeks)
@@ -111,6 +183,24 @@ def market_uncertainty(market) -> Callable[..., CovarianceUncertainty]:
         return FactorModel.fit(returns[stocks][window], factors[window]).covariance_uncertainty()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def french() -> FrenchData:
+    """Monthly returns of 30 portfolios of Kenneth French's, which come with a dependency."""
+    return datasets.french()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The paper's own market, for tests of the paper's own numbers; its prices are not ours."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"the paper's market data are not beside this checkout, in {path}")
+    return path
+
+
+# --- solvers -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,12 @@ import pandas as pd
 
 from rrp_pyomo.backtest.estimators import Estimate, Estimator, FactorModelEstimator, History
 from rrp_pyomo.backtest.schedule import Window
-from rrp_pyomo.backtest.strategies import RiskParity, Robust, Solvers, Strategy
+from rrp_pyomo.backtest.strategies import (
+    Relaxable,
+    Relaxation,
+    Strategy,
+    nominal_in_place_of,
+)
 from rrp_pyomo.data.validation import (
     as_floats,
     require_dates,
@@ -22,11 +27,12 @@ from rrp_pyomo.data.validation import (
 )
 from rrp_pyomo.errors import InfeasibleError, InputError, require_kind
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solve.session import ProgramSession
 
 OnInfeasible = Literal["cap", "hold", "nominal", "raise"]
 
-# ω goes to this part of ω_max where it is beyond: at ω_max itself hardly any portfolio is left.
-CAP = 0.99
+# Of a strategy that knows no smaller ω to go on with.
+_NO_RELAXATION = Relaxation(None, np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +172,7 @@ def simulate(
     """Fit, decide and hold, window by window; see :class:`Backtest`."""
     estimator = estimator or FactorModelEstimator()
     require_policy(on_infeasible)
-    solvers, events = Solvers(), list[Event]()
+    solvers, events = ProgramSession(), list[Event]()
     K, S, n = len(windows), len(strategies), len(panel.labels)
     weights, contributions, drifted = (np.empty((K, S, n)) for _ in range(3))
     seconds, returns = np.empty((K, S)), []
@@ -231,7 +237,7 @@ def require_names(names: Sequence[Hashable]) -> None:
 def _decide(
     strategy: Strategy,
     estimate: Estimate,
-    solvers: Solvers,
+    solvers: ProgramSession,
     policy: OnInfeasible,
     last: FloatArray | None,
     events: list[Event],
@@ -255,24 +261,20 @@ def _decide(
 def _instead(
     strategy: Strategy,
     estimate: Estimate,
-    solvers: Solvers,
+    solvers: ProgramSession,
     policy: OnInfeasible,
     last: FloatArray | None,
     error: InfeasibleError,
 ) -> tuple[FloatArray, float, float]:
     """Weights in place of those of an infeasible problem, ω_max and the ω that was used."""
-    limit = strategy.omega_max(estimate) if isinstance(strategy, Robust) else np.nan
+    relaxed = strategy.relaxed(estimate) if isinstance(strategy, Relaxable) else _NO_RELAXATION
+    limit = relaxed.limit
     if policy == "nominal":
-        nominal = RiskParity(
-            budgets=getattr(strategy, "budgets", None),
-            weight_set=getattr(strategy, "weight_set", None),
-        )
-        return nominal.weights(estimate, solvers), limit, np.nan
+        return nominal_in_place_of(strategy).weights(estimate, solvers), limit, np.nan
     if policy == "hold" and last is not None:
         return last, limit, np.nan
-    if policy == "cap" and isinstance(strategy, Robust) and limit > 0.0:
-        used = min(strategy.omega, CAP * limit)
-        return strategy.with_omega(used).weights(estimate, solvers), limit, used
+    if policy == "cap" and relaxed.strategy is not None:
+        return relaxed.strategy.weights(estimate, solvers), limit, relaxed.used
     remedy = {
         "raise": "use on_infeasible='cap' to go on with a smaller omega",
         "hold": "there is no earlier portfolio to hold; use on_infeasible='cap' or 'nominal'",

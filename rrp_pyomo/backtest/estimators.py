@@ -49,30 +49,52 @@ class Estimate:
         The set around Σ⁰, computed when it is first asked for.
     model : FactorModel or None
         Where the covariance comes from one.
+    history : History or None
+        The window that it was estimated from.
     """
 
     date: pd.Timestamp
     covariance: Covariance
     find_uncertainty: Callable[[], CovarianceUncertainty]
     model: FactorModel | None = None
-    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+    history: History | None = None
+    _stated: list[_Stated] = field(default_factory=list, repr=False)
 
     @cached_property
     def uncertainty(self) -> CovarianceUncertainty:
         """U around Σ⁰; raises InputError where the estimator was given none."""
         return self.find_uncertainty()
 
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """The window's excess returns; raises InputError where the estimator left them out."""
+        if self.history is None:
+            raise InputError(
+                "the estimate has no returns, which this problem is about; let the estimator give "
+                "its history on: Estimate(..., history=history)"
+            )
+        return pd.DataFrame(self.history.returns, self.history.dates, list(self.covariance.labels))
+
     def robust(
         self, omega: float, budgets: Budgets = None, weight_set: WeightSet | None = None
     ) -> RobustRiskParity:
-        """Problem (12); for several ω it is stated once."""
-        # The objects themselves are kept beside their ids, which would otherwise be given anew.
-        key = id(budgets), id(weight_set)
-        if key not in self._shared:
-            problem = RobustRiskParity(self.uncertainty, omega, budgets, weight_set)
-            self._shared[key] = problem, budgets, weight_set
-        first: RobustRiskParity = self._shared[key][0]
-        return first if omega == first.omega else first.with_omega(omega)
+        """Problem (12); for several ω with the same budgets and weight set it is stated once."""
+        for stated in self._stated:
+            if stated.budgets is budgets and stated.weight_set is weight_set:
+                first = stated.problem
+                first.omega = omega
+                return first
+        problem = RobustRiskParity(self.uncertainty, omega, budgets, weight_set)
+        self._stated.append(_Stated(budgets, weight_set, problem))
+        return problem
+
+
+class _Stated(NamedTuple):
+    """A statement of (12), and the objects that it was stated for."""
+
+    budgets: Budgets
+    weight_set: WeightSet | None
+    problem: RobustRiskParity
 
 
 Estimator = Callable[[History], Estimate]
@@ -99,6 +121,7 @@ class FactorModelEstimator:
             model.covariance,
             lambda: model.covariance_uncertainty(self.scale),
             model,
+            history,
         )
 
 
@@ -125,7 +148,7 @@ class _MatrixEstimator(ABC):
 
     def __call__(self, history: History) -> Estimate:
         nominal = DenseCovariance(self.matrix(history.returns), history.labels)
-        return Estimate(history.date, nominal, lambda: self._set(history, nominal))
+        return Estimate(history.date, nominal, lambda: self._set(history, nominal), history=history)
 
     def _set(self, history: History, nominal: Covariance) -> CovarianceUncertainty:
         if self.uncertainty is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -15,57 +15,20 @@ from rrp_pyomo.data import FactorModel, WeightSet
 from rrp_pyomo.data.validation import Vector, by_label
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, sum_squares
+from rrp_pyomo.modeling import sum_squares
 from rrp_pyomo.models import RiskParitySOCP, largest_omega
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
+from rrp_pyomo.models.registry import PROBLEMS, find_problem, name_and_number
 from rrp_pyomo.models.weights import state_weights
-from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.session import ProgramSession
 
 # How far the weights of a user's function may sum from 1.
 _SUM_TOLERANCE = 1e-6
 
-
-class Solvers:
-    """One Clarabel object for each problem, whose numbers are updated from window to window.
-
-    An updated solver keeps the equilibration of the first data that it saw. Its answers depend on
-    them in their last digits: a run that must be reproducible starts with new solvers. And where
-    (12) is almost infeasible it may not come to an end, while a new solver does.
-
-    Attributes
-    ----------
-    remarks : list of str
-        What was unusual since somebody last cleared it.
-    """
-
-    def __init__(self) -> None:
-        self.remarks: list[str] = []
-        self._backends: dict[str, ClarabelBackend] = {}
-
-    def solve(self, program: Program) -> dict[str, FloatArray]:
-        """The solution by variable name.
-
-        Raises
-        ------
-        InfeasibleError
-            There is none.
-        SolverError
-            Clarabel did not find one.
-        """
-        form = program.conic()
-        backend = self._backends.setdefault(program.name, ClarabelBackend())
-        answer = backend.solve(form)
-        if answer.termination not in (Termination.SOLVED, Termination.INFEASIBLE):
-            backend = self._backends[program.name] = ClarabelBackend()
-            answer = backend.solve(form)
-        if answer.termination is Termination.INFEASIBLE:
-            raise InfeasibleError(f"{program.name} has no solution")
-        if answer.termination is Termination.ALMOST_SOLVED:
-            self.remarks.append(f"Clarabel ended with {answer.status!r}")
-        elif answer.termination is not Termination.SOLVED:
-            raise SolverError(f"Clarabel ended with {answer.status!r} on {program.name}")
-        return program.values(answer.x)
+# ω goes to this part of ω_max where it is beyond: at ω_max itself hardly any portfolio is left.
+CAP = 0.99
 
 
 class Strategy(Protocol):
@@ -75,8 +38,34 @@ class Strategy(Protocol):
     def name(self) -> str:
         """Unique within a backtest."""
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         """Weights in the order of the estimate's assets, shape (n,)."""
+
+
+class Relaxation(NamedTuple):
+    """What a strategy without a solution may ask for in its place.
+
+    Attributes
+    ----------
+    strategy : Strategy or None
+        The same for a smaller ω; None where no smaller one helps.
+    limit : float
+        The largest ω that has a solution.
+    used : float
+        The smaller ω.
+    """
+
+    strategy: Strategy | None
+    limit: float
+    used: float
+
+
+@runtime_checkable
+class Relaxable(Protocol):
+    """A strategy that may have no solution, and knows how to ask for less."""
+
+    def relaxed(self, estimate: Estimate) -> Relaxation:
+        """What has a solution in place of what has none."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ class EqualWeight:
 
     name: str = "equal weight"
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         n = estimate.covariance.size
         return np.full(n, 1.0 / n)
 
@@ -96,7 +85,7 @@ class InverseVolatility:
 
     name: str = "inverse volatility"
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         x: FloatArray = 1.0 / np.sqrt(estimate.covariance.variances)
         return x / float(x.sum())
 
@@ -108,7 +97,7 @@ class MinimumVariance:
     weight_set: WeightSet = field(default_factory=WeightSet)
     name: str = "minimum variance"
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         covariance = estimate.covariance
         unit = np.sqrt(covariance.variances.mean())
         program = Program(self.name)
@@ -160,7 +149,7 @@ class RiskParity:
                 "RiskParitySOCP (the class itself)"
             )
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         covariance = estimate.uncertainty.worst_case if self.worst_case else estimate.covariance
         if self._is_plain:
             return newton(covariance, np.full(covariance.size, 1.0 / covariance.size)).weights
@@ -172,6 +161,13 @@ class RiskParity:
     def _is_plain(self) -> bool:
         """Equal budgets by Newton, where stating the problem would take longer than solving it."""
         return self.solver == "newton" and self.budgets is None and self.weight_set is None
+
+
+def nominal_in_place_of(strategy: Strategy) -> RiskParity:
+    """Risk parity under Σ⁰ with a strategy's budgets and weight set, where it has some."""
+    return RiskParity(
+        budgets=getattr(strategy, "budgets", None), weight_set=getattr(strategy, "weight_set", None)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,25 +191,70 @@ class Robust:
         if not self.name:
             object.__setattr__(self, "name", f"robust ω = {self.omega:g}")
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         problem = estimate.robust(self.omega, self.budgets, self.weight_set)
         try:
             return solvers.solve(problem.statement)["x"]
         except SolverError as error:
             # So close to its limit that Clarabel cannot tell, (12) is infeasible all the same.
-            if self.omega > (limit := self.omega_max(estimate)):
+            if self.omega > (limit := self._omega_max(estimate)):
                 raise InfeasibleError(
                     f"omega = {self.omega:g} is beyond omega_max = {limit:.6g}"
                 ) from error
             raise
 
-    def omega_max(self, estimate: Estimate) -> float:
-        """The largest ω for which (12) has a solution."""
+    def relaxed(self, estimate: Estimate) -> Relaxation:
+        """The same for ω = 0.99 ω_max where ω is beyond."""
+        limit = self._omega_max(estimate)
+        if limit <= 0.0:
+            return Relaxation(None, limit, np.nan)
+        used = min(self.omega, CAP * limit)
+        return Relaxation(replace(self, omega=used), limit, used)
+
+    def _omega_max(self, estimate: Estimate) -> float:
         return largest_omega(estimate.uncertainty, self.weight_set)
 
-    def with_omega(self, omega: float) -> Robust:
-        """The same strategy with another ω."""
-        return replace(self, omega=omega)
+
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """A problem of :data:`~rrp_pyomo.models.registry.PROBLEMS`, made anew from each window.
+
+    Parameters
+    ----------
+    problem : str
+        Its name there, with its number if it takes one: ``"socp"``, ``"robust:1.5"``.
+    solver : str, optional
+        By default the problem's own.
+    budgets : Series or mapping, optional
+    weight_set : WeightSet, optional
+    worst_case : bool
+        For the worst-case covariance.
+
+    Raises
+    ------
+    InputError
+        No problem has that name, or it takes no number.
+    """
+
+    problem: str
+    solver: str | None = None
+    budgets: pd.Series | dict[Any, float] | None = None
+    weight_set: WeightSet | None = None
+    worst_case: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        name, _ = name_and_number(self.problem, "problem")
+        find_problem(name)
+        if not self.name:
+            object.__setattr__(self, "name", self.problem.strip())
+
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
+        name, number = name_and_number(self.problem)
+        problem = find_problem(name).make(
+            estimate, number, self.budgets, self.weight_set, self.worst_case
+        )
+        return problem.solve(self.solver).weights.to_numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +285,7 @@ class Custom:
                 "from a FactorModel to weights"
             )
 
-    def weights(self, estimate: Estimate, solvers: Solvers) -> FloatArray:
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         if estimate.model is None:
             raise InputError(
                 f"strategy {self.name!r} takes a factor model, but the estimator makes none; use "
@@ -262,6 +303,7 @@ class Custom:
         return x
 
 
+# Every registered problem is a strategy, too; (12) has one of its own that solves it faster.
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "equal_weight": EqualWeight,
     "inverse_volatility": InverseVolatility,
@@ -293,25 +335,20 @@ def as_strategies(given: Sequence[Strategy | str]) -> list[Strategy]:
 
 
 def parse_strategy(text: str) -> Strategy:
-    """The strategy that a text names, such as ``"nominal"`` or ``"robust:1.5"``.
+    """The strategy that a text names, such as ``"nominal"``, ``"socp"`` or ``"robust:1.5"``.
 
     Raises
     ------
     UnknownLabelError
         Nobody knows the name.
     InputError
-        The number after ``robust:`` is none.
+        What follows the colon is no number, or the strategy takes none.
     """
-    name, _, number = text.strip().partition(":")
+    known = STRATEGIES | PROBLEMS
+    name = text.strip().partition(":")[0]
+    if name not in known:
+        raise UnknownLabelError("strategy", name, known)
+    _, number = name_and_number(text, "strategy")
     if name not in STRATEGIES:
-        raise UnknownLabelError("strategy", name, STRATEGIES)
-    if not number:
-        return STRATEGIES[name]()
-    try:
-        if name == "robust":
-            return Robust(float(number))
-    except ValueError:
-        pass
-    raise InputError(
-        f"strategy {text!r} is not understood; a number goes with robust only, as in 'robust:1.5'"
-    )
+        return Registered(text.strip())
+    return STRATEGIES[name]() if number is None else Robust(number)

@@ -1,4 +1,4 @@
-"""The market data that commands take: a data set by name, or files."""
+"""What several commands take: market data by name or as files, and how returns are averaged."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ class Dataset(StrEnum):
     """Data that come with other packages."""
 
     FRENCH = "french"
+
+
+class Mean(StrEnum):
+    """How excess returns are averaged."""
+
+    GEOMETRIC = "geometric"
+    ARITHMETIC = "arithmetic"
 
 
 DatasetOption = Annotated[

@@ -1,10 +1,11 @@
-"""Tables for terminals: portfolios and solvers."""
+"""Tables for terminals: portfolios, statistics and solvers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Column, Table
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # A terminal shows no more assets than this; the smaller weights are left to files and plots.
 MOST_SHOWN = 60
+
+# What is particular to a problem, where it has a symbol.
+_HEADINGS = {"omega": "ω", "omega_max": "ω_max"}
 
 
 def weights_table(portfolio: Portfolio) -> Table:
@@ -43,7 +47,8 @@ def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
     """Risk and its concentration, a column for each portfolio.
 
     Volatility √(x'Σx) per period; coefficient of variation (CV), largest (HRC) and Herfindahl index
-    of the relative risk contributions; largest weight; ω and ω_max of robust portfolios.
+    of the relative risk contributions; largest weight; what is particular to a problem, such as ω
+    and ω_max of robust portfolios.
     """
     rows: dict[str, Callable[[Portfolio], str]] = {
         "volatility": lambda p: f"{100 * p.volatility:.3f} %",
@@ -51,9 +56,8 @@ def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
         "HRC": lambda p: f"{100 * p.highest_risk_contribution:.3f} %",
         "Herfindahl": lambda p: f"{p.herfindahl:.5f}",
         "largest weight": lambda p: f"{100 * p.weights.max():.3f} %",
-        "ω": lambda p: _optional(p.omega),
-        "ω_max": lambda p: _optional(p.omega_max),
     }
+    particular = [p.details.to_dict() if p.details else {} for p in portfolios.values()]
     table = Table(
         Column(no_wrap=True),
         box=SIMPLE_HEAD,
@@ -66,6 +70,10 @@ def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
         table.add_column(name, justify="right")
     for row, written in rows.items():
         table.add_row(row, *map(written, portfolios.values()))
+    for key in dict.fromkeys(key for details in particular for key in details):
+        values = (details.get(key) for details in particular)
+        heading = _HEADINGS.get(key, key.replace("_", " "))
+        table.add_row(heading, *("" if value is None else f"{value:.4g}" for value in values))
     return table
 
 
@@ -87,13 +95,22 @@ def solver_tables() -> tuple[Table, Table]:
     return takes, places
 
 
+def labelled_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> Table:
+    """A table of numbers: what its index says, then these columns as heading and format."""
+    rich = Table(box=None, header_style="bold underline")
+    rich.add_column(str(table.index.name), no_wrap=True)
+    for head, _ in columns.values():
+        rich.add_column(head, justify="right", no_wrap=True)
+    for label, row in table.iterrows():
+        values = [(row[name], spec) for name, (_, spec) in columns.items()]
+        shown = ["" if pd.isna(value) else spec.format(value) for value, spec in values]
+        rich.add_row(str(label).replace("_", " "), *shown)
+    return rich
+
+
 def _taken(solver: Solver) -> Iterator[str]:
     """The classes of problems, with the Pyomo models in which alone it takes them."""
     for problems in Takes:
         kinds = solver.kinds(problems)
         if kinds:
             yield problems if kinds == solver.reads else f"{problems} ({', '.join(kinds)})"
-
-
-def _optional(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

@@ -195,16 +195,16 @@ class Affine(Expression):
 
     def __rmatmul__(self, left: Any) -> Any:
         """``matrix @ expression``; labels of DataFrames, Series and covariances are looked at."""
-        if isinstance(left, Stack):
-            return tuple(part @ self for part in left.parts)
-        result = self._multiplied(left)
-        result.notation = joined("@", of_numbers(left), self.notation)
-        return result
+        written = joined("@", of_numbers(left), self.notation)
+        matrix = left.matrix if isinstance(left, Named) else left
+        parts = matrix.parts if isinstance(matrix, Stack) else (matrix,)
+        results = tuple(self._multiplied(part) for part in parts)
+        for result in results:
+            result.notation = written
+        return results if isinstance(matrix, Stack) else results[0]
 
     def _multiplied(self, left: Any) -> Affine:
         """The product with an array, a linear map, or something that has labels."""
-        if isinstance(left, Named):
-            return self._multiplied(left.matrix)
         if isinstance(left, LinearMap):
             return self._mapped(left)
         if hasattr(left, "operator"):  # a covariance
@@ -290,6 +290,11 @@ class Affine(Expression):
         if self.labels is not None and self.labels != labels and set(self.labels) == set(labels):
             return self[list(labels)]
         common_rows(self.size, self.labels, len(labels), labels)
+        return self
+
+    def named(self, name: str) -> Affine:
+        """The same expression, written by this name."""
+        self.notation = name
         return self
 
     # --- parameters -----------------------------------------------------------------------------

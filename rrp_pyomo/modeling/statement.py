@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from rrp_pyomo.modeling.checks import (
 )
 from rrp_pyomo.modeling.constraints import Constraint, InCone, membership
 from rrp_pyomo.modeling.expressions import Affine, Comparison, Composite, as_numbers
+from rrp_pyomo.modeling.notation import joined
 from rrp_pyomo.modeling.printing import latex_lines, text_lines
 from rrp_pyomo.modeling.symbols import Domain, Parameter, Variable, require_domain
 
@@ -159,6 +161,21 @@ class Statement:
             self._assign(old)
             raise
 
+    @contextlib.contextmanager
+    def with_numbers(self, values: Mapping[str, FloatArray]) -> Iterator[None]:
+        """A context in which parameters have these numbers, such as those of an earlier solve."""
+        old = {name: self.parameters[name].numbers for name in values}
+        self._assign(values)
+        try:
+            yield
+        finally:
+            self._assign(old)
+
+    @property
+    def numbers(self) -> dict[str, FloatArray]:
+        """The parameters' values of now."""
+        return {name: parameter.numbers for name, parameter in self.parameters.items()}
+
     def _assign(self, values: Mapping[str, FloatArray]) -> None:
         for name, numbers in values.items():
             self.parameters[name].numbers = numbers
@@ -204,7 +221,7 @@ class Statement:
         units = [getattr(symbol, "unit", 1.0) for symbol in x.terms]
         magnitude = float((np.abs(factor.right).sum(axis=1) * max(units)).max())
         product = x._times_array(factor.right)
-        product.notation = f"{factor.name}_factors @ {x!r}"
+        product.notation = joined("@", f"{factor.name}_loadings", x.notation)
         variable = self.define(
             self.free_name(factor.name), product, factor.labels, unit=magnitude or 1.0
         )

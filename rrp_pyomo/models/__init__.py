@@ -1,15 +1,21 @@
-"""What is solved: one file for each problem of the paper."""
+"""What is solved: one file for each problem, and the table of them in ``registry``."""
 
-from rrp_pyomo.models.largest_omega import largest_omega
-from rrp_pyomo.models.nlp import RiskParityNLP
-from rrp_pyomo.models.qclp import RiskParityQCLP
-from rrp_pyomo.models.robust import RobustRiskParity
-from rrp_pyomo.models.socp import RiskParitySOCP
+from __future__ import annotations
 
-__all__ = [
-    "RiskParityNLP",
-    "RiskParityQCLP",
-    "RiskParitySOCP",
-    "RobustRiskParity",
-    "largest_omega",
-]
+from typing import TYPE_CHECKING
+
+from rrp_pyomo._lazy import exports
+from rrp_pyomo.models.registry import PROBLEMS
+
+if TYPE_CHECKING:
+    from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
+    from rrp_pyomo.models.omega_max import largest_omega as largest_omega
+    from rrp_pyomo.models.qclp import RiskParityQCLP as RiskParityQCLP
+    from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
+    from rrp_pyomo.models.socp import RiskParitySOCP as RiskParitySOCP
+
+# Imported on first use: the command line lists its problems without them.
+_homes = {"omega_max": ["largest_omega"]}
+for _entry in PROBLEMS.values():
+    _homes.setdefault(_entry.module, []).append(_entry.class_name)
+__all__, __getattr__, __dir__ = exports(__name__, _homes)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable, sum_squares
+from rrp_pyomo.modeling import Variable, sum_squares
 from rrp_pyomo.models.nonconvex import NonconvexRiskParity
+from rrp_pyomo.program import Program
 
 
 class RiskParityNLP(NonconvexRiskParity):

@@ -103,9 +103,15 @@ class NominalRiskParity(RiskParityProblem):
         result = newton(self.covariance, self.budgets, **options)
         point = self._program.point(self._values_at(result.weights))
         (objective,) = self._program.objective.value(point)
-        values = {"x": result.weights}
         return self._portfolio(
-            ProgramSolution(values, float(objective), None, result.status, solver)
+            ProgramSolution(
+                x=point,
+                statement=self._program,
+                objective=float(objective),
+                duality_gap=None,
+                status=result.status,
+                solver=solver,
+            )
         )
 
     @property
@@ -115,7 +121,7 @@ class NominalRiskParity(RiskParityProblem):
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         certificate = self._certificate(solution)
-        if not certificate.is_risk_parity and not binds(self.weight_set, solution.values["x"]):
+        if not certificate.is_risk_parity and not binds(self.weight_set, solution.arrays["x"]):
             warn(
                 f"{type(self).__name__} by {solution.solver} ended with status "
                 f"{solution.status!r} at a portfolio that is not risk parity: a relative risk "
@@ -125,7 +131,7 @@ class NominalRiskParity(RiskParityProblem):
         return replace(super()._portfolio(solution), certify=certificate)
 
     def _certificate(self, solution: ProgramSolution) -> NominalCertificate:
-        x = solution.values["x"]
+        x = solution.arrays["x"]
         R = x * (self.covariance.operator @ x)
         deviation = float(np.abs(R / R.sum() - self.budgets).max())
         return NominalCertificate(solution.status, deviation)

@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 
 from rrp_pyomo.data.validation import by_label
 from rrp_pyomo.errors import InfeasibleError, UnknownLabelError
-from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable
+from rrp_pyomo.linalg import FloatArray, Named
+from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.socp import RiskParitySOCP
 from rrp_pyomo.portfolio import Portfolio
+from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 
 Weights: TypeAlias = pd.Series | Mapping[Any, float] | ArrayLike
@@ -57,7 +58,7 @@ class NonconvexRiskParity(NominalRiskParity):
 
     def _state_contributions(self, program: Program, x: Variable) -> Variable:
         """R_i = x_i (Σx)_i / (n b_i), stated once."""
-        Sigma = self.covariance.operator / self.risk_unit
+        Sigma = Named("Sigma", self.covariance.operator / self.risk_unit)
         R = program.variable("R", x.labels)
         program.subject_to(risk_contribution=R == x * (Sigma @ x) / (x.size * self.budgets))
         return R
@@ -82,7 +83,7 @@ class NonconvexRiskParity(NominalRiskParity):
         socp = RiskParitySOCP(self.covariance, self.budgets)
         socp.weight_set = self.weight_set
         try:
-            return solve_program(socp.program()).values["x"]
+            return solve_program(socp.program()).arrays["x"]
         except InfeasibleError:
             # Where X makes a marginal risk negative, (11) has no solution; (3) and (4) have.
             return newton(self.covariance, self.budgets).weights

@@ -14,9 +14,10 @@ from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
 from rrp_pyomo.data.validation import Labels
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable
+from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.weights import described, state_weights
 from rrp_pyomo.portfolio import Certificate, Details, Portfolio
+from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 
@@ -200,7 +201,7 @@ class PortfolioProblem(ABC):
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         return Portfolio(
-            weights=pd.Series(solution.values["x"], index=list(self.labels), name="weights"),
+            weights=pd.Series(solution.arrays["x"], index=list(self.labels), name="weights"),
             covariance=self.covariance,
             budgets=self._equal_weights() if self.budgets is None else self.budgets,
             model=type(self).__name__,

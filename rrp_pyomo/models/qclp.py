@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable
+from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.nonconvex import NonconvexRiskParity
+from rrp_pyomo.program import Program
 
 
 class RiskParityQCLP(NonconvexRiskParity):

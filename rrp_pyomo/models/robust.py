@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,13 +11,13 @@ import numpy as np
 
 from rrp_pyomo.data import CovarianceUncertainty, WeightSet
 from rrp_pyomo.errors import InfeasibleError, SolverError, require_kind
-from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable, norm, square
-from rrp_pyomo.modeling.constraints import Constraint
-from rrp_pyomo.models.largest_omega import largest_omega_of
+from rrp_pyomo.linalg import FloatArray, Named
+from rrp_pyomo.modeling import Variable, norm, square
+from rrp_pyomo.models.omega_max import largest_omega_of
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
 from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio
+from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
 
 
@@ -145,17 +144,38 @@ class RobustRiskParity(RiskParityProblem):
         )
         super().__init__(uncertainty.nominal, budgets, weight_set)
         self.uncertainty = uncertainty
-        self.Omega = uncertainty.penalty(omega)
-        self.omega = float(omega)
+        uncertainty.penalty(omega)
+        self._omega = float(omega)
         self._require_long_only()
+
+    @property
+    def omega(self) -> float:
+        """ω, a parameter of the statement: another value keeps everything that was compiled.
+
+        Raises
+        ------
+        InputError
+            Set to a negative number, or one that is not finite.
+        """
+        return self._omega
+
+    @omega.setter
+    def omega(self, omega: float) -> None:
+        self.uncertainty.penalty(omega)
+        self._omega = float(omega)
+        if "_program" in vars(self):
+            self._program.set(omega=self._omega)
 
     def _numbers(self) -> Mapping[str, float]:
         return {"omega": self.omega}
 
     def _state(self, program: Program, x: Variable) -> None:
-        n = x.size
-        Delta = self.uncertainty.perturbation.norm_map / self.risk_unit
-        root = self.uncertainty.worst_case.root / np.sqrt(self.risk_unit)
+        n, unit = x.size, self.risk_unit
+        Sigma = Named("Sigma", self.uncertainty.nominal.operator / unit)
+        Delta = Named("Delta", self.uncertainty.perturbation.norm_map / unit)
+        root = Named("root", self.uncertainty.worst_case.root / np.sqrt(unit))
+        omega = program.parameter("omega", self.omega)
+        Omega = (self.uncertainty.relative_size * omega).named("Omega")
         z = program.variable("z", x.labels, lower=0, unit=n)  # (12f)
         p = program.variable("p", lower=0)
         t = program.variable("t", lower=0)
@@ -164,32 +184,10 @@ class RobustRiskParity(RiskParityProblem):
         program.minimize(p - t)  # (12a)
         program.subject_to(
             perturbation=norm(Delta @ x) <= np.sqrt(n) * y,  # (12b)
-            marginal_risk=self._marginal_risk(x, z, y),  # (12c)
+            marginal_risk=Omega * y <= Sigma @ x - z,  # (12c)
             hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (12d)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
         )
-
-    def _marginal_risk(self, x: Variable, z: Variable, y: Variable) -> Constraint:
-        """(12c), the one constraint that ω is in."""
-        Omega, Sigma = self.Omega, self.uncertainty.nominal.operator / self.risk_unit
-        penalised: Constraint = Omega * y <= Sigma @ x - z
-        return penalised
-
-    def with_omega(self, omega: float) -> RobustRiskParity:
-        """The same problem for another ω, which shares all of the statement but (12c).
-
-        Raises
-        ------
-        InputError
-            A negative ω.
-        """
-        other = copy.copy(self)
-        other.Omega = self.uncertainty.penalty(omega)
-        other.omega = float(omega)
-        x, z, y = (self._program.variables[name] for name in "xzy")
-        restated = self._program.restated(marginal_risk=other._marginal_risk(x, z, y))
-        vars(other)["_program"] = restated
-        return other
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         n, unit = x.size, self.risk_unit
@@ -217,6 +215,11 @@ class RobustRiskParity(RiskParityProblem):
                 f"omega_max = {omega_max:.9g}; use a smaller omega"
             ) from error
 
+    @property
+    def Omega(self) -> float:
+        """Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F."""
+        return self.uncertainty.penalty(self.omega)
+
     def _omega_max(self) -> float:
         return largest_omega_of(self.uncertainty, self.weight_set)
 
@@ -230,7 +233,8 @@ class RobustRiskParity(RiskParityProblem):
 
     def _certificate(self, solution: ProgramSolution) -> RobustCertificate:
         """Residuals of (12b)–(12g) from the data, relative to the equally weighted portfolio."""
-        values, unit, n = solution.values, self.risk_unit, self.covariance.size
+        Omega = self.uncertainty.penalty(float(solution.numbers["omega"][0]))
+        values, unit, n = solution.arrays, self.risk_unit, self.covariance.size
         x, z, p, t, y = (values[name] for name in "xzpty")
         t_i = np.sqrt(n * self.budgets) * t
         Delta_x = self.uncertainty.perturbation.operator @ x / unit
@@ -241,7 +245,7 @@ class RobustRiskParity(RiskParityProblem):
             status=solution.status,
             residuals={
                 "12b": _excess(np.linalg.norm(Delta_x) - np.sqrt(n) * y) / n,
-                "12c": _excess(self.Omega * y - (Sigma_x - z)) / n,
+                "12c": _excess(Omega * y - (Sigma_x - z)) / n,
                 "12d": _excess(np.hypot(2 * t_i, n * x - z / n) - (n * x + z / n)),
                 "12e": _excess(np.sqrt(worst_variance) - np.sqrt(n) * p) / float(np.sqrt(n)),
                 "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / n),

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
-from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable, norm, square
+from rrp_pyomo.linalg import FloatArray, Named
+from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.risk_parity import Budgets
+from rrp_pyomo.program import Program
 
 
 class RiskParitySOCP(NominalRiskParity):
@@ -60,8 +61,8 @@ class RiskParitySOCP(NominalRiskParity):
 
     def _state(self, program: Program, x: Variable) -> None:
         n = x.size
-        Sigma = self.covariance.operator / self.risk_unit
-        root = self.covariance.root / np.sqrt(self.risk_unit)
+        Sigma = Named("Sigma", self.covariance.operator / self.risk_unit)
+        root = Named("root", self.covariance.root / np.sqrt(self.risk_unit))
         z = program.variable("z", x.labels, lower=0, unit=n)  # (11e)
         p = program.variable("p", lower=0)
         t = program.variable("t", lower=0)

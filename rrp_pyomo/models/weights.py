@@ -9,7 +9,8 @@ import scipy.sparse as sp
 
 from rrp_pyomo.data import ResolvedWeightSet
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Program, Variable
+from rrp_pyomo.modeling import Variable
+from rrp_pyomo.program import Program
 
 
 def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:

@@ -12,33 +12,28 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError
-from rrp_pyomo.modeling import Program
-from rrp_pyomo.realise.lifting import lifted
+from rrp_pyomo.program import Program
+from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.solve.certificate import certificate_of_point
 from rrp_pyomo.solve.solution import FloatArray, ProgramSolution, Start, start_values
 from rrp_pyomo.solve.table import Solver
-from rrp_pyomo.solvers.ipopt.executable import ipopt_solver
-from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS
 
 _INFEASIBLE = (
     TerminationCondition.provenInfeasible,
     TerminationCondition.locallyInfeasible,
 )
-# What limits the time of solvers behind Pyomo's older interfaces, which ignore its own time limit.
-TIME_LIMITS = {
-    "gurobi_direct": "TimeLimit",
-    "mosek_direct": "mosek.dparam.optimizer_max_time",
-    "xpress_direct": "timelimit",
-}
-# A point that another solver calls optimal may miss a constraint by this much, in the largest unit.
-_LARGEST_RESIDUAL = 1e-3
+# What raises these is wrong here, not in a solver.
+_OUR_OWN = (AttributeError, TypeError, AssertionError, NotImplementedError)
 
 
 def solve_by_pyomo(
     program: Program,
     entry: Solver,
+    embedded: bool,
     environ: bool,
     named: str,
     start: Start,
+    tolerance: float,
     time_limit: float | None,
     tee: bool,
     options: dict[str, Any],
@@ -46,12 +41,13 @@ def solve_by_pyomo(
     """Through the environ block, or else the kernel block."""
     block = program.block() if environ else program.kernel()
     if start is not None:
-        _initialise(lifted(program, bare_squares=not environ), block, start_values(start))
+        source = over_variables(program.lowered(), kernel=not environ)
+        _initialise(source, block, start_values(start))
     try:
         status, optimal, infeasible = (_run_legacy if entry.legacy else _run)(
-            entry.pyomo_name, block, time_limit, tee, options
+            entry, embedded, block, time_limit, tee, options
         )
-    except InputError:
+    except (InputError, *_OUR_OWN):
         raise
     except Exception as error:  # whatever the solver's own package raises, such as for a licence
         words = " ".join(str(error).split())
@@ -65,28 +61,42 @@ def solve_by_pyomo(
         raise InfeasibleError(f"{ended}: it has no solution")
     if not optimal:
         raise SolverError(ended)
-    values = {name: _values(getattr(block, name)) for name in program.variables}
-    residuals = program.residuals(np.concatenate(list(values.values())))
-    worst = max(residuals, key=residuals.__getitem__)
-    if not residuals[worst] <= _LARGEST_RESIDUAL * max(1.0, program.units.max()):
-        raise SolverError(f"{ended}, but {worst!r} is violated by {residuals[worst]:.3g}")
+    x = np.concatenate([_values(getattr(block, name)) for name in program.variables])
+    certificate = certificate_of_point(program, x, program.numbers, tolerance)
+    if not certificate.is_feasible:
+        raise SolverError(
+            f"{ended}, but {certificate.worst!r} is violated by "
+            f"{certificate.primal_residual:.3g} of its size, more than the tolerance of "
+            f"{tolerance:g}; tighten the solver's own tolerance, or give solve_program a larger one"
+        )
     return ProgramSolution(
-        values=values,
+        x=x,
+        statement=program,
         objective=float(pyo.value(block.objective)),
         duality_gap=None,
         status=status,
         solver=named,
+        numbers=program.numbers,
+        certify=lambda: certificate,
     )
 
 
 def _run(
-    name: str, block: Any, time_limit: float | None, tee: bool, options: dict[str, Any]
+    entry: Solver,
+    embedded: bool,
+    block: Any,
+    time_limit: float | None,
+    tee: bool,
+    options: dict[str, Any],
 ) -> tuple[str, bool, bool]:
     """Solve and load; the status, and whether it means optimal or infeasible."""
-    solver = SolverFactory(name)
-    if name == "ipopt":
-        # The executable may be off PATH; and a nonconvex program starts near its solution.
-        solver, options = ipopt_solver(), {**DEFAULTS, **options}
+    if embedded:
+        solver = SolverFactory(entry.embedded_name or entry.pyomo_name)
+    elif entry.new_interface is not None:
+        solver, defaults = entry.new_interface()
+        options = {**defaults, **options}
+    else:
+        solver = SolverFactory(entry.pyomo_name)
     results = solver.solve(
         block,
         load_solutions=False,
@@ -103,11 +113,16 @@ def _run(
 
 
 def _run_legacy(
-    name: str, block: Any, time_limit: float | None, tee: bool, options: dict[str, Any]
+    entry: Solver,
+    embedded: bool,
+    block: Any,
+    time_limit: float | None,
+    tee: bool,
+    options: dict[str, Any],
 ) -> tuple[str, bool, bool]:
     if time_limit is not None:
-        options = {TIME_LIMITS[name]: time_limit, **options}
-    solver = pyo.SolverFactory(name, options=options)
+        options = {entry.time_limit_option: time_limit, **options}
+    solver = pyo.SolverFactory(entry.pyomo_name, options=options)
     # Without `save_results` it takes blocks that are not ConcreteModels.
     results = solver.solve(block, load_solutions=False, save_results=False, tee=tee)
     ended = results.solver.termination_condition
@@ -116,7 +131,7 @@ def _run_legacy(
     return str(ended), ended == "optimal", ended == "infeasible"
 
 
-def _initialise(program: Program, block: Any, start: Mapping[str, Any]) -> None:
+def _initialise(program: Any, block: Any, start: Mapping[str, Any]) -> None:
     for name, values in program.values(program.point(start)).items():
         component = getattr(block, name)
         if program.variables[name].labels is None:

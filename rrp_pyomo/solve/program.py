@@ -6,23 +6,16 @@ from numbers import Real
 from typing import Any
 
 from rrp_pyomo.errors import InputError, ModelError
-from rrp_pyomo.modeling import Program, Quadratic
-from rrp_pyomo.modeling.constraints import NormBound, ProductBound, QuadraticBound
-from rrp_pyomo.realise.conic import is_convex, is_sum_of_squares
-from rrp_pyomo.solve.by_matrices import solve_conic, solve_nonlinear
+from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.modeling.constraints import InCone
+from rrp_pyomo.modeling.expressions import Composite
+from rrp_pyomo.program import Program
+from rrp_pyomo.realise.lifting import is_sum_of_squares
 from rrp_pyomo.solve.by_pyomo import solve_by_pyomo
+from rrp_pyomo.solve.conic import solve_conic
+from rrp_pyomo.solve.smooth import solve_smooth
 from rrp_pyomo.solve.solution import ProgramSolution, Start
-from rrp_pyomo.solve.table import SOLVERS, Takes, embedded_ipopt, find_solver
-
-# Ipopt moves a start away from its bounds by these amounts. A risk parity portfolio of assets that
-# hedge has weights near 0, and from a little further off Ipopt may end in the trap x_i = 0.
-STAY_NEAR: dict[str, object] = {
-    "bound_push": 1e-6,
-    "bound_frac": 1e-6,
-    "slack_bound_push": 1e-6,
-    "slack_bound_frac": 1e-6,
-    "mu_init": 1e-7,
-}
+from rrp_pyomo.solve.table import SOLVERS, Route, find_solver
 
 
 def solve_program(
@@ -32,9 +25,13 @@ def solve_program(
     near: bool = False,
     time_limit: float | None = None,
     tee: bool = False,
+    tolerance: float = 1e-6,
     **options: Any,
 ) -> ProgramSolution:
     """Solve a program.
+
+    A program with parameters that is solved again after :meth:`Program.set` keeps its solver, whose
+    numbers are updated in place.
 
     Parameters
     ----------
@@ -50,6 +47,9 @@ def solve_program(
         Seconds.
     tee : bool
         Print the solver's log.
+    tolerance : float
+        What an answer through a Pyomo block may violate a constraint by, relative to the
+        constraint's own size; the certificate says it.
     **options
         The solver's own options by name.
 
@@ -60,45 +60,51 @@ def solve_program(
     SolverUnavailableError
         The solver is not installed here.
     InputError
-        A time limit or an option's value that the solver does not take.
+        A time limit, a tolerance or an option's value that the solver does not take.
     ModelError
         The solver cannot represent the program.
     InfeasibleError
         The program has no solution.
     SolverError
-        The solver stopped without one.
+        The solver stopped without one, or its answer violates a constraint.
     """
     if time_limit is not None and not (isinstance(time_limit, Real) and time_limit > 0):
         raise InputError(f"time_limit is {time_limit!r}; expected a positive number of seconds")
+    if not (isinstance(tolerance, Real) and tolerance > 0):
+        raise InputError(f"tolerance is {tolerance!r}; expected a positive number")
     entry = find_solver(solver)
     needed = needs(program)
-    if missing := needed - entry.takes:
-        able = ", ".join(name for name, other in SOLVERS.items() if needed <= other.takes)
+    if not entry.can(needed):
+        able = ", ".join(name for name, other in SOLVERS.items() if other.can(needed))
+        missing = ", ".join(sorted(needed - entry.takes)) or f"{', '.join(sorted(needed))} together"
         raise ModelError(
-            f"solver {solver!r} does not take {', '.join(sorted(missing))} problems such as "
-            f"{program.name!r}; use one that does: {able}"
+            f"solver {solver!r} does not take {missing} problems such as "
+            f"{program.name!r}; use one that does: {able or 'none is known'}"
         )
     found = entry.require()
-    if near and entry.pyomo_name.endswith("ipopt"):
-        options = {**STAY_NEAR, **options}
+    if near:
+        options = {**entry.near, **options}
     named = f"{solver} {found.version} ({found.where})"
-    if solver in ("clarabel", "scs"):
-        return solve_conic(program, solver, named, time_limit, tee, options)
-    if entry.pyomo_name.endswith("ipopt") and found == embedded_ipopt():
-        return solve_nonlinear(program, named, start, time_limit, tee, options)
-    environ = needed <= entry.environ
-    return solve_by_pyomo(program, entry, environ, named, start, time_limit, tee, options)
+    match entry.route(found, needed):
+        case Route.CONIC:
+            return solve_conic(program, entry, named, tolerance, time_limit, tee, options)
+        case Route.SMOOTH:
+            return solve_smooth(program, named, start, tolerance, time_limit, tee, options)
+    environ, embedded = entry.reads_environ(needed), found.embedded
+    return solve_by_pyomo(
+        program, entry, embedded, environ, named, start, tolerance, time_limit, tee, options
+    )
 
 
 def needs(program: Program) -> frozenset[Takes]:
     """The classes of problems to which a program belongs, by the form of its statement."""
+    source = program.lowered()
     needed = {Takes.LINEAR}
-    for constraint in program.constraints.values():
-        if isinstance(constraint, (NormBound, ProductBound)):
-            needed.add(Takes.SECOND_ORDER)
-        elif isinstance(constraint, QuadraticBound):
-            needed.add(Takes.SECOND_ORDER if is_convex(constraint) else Takes.NONCONVEX)
-    if isinstance(program.objective, Quadratic):
-        cost = -program.objective if program.maximizing else program.objective
+    for constraint in source.stated.values():
+        needed.add(constraint.cone.takes if isinstance(constraint, InCone) else Takes.NONCONVEX)
+    if isinstance(source.objective, Composite) and source.objective.terms:
+        cost = -source.objective if program.maximizing else source.objective
         needed.add(Takes.QUADRATIC if is_sum_of_squares(cost) else Takes.NONCONVEX)
+    if any(v.domain != "continuous" for v in program.variables.values()):
+        needed.add(Takes.INTEGER)
     return frozenset(needed)

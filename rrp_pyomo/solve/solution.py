@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from rrp_pyomo.modeling.labels import Labels
+from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.solve.certificate import ProgramCertificate
 
 FloatArray = NDArray[np.float64]
 # Values by variable name, or a function that returns them for solvers that use a start.
@@ -19,28 +25,100 @@ def start_values(start: Start) -> Mapping[str, Any]:
     return start() if callable(start) else (start or {})
 
 
+def labelled(numbers: FloatArray, labels: Labels, name: str, scalar: bool) -> Any:
+    """A Series with these labels (else places), or a float."""
+    if scalar:
+        return float(numbers[0])
+    index = None if labels is None else pd.Index(labels, tupleize_cols=False)
+    return pd.Series(numbers, index=index, name=name)
+
+
+class Values(Mapping[str, Any]):
+    """Values by variable name: a float for a scalar, a Series by label for the others."""
+
+    def __init__(self, statement: Statement, x: FloatArray) -> None:
+        self._variables = dict(statement.variables)
+        self._x = x
+
+    def __getitem__(self, name: str) -> Any:
+        v = self._variables[name]
+        numbers = self._x[v.offset : v.offset + v.size]
+        return labelled(numbers, v.labels, name, v.labels is None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __repr__(self) -> str:
+        return f"Values({', '.join(self._variables)})"
+
+
 @dataclass(frozen=True, eq=False)
 class ProgramSolution:
     """A solved program.
 
     Attributes
     ----------
-    values : dict of str to array
-        By variable name.
+    values : mapping of str to float or Series
+        By variable name, labelled.
+    arrays : dict of str to array
+        The same as plain arrays, of one entry for scalars.
     objective : float
         Of the statement.
     duality_gap : float or None
         Primal minus dual objective, where the solver has a dual.
+    duals : mapping or None
+        By constraint name: ∂objective/∂(left − right), a float or a Series by label, in the sign of
+        Pyomo's: with f the objective as it is stated, ∇f = Σ dual · ∇(left − right) + …, so that
+        when minimising the dual of ``<=`` is at most 0 and that of ``>=`` at least 0; NaN where
+        none exists, at the apex of a cone. A membership in a cone has a mapping from the names of
+        its parts to multipliers in the dual cone. None where the solver has no duals.
+    certificate : ProgramCertificate
+        Residuals and gap, recomputed from the statement.
     status : str
         The solver's own words.
     solver : str
         Which solver, its version and where it was found.
     iterations : int or None
+    numbers : mapping of str to array
+        The parameters' values that were solved for.
     """
 
-    values: dict[str, FloatArray]
+    x: FloatArray = field(repr=False)
+    statement: Statement = field(repr=False)
     objective: float
     duality_gap: float | None
     status: str
     solver: str
     iterations: int | None = None
+    numbers: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
+    find_duals: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
+    certify: Callable[[], ProgramCertificate] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is found when it is asked for is found before it travels.
+        state = vars(self) | {"duals": self.duals, "find_duals": None, "certify": None}
+        return state | ({} if self.certify is None else {"certificate": self.certificate})
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """By variable name, labelled."""
+        return Values(self.statement, self.x)
+
+    @cached_property
+    def arrays(self) -> dict[str, FloatArray]:
+        """By variable name, as plain arrays."""
+        return self.statement.values(self.x)
+
+    @cached_property
+    def duals(self) -> Mapping[str, Any] | None:
+        """By constraint name and label."""
+        return None if self.find_duals is None else self.find_duals()
+
+    @cached_property
+    def certificate(self) -> ProgramCertificate:
+        """Residuals and gap, recomputed from the statement."""
+        assert self.certify is not None, "a solution of solve_program has a certificate"
+        return self.certify()

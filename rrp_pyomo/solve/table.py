@@ -9,25 +9,26 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from importlib import import_module
+from typing import Any
 
 from rrp_pyomo._version import __version__
 from rrp_pyomo.errors import SolverUnavailableError, UnknownLabelError
+from rrp_pyomo.forms.problem_classes import Takes
+
+#: Classes of problems that a solver takes together, one set for each combination.
+Combinations = tuple[frozenset[Takes], ...]
 
 
-class Takes(StrEnum):
-    """Classes of problems that a solver takes."""
+class Route(Enum):
+    """The ways from a program to a solver."""
 
-    LINEAR = "linear"
-    QUADRATIC = "quadratic"  # convex objectives
-    SECOND_ORDER = "second-order"  # cones, and whatever convex quadratic constraints come to
-    EXPONENTIAL = "exponential"
-    POWER = "power"
-    INTEGER = "integer"
-    NONCONVEX = "nonconvex"  # quadratics
-    NONLINEAR = "nonlinear"  # any other smooth expression
+    CONIC = "conic form"
+    SMOOTH = "quadratic form"
+    PYOMO = "Pyomo block"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Found:
 
     version: str
     where: str
+    embedded: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ class Solver:
     ----------
     name : str
         What ``solver=`` calls it.
-    kernel, environ : frozenset of Takes
-        What it takes where that is stated in ``pyomo.kernel``, and on a ConcreteModel. There,
-        exponential and power cones are nonlinear expressions.
+    kernel, environ : tuple of frozenset of Takes
+        What it takes where that is stated in ``pyomo.kernel``, and on a ConcreteModel, as sets
+        of classes that it takes together. On ConcreteModels, exponential and power cones are
+        nonlinear expressions.
     accuracy : float
         To how much optimal values of order 1 are right, at the solver's default tolerances, which
         are about ten times smaller.
@@ -63,11 +66,25 @@ class Solver:
         What ``pyomo.environ.SolverFactory`` calls the interface.
     legacy : bool
         Whether that is one of Pyomo's older interfaces.
+    module : str
+        The module of this package that has the interface, imported when somebody asks for it.
+    backend_name : str
+        What in that module solves conic forms, a class; empty where nothing does.
+    direct : tuple of frozenset of Takes
+        What it takes as matrices: a conic form, or a quadratic form where it is embedded.
+    near : dict
+        Options that keep it from leaving a start that is almost a solution.
+    time_limit_option : str
+        What limits its time behind an older interface, which ignores Pyomo's own limit.
+    embedded_name : str
+        Pyomo's name of the interface where what was found is embedded in a Python package.
+    new_interface : callable, optional
+        Makes an interface that is set up for programs, with their default options beside it.
     """
 
     name: str
-    kernel: frozenset[Takes]
-    environ: frozenset[Takes]
+    kernel: Combinations
+    environ: Combinations
     accuracy: float
     duals: bool
     licence: str
@@ -75,11 +92,33 @@ class Solver:
     locate: Callable[[], Found | None]
     pyomo_name: str = ""
     legacy: bool = False
+    module: str = ""
+    backend_name: str = ""
+    direct: Combinations = ()
+    near: Mapping[str, object] = field(default_factory=dict)
+    time_limit_option: str = ""
+    embedded_name: str = ""
+    new_interface: Callable[[], Any] | None = None
 
     @property
     def takes(self) -> frozenset[Takes]:
-        """What it takes, however it is stated."""
-        return self.kernel | self.environ
+        """What it takes, however it is stated, though not all of it together."""
+        return frozenset().union(*self.kernel, *self.environ, *self.direct)
+
+    @property
+    def combinations(self) -> Combinations:
+        """What it takes together, however it is stated; nothing that another one holds."""
+        every = (*self.direct, *self.kernel, *self.environ)
+        largest = [c for c in every if not any(c < other for other in every)]
+        return tuple(dict.fromkeys(largest))
+
+    def can(self, needed: frozenset[Takes]) -> bool:
+        """Whether it takes all of these classes together."""
+        return any(needed <= together for together in self.combinations)
+
+    def reads_environ(self, needed: frozenset[Takes]) -> bool:
+        """Whether it takes these classes on a ConcreteModel."""
+        return any(needed <= together for together in self.environ)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -88,7 +127,23 @@ class Solver:
 
     def kinds(self, problems: Takes) -> tuple[str, ...]:
         """In which Pyomo models it takes a class of problems."""
-        return tuple(kind for kind in self.reads if problems in getattr(self, kind))
+        return tuple(
+            kind
+            for kind in self.reads
+            if any(problems in together for together in getattr(self, kind))
+        )
+
+    def backend(self) -> Any:
+        """The class that solves conic forms."""
+        return getattr(import_module(self.module), self.backend_name)
+
+    def route(self, found: Found, needed: frozenset[Takes]) -> Route:
+        """The way to it for a program of these classes."""
+        if self.backend_name:
+            return Route.CONIC
+        if found.embedded and any(needed <= together for together in self.direct):
+            return Route.SMOOTH
+        return Route.PYOMO
 
     def require(self) -> Found:
         """The installation.
@@ -156,7 +211,8 @@ def embedded_ipopt() -> Found:
     from rrp_pyomo.solvers.ipopt.embedded import version
 
     casadi = importlib.metadata.version("casadi")
-    return Found(".".join(map(str, version())), f"embedded in the Python package casadi {casadi}")
+    where = f"embedded in the Python package casadi {casadi}"
+    return Found(".".join(map(str, version())), where, embedded=True)
 
 
 def _ipopt() -> Found:
@@ -168,69 +224,102 @@ def _ipopt() -> Found:
     return Found(executable.version, f"{executable.path} ({executable.found_in})")
 
 
+def _ipopt_interface() -> Any:
+    """The executable may be off PATH; and a nonconvex program starts near its solution."""
+    from rrp_pyomo.solvers.ipopt.executable import ipopt_solver
+    from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS
+
+    return ipopt_solver(), DEFAULTS
+
+
 @functools.cache
 def _newton() -> Found:
     return Found(__version__, "part of this package")
 
 
-_QUADRATIC = frozenset({Takes.LINEAR, Takes.QUADRATIC})
+def _together(*sets: frozenset[Takes]) -> Combinations:
+    return sets
+
+
+_LINEAR = frozenset({Takes.LINEAR})
+_QUADRATIC = _LINEAR | {Takes.QUADRATIC}
 _SECOND_ORDER = _QUADRATIC | {Takes.SECOND_ORDER}
 _CONIC = _SECOND_ORDER | {Takes.EXPONENTIAL, Takes.POWER}
+_FORMS = _together(_CONIC | {Takes.SEMIDEFINITE})
+_QUADRATIC_FORMS = _together(_SECOND_ORDER | {Takes.NONCONVEX})
 _SMOOTH = _CONIC | {Takes.NONCONVEX, Takes.NONLINEAR}
 _INTEGER = frozenset({Takes.INTEGER})
 _XPRESS = _SECOND_ORDER | _INTEGER
 _GUROBI = _XPRESS | {Takes.NONCONVEX}
-_NOTHING: frozenset[Takes] = frozenset()
 _EXTRA = 'pip install "rrp-pyomo[solvers]"'
+# Ipopt moves a start away from its bounds by these amounts. A risk parity portfolio of assets that
+# hedge has weights near 0, and from a little further off Ipopt may end in the trap x_i = 0.
+_STAY_NEAR = {
+    "bound_push": 1e-6,
+    "bound_frac": 1e-6,
+    "slack_bound_push": 1e-6,
+    "slack_bound_frac": 1e-6,
+    "mu_init": 1e-7,
+}
 
 SOLVERS: dict[str, Solver] = {
     solver.name: solver
     for solver in (
         Solver(
-            "clarabel", _CONIC, _SECOND_ORDER, 1e-7, True, "Apache-2.0",
+            "clarabel", _together(_CONIC), _together(_SECOND_ORDER), 1e-7, True, "Apache-2.0",
             "pip install clarabel", _package("clarabel"), "clarabel",
+            module="rrp_pyomo.solvers.conic.clarabel", backend_name="ClarabelBackend",
+            direct=_FORMS,
         ),
         Solver(
-            "scs", _CONIC, _SECOND_ORDER, 1e-3, True, "MIT", _EXTRA, _package("scs"), "scs",
+            "scs", _together(_CONIC), _together(_SECOND_ORDER), 1e-3, True, "MIT", _EXTRA,
+            _package("scs"), "scs", module="rrp_pyomo.solvers.conic.scs",
+            backend_name="ScsBackend", direct=_FORMS,
         ),
         Solver(
-            "ipopt", _SMOOTH, _SMOOTH, 1e-6, True, "EPL-2.0",
+            "ipopt", _together(_SMOOTH), _together(_SMOOTH), 1e-6, True, "EPL-2.0",
             "pip install casadi, or put an ipopt executable on PATH", _ipopt, "ipopt",
+            direct=_QUADRATIC_FORMS, near=_STAY_NEAR, embedded_name="casadi_ipopt",
+            new_interface=_ipopt_interface,
         ),
         Solver(
-            "casadi_ipopt", _SMOOTH, _SMOOTH, 1e-6, True, "EPL-2.0 (Ipopt), LGPL-3.0 (CasADi)",
-            "pip install casadi", embedded_ipopt, "casadi_ipopt",
+            "casadi_ipopt", _together(_SMOOTH), _together(_SMOOTH), 1e-6, True,
+            "EPL-2.0 (Ipopt), LGPL-3.0 (CasADi)", "pip install casadi", embedded_ipopt,
+            "casadi_ipopt", module="rrp_pyomo.solvers.ipopt.solver", direct=_QUADRATIC_FORMS,
+            near=_STAY_NEAR,
         ),
         Solver(
-            "newton", _NOTHING, _NOTHING, 1e-14, False,
+            "newton", (), (), 1e-14, False,
             "BSD-3-Clause; nominal risk parity only, long-only and fully invested",
             "part of this package", _newton,
         ),
         Solver(
-            "gurobi", _GUROBI, _GUROBI, 1e-5, True,
+            "gurobi", _together(_GUROBI), _together(_GUROBI), 1e-5, True,
             "commercial; without a licence 2,000 variables and 2,000 constraints, or 200 "
             "variables where anything is quadratic",
             _EXTRA, _package("gurobipy"), "gurobi_direct", legacy=True,
+            time_limit_option="TimeLimit",
         ),
         Solver(
-            "scip", _NOTHING, _SMOOTH | _INTEGER, 1e-5, False, "Apache-2.0", _EXTRA,
+            "scip", (), _together(_SMOOTH | _INTEGER), 1e-5, False, "Apache-2.0", _EXTRA,
             _package("pyscipopt"), "scip_direct",
         ),
         Solver(
-            "highs", _NOTHING, _QUADRATIC | _INTEGER, 1e-6, True, "MIT", _EXTRA,
+            "highs", (), _together(_QUADRATIC, _LINEAR | _INTEGER), 1e-6, True, "MIT", _EXTRA,
             _package("highspy"), "highs",
         ),
         Solver(
-            "mosek", _CONIC | _INTEGER, _QUADRATIC | _INTEGER, 1e-7, True,
+            "mosek", _together(_CONIC | _INTEGER), _together(_QUADRATIC | _INTEGER), 1e-7, True,
             "commercial; builds its task without a licence, but does not solve it",
             'pip install "rrp-pyomo[mosek]", and a licence', _package("mosek"),
-            "mosek_direct", legacy=True,
+            "mosek_direct", legacy=True, time_limit_option="mosek.dparam.optimizer_max_time",
         ),
         Solver(
-            "xpress", _XPRESS, _XPRESS, 1e-5, True,
+            "xpress", _together(_XPRESS), _together(_XPRESS), 1e-5, True,
             "commercial; without a licence 5,000 rows and columns, or 200 where anything is "
             "quadratic",
             'pip install "rrp-pyomo[xpress]"', _package("xpress"), "xpress_direct", legacy=True,
+            time_limit_option="timelimit",
         ),
     )
 }  # fmt: skip

@@ -17,7 +17,10 @@ from pyomo.contrib.solver.common.results import (
     SolutionStatus,
     get_infeasible_results,
 )
+from pyomo.contrib.solver.common.solution_loader import SolutionLoader
 from pyomo.contrib.solver.common.util import NoFeasibleSolutionError, NoOptimalSolutionError
+from pyomo.core.kernel.base import ICategorizedObject
+from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
 
 
@@ -127,6 +130,21 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
             with _timed(config.timer, "load"):
                 results.solution_loader.load_solution()
         return results
+
+
+class KernelSuffixes(SolutionLoader):  # type: ignore[misc]
+    """A solution loader that finds the suffixes of kernel models too."""
+
+    def _collect_and_clear_import_suffixes(self) -> dict[str, Any]:
+        if not isinstance(self._pyomo_model, ICategorizedObject):
+            suffixes: dict[str, Any] = super()._collect_and_clear_import_suffixes()
+            return suffixes
+        found: dict[str, Any] = {}
+        for suffix in self._pyomo_model.components(ctype=ISuffix):
+            if suffix.import_enabled():
+                suffix.clear()
+                found.setdefault(suffix.storage_key, suffix)
+        return found
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -54,11 +53,3 @@ def make_covariance() -> Callable[..., FactorCovariance]:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def market_data() -> Path:
-    path = Path(__file__).parents[3] / "shared" / "data"
-    if not path.is_dir():
-        pytest.skip("the market data that tests may read are not beside this checkout")
-    return path

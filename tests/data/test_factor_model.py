@@ -9,7 +9,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrp_pyomo.data import FactorModel, datasets, excess_returns, read_factors, read_returns
+from rrp_pyomo.data import FactorModel, datasets, excess_returns
 
 quick = settings(deadline=None, derandomize=True, max_examples=30)
 
@@ -47,11 +47,8 @@ def test_equals_statsmodels_on_french_data():
     assert_is_ols(FactorModel.fit(returns, data.factors), returns, data.factors)
 
 
-def test_equals_statsmodels_on_market_data(market_data):
-    returns = read_returns(market_data / "weekly_returns.csv.gz").iloc[:260, :25]
-    read = read_factors(market_data / "ff3_weekly.csv")
-    factors, risk_free = read.factors.iloc[:260], read.risk_free.iloc[:260]
-    returns = excess_returns(returns, risk_free)
+def test_equals_statsmodels_on_fat_tailed_weeks(weekly_market):
+    returns, factors = weekly_market.excess.iloc[:260, :25], weekly_market.factors.iloc[:260]
     assert_is_ols(FactorModel.fit(returns, factors), returns, factors)
 
 

@@ -53,14 +53,6 @@ def test_budgets(tmp_path):
     assert read_budgets(tmp_path / "b.csv").to_dict() == {"A": 0.25, "B": 0.75}
 
 
-def test_market_data(market_data):
-    returns = read_returns(market_data / "weekly_returns.csv.gz")
-    read = read_factors(market_data / "ff3_weekly.csv")
-    assert returns.shape == (1148, 250)
-    assert list(read.factors) == ["Mkt-RF", "SMB", "HML"]
-    assert excess_returns(returns, read.risk_free).notna().all(axis=None)
-
-
 def test_french_data():
     data = datasets.french()
     assert data.returns.shape == (819, 30)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, LinearMap, Stack
-from rrp_pyomo.modeling import Affine, Program, norm, square, sum_squares
+from rrp_pyomo.modeling import Affine, norm, square, sum_squares
+from rrp_pyomo.program import Program
 from rrp_pyomo.modeling.constraints import Linear, ProductBound, QuadraticBound
 from rrp_pyomo.realise.lifting import lifted
 

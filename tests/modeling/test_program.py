@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from rrp_pyomo import modeling
 from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
 from rrp_pyomo.linalg import Factor, LinearMap
-from rrp_pyomo.modeling import Affine, Program, norm, square, sum_squares
+from rrp_pyomo.modeling import Affine, norm, square, sum_squares
+from rrp_pyomo.program import Program
 
 
 @pytest.fixture

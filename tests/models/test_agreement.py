@@ -177,12 +177,11 @@ def test_failures_from_equal_weights_are_all_reported(formulation, n, hedging_co
 
 
 @pytest.mark.parametrize(
-    ("formulation", "seed"), [(RiskParityQCLP, 1003), (RiskParityQCLP, 1012), (RiskParityNLP, 1044)]
+    ("formulation", "seed"), [(RiskParityQCLP, 0), (RiskParityQCLP, 3), (RiskParityNLP, 175)]
 )
 def test_ipopt_is_kept_near_the_convex_start(formulation, seed):
     """Hedges with weights close to 0: pushed off its bounds, the solution is left for a trap."""
     n, rng = 500, np.random.default_rng(seed)
-    rng.normal(size=n)
     beta, D = rng.normal(1.0, 0.5, (1, n)), rng.uniform(0.01, 0.04, n) ** 2
     problem = formulation(FactorCovariance(beta, [[4e-4]], D))
     assert problem.solve().certificate.is_risk_parity  # warnings are errors here

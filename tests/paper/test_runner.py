@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from jobs import KilledOnce
 
 from rrp_pyomo import _files as folders
 from rrp_pyomo.backtest import Backtest
@@ -29,22 +30,6 @@ from rrp_pyomo.paper.runner import RunFolder, dask_workers, run_chunks
 reproduce = partial(reproduce_with_figures, figures=False)
 SMALL = Experiment("small", (3, 5), (1.0, 40.0), start="2005-01-01", rebalance="1Y")
 TRIALS, SEED = 6, 7
-# So many that a run takes seconds, to be killed in.
-MANY = 50
-
-
-@dataclass
-class KilledOnce:
-    """A job whose first process dies at its third chunk, as by kill −9."""
-
-    job: Job
-    flag: Path
-
-    def __call__(self, chunk: Chunk):
-        if chunk.first == 2 and not self.flag.exists():
-            self.flag.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.job(chunk)
 
 
 @pytest.fixture
@@ -53,22 +38,12 @@ def panel(market) -> Panel:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory) -> bytes:
+def expected(tmp_path_factory, make_market) -> bytes:
     """The tables of a run in this process, in one chunk for each size."""
-    return undisturbed(tmp_path_factory.mktemp("expected"), TRIALS)
-
-
-@pytest.fixture(scope="module")
-def expected_of_many(tmp_path_factory) -> bytes:
-    return undisturbed(tmp_path_factory.mktemp("expected"), MANY)
-
-
-def undisturbed(folder: Path, trials: int) -> bytes:
-    from tests.backtest.conftest import Market
-
+    out = tmp_path_factory.mktemp("expected") / "run"
     with ThreadPoolExecutor(1) as pool:
-        reproduce(SMALL, Market().panel, folder / "run", trials, SEED, 1, pool, chunk=trials)
-    return tables(folder / "run")
+        reproduce(SMALL, make_market().panel, out, TRIALS, SEED, 1, pool, chunk=TRIALS)
+    return tables(out)
 
 
 def tables(out: Path) -> bytes:
@@ -78,11 +53,11 @@ def tables(out: Path) -> bytes:
 # --- same bytes ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("workers", "chunk"), [(1, 4), (2, 1), (3, 2)])
-def test_workers_and_chunks_do_not_matter(panel, tmp_path, expected, workers, chunk) -> None:
-    out = tmp_path / "run"
-    reproduce(SMALL, panel, out, TRIALS, SEED, workers, chunk=chunk)
-    assert tables(out) == expected
+def test_workers_and_chunks_do_not_matter(panel, tmp_path, expected) -> None:
+    reproduce(SMALL, panel, tmp_path / "processes", TRIALS, SEED, 2, chunk=1)
+    with ThreadPoolExecutor(1) as pool:
+        reproduce(SMALL, panel, tmp_path / "threads", TRIALS, SEED, 1, pool, chunk=4)
+    assert tables(tmp_path / "processes") == tables(tmp_path / "threads") == expected
 
 
 def test_trials_are_those_of_a_longer_run(panel, tmp_path, expected) -> None:
@@ -118,42 +93,83 @@ def test_a_local_worker_dies(panel, tmp_path, expected) -> None:
     assert tables(out) == expected
 
 
-# What it imports is not for its workers, which start faster without.
 _SCRIPT = """
 if __name__ == "__main__":
-    import sys
+    import pickle, signal, sys
     from pathlib import Path
-    from tests.backtest.conftest import Market
-    from tests.paper.test_runner import MANY, SEED, SMALL, reproduce
-    reproduce(SMALL, Market().panel, Path(sys.argv[1]), MANY, SEED, 2, chunk=1)
+    from jobs import HeldBack
+    from rrp_pyomo.paper.experiments import Job, chunks_of
+    from rrp_pyomo.paper.reproduce import run_settings
+    from rrp_pyomo.paper.runner import RunFolder, run_chunks
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where they are ignored, as by &
+    experiment, panel, trials, seed, parts = pickle.loads(Path(sys.argv[1]).read_bytes())
+    folder = RunFolder(parts["run"], run_settings(experiment, panel, seed))
+    job = HeldBack(Job(experiment, panel, seed), parts["begun"], parts["gate"], free=3)
+    run_chunks(job, chunks_of(experiment.sizes, trials, {}, 1), folder, workers=2)
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_and_run_again(panel, tmp_path, expected_of_many, how) -> None:
-    out, script = tmp_path / "run", tmp_path / "script.py"
-    script.write_text(_SCRIPT)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, str(script), str(out)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not list(out.glob("trials/*.parquet")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(how)
-    _, log = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert not (out / "tables.csv").exists()
-    if how == signal.SIGINT:
-        assert log.decode().rstrip().endswith("KeyboardInterrupt")
-    kept = {file.name: file.read_bytes() for file in out.glob("trials/*.parquet")}
-    assert len(kept) < 2 * MANY
+@pytest.fixture
+def interrupt(panel, tmp_path):
+    """Send a run in another process a signal, when three chunks are kept and two under way.
+
+    These end a little later. Gives what is kept, how the process ended and what it said.
+    """
+
+    def run(how: signal.Signals) -> tuple[dict[str, bytes], int, str]:
+        parts = {name: tmp_path / name for name in ("run", "begun", "gate")}
+        parts["begun"].mkdir()
+        arguments, script = tmp_path / "arguments", tmp_path / "script.py"
+        arguments.write_bytes(pickle.dumps((SMALL, panel, TRIALS, SEED, parts)))
+        script.write_text(_SCRIPT)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, str(script), str(arguments)]
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while len(finished(parts["run"])) < 3 or len(list(parts["begun"].iterdir())) < 5:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(how)
+        time.sleep(0.3)
+        parts["gate"].touch()
+        _, log = process.communicate(timeout=60)
+        return finished(parts["run"]), process.returncode, log.decode()
+
+    return run
+
+
+def finished(out: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in out.glob("trials/*.parquet")}
+
+
+def resume(panel, out: Path, kept: dict[str, bytes], expected: bytes) -> None:
+    """Go on with a run; what was kept of it is not done again."""
     with ThreadPoolExecutor(1) as pool:
-        reproduce(SMALL, panel, out, MANY, SEED, 1, pool, resume=True, chunk=7)
-    assert tables(out) == expected_of_many
+        reproduce(SMALL, panel, out, TRIALS, SEED, 1, pool, resume=True, chunk=4)
+    assert tables(out) == expected
     assert all((out / "trials" / name).read_bytes() == content for name, content in kept.items())
     assert not list(out.rglob("*.part"))
+
+
+def test_a_killed_run_goes_on_where_it_was(panel, tmp_path, expected, interrupt) -> None:
+    kept, status, _ = interrupt(signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert len(kept) == 3
+    resume(panel, tmp_path / "run", kept, expected)
+
+
+def test_ctrl_c_keeps_what_is_under_way(panel, tmp_path, expected, interrupt) -> None:
+    """The chunks that workers have begun are finished and kept, others are not begun."""
+    kept, status, log = interrupt(signal.SIGINT)
+    assert status != 0
+    assert log.rstrip().endswith("KeyboardInterrupt")
+    begun = {tuple(map(int, file.name.split())) for file in (tmp_path / "begun").iterdir()}
+    done = RunFolder(tmp_path / "run", run_settings(SMALL, panel, SEED), resume=True).done()
+    assert {(size, trial) for size, trials in done.items() for trial in trials} == begun
+    assert 5 <= len(kept) < 2 * TRIALS
+    resume(panel, tmp_path / "run", kept, expected)
 
 
 # --- the folder ----------------------------------------------------------------------------------

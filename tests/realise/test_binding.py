@@ -10,7 +10,8 @@ import pytest
 from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.modeling import Program, norm, square
+from rrp_pyomo.modeling import norm, square
+from rrp_pyomo.program import Program
 
 LABELS = ("a", "b", "c")
 

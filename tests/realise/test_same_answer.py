@@ -11,7 +11,8 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import Factor, LinearMap, Stack
-from rrp_pyomo.modeling import Program, norm, square, sum_squares
+from rrp_pyomo.modeling import norm, square, sum_squares
+from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import needs, solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solve.table import Takes

@@ -62,6 +62,10 @@ class Cone(ABC):
     def violation(self, *parts: FloatArray) -> FloatArray:
         """By how much each cone is missed by values of its parts; at most 0 where it is not."""
 
+    def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[float]) -> float:
+        """The largest violation, relative to the sizes of the parts' terms."""
+        return float(np.max(self.violation(*parts))) / (max(sizes) or 1.0)
+
     def quadratic(self, *parts: Affine) -> Quadratic | None:
         """A quadratic and its bounds: they hold in the cone, and only there if heads are signed."""
         return None

@@ -100,7 +100,7 @@ def norm(*parts: Any, p: float = 2) -> Composite:
     if not flat:
         raise InputError("norm() has nothing to measure; give it an affine expression")
     e = flat[0] if len(flat) == 1 else None
-    written = [part.notation for part in flat]
+    written = list(dict.fromkeys(part.notation for part in flat))
     if p == 2:
         return Composite.of(Norm(flat), joined("norm", *written))
     e = e if e is not None else stack(*flat)

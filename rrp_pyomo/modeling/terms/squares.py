@@ -48,7 +48,9 @@ def sum_squares(*parts: Any) -> Composite:
     """‖parts‖₂², a scalar: ``sum_squares(root @ x)`` is the variance x'Σx. Convex."""
     flat = flattened(parts)
     terms = tuple(Weighted(Product(e, e), summed=True) for e in flat)
-    return Composite(Affine(1, {}), terms, joined("sum_squares", *(e.notation for e in flat)))
+    return Composite(
+        Affine(1, {}), terms, joined("sum_squares", *dict.fromkeys(e.notation for e in flat))
+    )
 
 
 def quad_over_lin(expression: Affine, divisor: Affine) -> Composite:

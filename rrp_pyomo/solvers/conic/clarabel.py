@@ -1,16 +1,162 @@
-"""Clarabel for Pyomo models: an interior-point solver for conic and quadratic programs."""
+"""Clarabel, an interior-point solver for conic and quadratic programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TextIO
 
 import clarabel
+import numpy as np
+import scipy.sparse as sp
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.factory import SolverFactory
 
-from rrp_pyomo.solvers.backends import ClarabelBackend, clarabel_settings
-from rrp_pyomo.solvers.conic.solver import Backend, ConicSolver
+from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
+from rrp_pyomo.forms.conic import (
+    EXPONENTIAL,
+    NONNEGATIVE,
+    POWER,
+    SECOND_ORDER,
+    SEMIDEFINITE,
+    ZERO,
+    Cone,
+    ConicForm,
+)
+from rrp_pyomo.solvers.conic.semidefinite import matrix_order
+from rrp_pyomo.solvers.conic.session import Tolerances
+from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern
+from rrp_pyomo.solvers.conic.solver import ConicSolver
+from rrp_pyomo.solvers.process import interruptible, printing_to
+from rrp_pyomo.solvers.status import unknown_status
+
+#: What Clarabel's words for how it ended mean.
+TERMINATION = {
+    "Solved": Termination.SOLVED,
+    "AlmostSolved": Termination.ALMOST_SOLVED,
+    "PrimalInfeasible": Termination.INFEASIBLE,
+    "AlmostPrimalInfeasible": Termination.INCONCLUSIVE,
+    "DualInfeasible": Termination.UNBOUNDED,
+    "AlmostDualInfeasible": Termination.INCONCLUSIVE,
+    "MaxIterations": Termination.ITERATION_LIMIT,
+    "MaxTime": Termination.TIME_LIMIT,
+    "CallbackTerminated": Termination.INTERRUPTED,
+    "InsufficientProgress": Termination.STALLED,
+    "NumericalError": Termination.FAILED,
+    "Unsolved": Termination.FAILED,
+}
+
+# For statements in known units: one digit more than Clarabel's defaults, at the price of about one
+# iteration, because flat optima (large ω) need it for weights to agree to 1e-5 of 1/n. What is only
+# "almost solved" then still satisfies Clarabel's default tolerances.
+ACCURATE: dict[str, object] = {
+    "tol_gap_abs": 1e-9,
+    "tol_gap_rel": 1e-9,
+    "tol_feas": 1e-9,
+    "reduced_tol_gap_abs": 1e-8,
+    "reduced_tol_gap_rel": 1e-8,
+    "reduced_tol_feas": 1e-8,
+}
+
+_CONES: dict[str, Callable[[Cone], Any]] = {
+    ZERO: lambda cone: clarabel.ZeroConeT(cone.dimension),
+    NONNEGATIVE: lambda cone: clarabel.NonnegativeConeT(cone.dimension),
+    SECOND_ORDER: lambda cone: clarabel.SecondOrderConeT(cone.dimension),
+    SEMIDEFINITE: lambda cone: clarabel.PSDTriangleConeT(matrix_order(cone)),
+    EXPONENTIAL: lambda cone: clarabel.ExponentialConeT(),
+    POWER: lambda cone: clarabel.PowerConeT(cone.alpha),
+}
+
+
+class ClarabelBackend:
+    """Clarabel with its memory: a form with the last one's sparsity pattern updates the numbers.
+
+    Parameters
+    ----------
+    **options
+        Clarabel's settings by name, such as ``max_iter=100``.
+
+    Raises
+    ------
+    UnknownLabelError
+        No setting has that name.
+    InputError
+        The setting has another type.
+    """
+
+    #: Its options for programs, which are stated in known units.
+    for_programs: ClassVar[Mapping[str, object]] = {
+        name: tolerance for name, tolerance in ACCURATE.items() if not name.startswith("reduced")
+    }
+
+    def __init__(self, **options: object) -> None:
+        self._settings = clarabel_settings(options)
+        self._solver: Any = None
+        self._form: ConicForm | None = None
+
+    @classmethod
+    def limits(cls, time_limit: float | None, threads: int | None) -> dict[str, object]:
+        """The settings ``time_limit`` and ``max_threads``."""
+        given = {"time_limit": time_limit, "max_threads": threads}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """Clarabel is content with the weaker one of its two for the gap."""
+        settings = self._settings
+        return Tolerances(settings.tol_feas, max(settings.tol_gap_rel, settings.tol_gap_abs))
+
+    def solve(self, form: ConicForm, log: TextIO | None = None) -> ConicSolution:
+        """Solve the form; never raises for an ending that is known.
+
+        Parameters
+        ----------
+        form : ConicForm
+        log : text stream, optional
+            Where the solver's log goes, line by line as it is written.
+
+        Raises
+        ------
+        ModelError
+            Clarabel has no such cone.
+        SolverError
+            Clarabel ended with a word that is not known.
+        KeyboardInterrupt
+            Ctrl-C was pressed; the solver stops at its next iteration.
+        """
+        start = time.perf_counter()
+        self._settings.verbose = log is not None
+        updated = self._takes_numbers_of(form)
+        if updated:
+            self._update(form)
+        else:
+            P = sp.csc_matrix(form.A.shape[1:] * 2) if form.P is None else form.P
+            cones = clarabel_cones(form)
+            self._solver = clarabel.DefaultSolver(P, form.q, form.A, form.b, cones, self._settings)
+        self._form = form
+        ready = time.perf_counter()
+        with interruptible() as interrupted, printing_to(log):
+            if interrupted is None:
+                self._solver.unset_termination_callback()
+            else:  # Clarabel looks for signals only at the end, and swallows its callback's errors
+                self._solver.set_termination_callback(lambda info: interrupted())
+            raw = self._solver.solve()
+        return _unscaled(form, raw, ready - start, time.perf_counter() - ready, updated)
+
+    def _takes_numbers_of(self, form: ConicForm) -> bool:
+        """Whether the solver that there is can be updated; not where it has reshaped the form."""
+        return (
+            self._form is not None
+            and same_pattern(self._form, form)
+            and self._solver.is_data_update_allowed()
+        )
+
+    def _update(self, form: ConicForm) -> None:
+        changes: dict[str, Any] = {"q": form.q, "b": form.b, "A": form.A.data}
+        changes["settings"] = self._settings
+        if form.P is not None:
+            changes["P"] = form.P.data
+        self._solver.update(**changes)
 
 
 @SolverFactory.register("clarabel", legacy_name="clarabel", doc="Clarabel, conic interior point")
@@ -19,7 +165,8 @@ class Clarabel(ConicSolver):
 
     It takes linear rows, all cones of ``pyomo.kernel.conic`` but the semidefinite one, and convex
     quadratic constraints and objectives. ``solver_options`` are Clarabel's settings by name, such
-    as ``{"tol_gap_abs": 1e-9, "max_iter": 100}``; ``time_limit`` and ``threads`` are Pyomo's.
+    as ``{"tol_gap_abs": 1e-9, "max_iter": 100}``; ``time_limit`` and ``threads`` are Pyomo's. It
+    runs on one thread and without presolve, unless options say otherwise.
 
     Examples
     --------
@@ -34,6 +181,8 @@ class Clarabel(ConicSolver):
     -0.5774
     """
 
+    backend = ClarabelBackend
+
     def available(self) -> Availability:
         """Clarabel is a dependency of this package."""
         return Availability.FullLicense
@@ -42,17 +191,63 @@ class Clarabel(ConicSolver):
         """The version of the installed wheel."""
         return tuple(int(part) for part in clarabel.__version__.split(".")[:3])
 
-    def _options(self, config: Any) -> dict[str, Any]:
-        options = dict(config.solver_options.value())
-        if config.time_limit is not None:
-            options["time_limit"] = config.time_limit
-        if config.threads is not None:
-            options["max_threads"] = config.threads
-        return options
 
-    def _new_backend(self, options: Mapping[str, Any]) -> Backend:
-        return ClarabelBackend(**options)
+def clarabel_settings(options: Mapping[str, object]) -> Any:
+    """Clarabel's settings object for options by name; quiet and single-threaded by default."""
+    settings = clarabel.DefaultSettings()
+    known = [name for name in dir(settings) if not name.startswith("_") and name != "default"]
+    settings.verbose = False
+    settings.max_threads = 1
+    # Presolve drops rows with infinite right-hand sides; without it every update stays possible.
+    settings.presolve_enable = False
+    for name, value in options.items():
+        if name not in known:
+            raise UnknownLabelError("Clarabel option", name, known)
+        try:
+            setattr(settings, name, value)
+        except (TypeError, ValueError, OverflowError) as error:
+            expected = type(getattr(settings, name)).__name__
+            raise InputError(
+                f"Clarabel option {name!r} is {value!r}; expected a value of type {expected}"
+            ) from error
+    return settings
 
-    def _tolerances(self, options: Mapping[str, Any]) -> tuple[float, float]:
-        settings = clarabel_settings(options)
-        return settings.tol_feas, max(settings.tol_gap_rel, settings.tol_gap_abs)
+
+def clarabel_cones(form: ConicForm) -> list[Any]:
+    """The form's cones in Clarabel's words.
+
+    Raises
+    ------
+    ModelError
+        Clarabel has no such cone.
+    """
+    cones: list[Any] = []
+    for cone in form.cones:
+        if cone.kind not in _CONES:
+            raise ModelError(
+                f"Clarabel has no cone of the kind {cone.kind!r}; it takes {', '.join(_CONES)}"
+            )
+        cones.extend([_CONES[cone.kind](cone)] * cone.count)
+    return cones
+
+
+def _unscaled(
+    form: ConicForm, raw: Any, setup_time: float, solve_time: float, updated: bool
+) -> ConicSolution:
+    status = str(raw.status)
+    if status not in TERMINATION:
+        raise unknown_status("Clarabel", clarabel.__version__, status, TERMINATION)
+    return ConicSolution(
+        form=form,
+        x=form.column_scale * np.array(raw.x),
+        s=np.array(raw.s) / form.row_scale,
+        z=np.array(raw.z) * form.row_scale / form.objective_scale,
+        status=status,
+        termination=TERMINATION[status],
+        objective=form.objective(raw.obj_val),
+        dual_objective=form.objective(raw.obj_val_dual),
+        iterations=raw.iterations,
+        setup_time=setup_time,
+        solve_time=solve_time,
+        updated=updated,
+    )

@@ -22,19 +22,26 @@ from rrp_pyomo.solvers.conic.quadratics import (
     as_cone,
     square_root,
 )
-from rrp_pyomo.solvers.reading.checks import INFINITE
+from rrp_pyomo.solvers.conic.solution import (
+    ConicSolution,
+    scaled_multipliers,
+    scaled_slacks,
+)
+from rrp_pyomo.solvers.reading.checks import INFINITE, TRIVIAL
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
+from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
 from rrp_pyomo.solvers.reading.standard_form import (
     ConeGroup,
-    Quadratic,
+    QuadraticBody,
     QuadraticConstraint,
     StandardForm,
 )
 
 FloatArray = NDArray[np.float64]
 
-#: By how much a constraint without variables may be violated, relative to its bound.
-TRIVIAL = 1e-8
+
+#: From here on, relative to the head, the other members of a cone are on its rim.
+RIM = 0.9
 
 
 class _Interval(NamedTuple):
@@ -86,18 +93,33 @@ class _Quadratics(NamedTuple):
             sum(part.constant for part in parts) + vector.constant.reshape(w.shape[0], -1).sum(1),
         )
 
-    def dual(self, form: ConicForm, z: FloatArray, x: FloatArray) -> FloatArray:
+    def dual(self, solution: ConicSolution) -> FloatArray:
         """∂objective/∂body, the multiplier of the constraint as it is written.
 
         Where ‖v‖² − a b is active, (z_a, z_b, z_v) = μ (b, a, −2v), and μ belongs to a b ≥ ‖v‖²;
         where ‖v‖² − r² is, (z_r, z_v) = μ (2r, −2v). Without activity μ = 0; at the apex, where
         no multiplier exists, it is NaN.
         """
+        form, z, x = solution.form, solution.z, solution.x
         w = form.dual(self.group, z)[:, : len(self.heads)].sum(axis=1)
         size = sum(_evaluated(rows, x) for rows in self.heads) * (3 - len(self.heads))
         with np.errstate(divide="ignore", invalid="ignore"):
             mu = np.where(w == 0.0, 0.0, w / size)
-        return self.signs * np.where(np.isfinite(mu), mu, np.nan)
+        return self.signs * np.where(np.isfinite(mu) & ~self._at_apex(solution), mu, np.nan)
+
+    def _at_apex(self, solution: ConicSolution) -> NDArray[np.bool_]:
+        """Where the slack of the cone vanishes as a whole, and not only its distance to the rim.
+
+        No slack is exactly zero. But its product with the multiplier is: at the apex the slack is
+        the smaller one of the two in the solver's units, and the multiplier is well inside its
+        cone; where the constraint is active elsewhere, the multiplier is on the rim of its cone.
+        """
+        rows, dimension, _ = solution.form.groups[self.group]
+        s = scaled_slacks(solution)[rows].reshape(-1, dimension)
+        z = scaled_multipliers(solution)[rows].reshape(-1, dimension)
+        inside = np.linalg.norm(z[:, 1:], axis=1) < RIM * z[:, 0]
+        result: NDArray[np.bool_] = inside & (s[:, 0] < z[:, 0])
+        return result
 
 
 @dataclass
@@ -198,18 +220,18 @@ def _cone_rows(
         raise IncompatibleModelError(
             f"cone {group.constraints[0].name!r} has alpha = {group.alpha}; expected 0 < alpha < 1"
         )
-    bridge = BRIDGES[group.type]
-    nonnegative, nonpositive = bridge.signs(group.dimension)
+    cone = KERNEL_CONES[group.type]
+    nonnegative, nonpositive = cone.signs(group.dimension)
     for place in nonnegative:
         implied[columns[columns[:, place] >= 0, place]] = True
-    if bridge.bounds_needed:
+    if cone.bounds_needed:
         for place in nonnegative:
             _check_sign(standard, group, place, 1)
         for place in nonpositive:
             _check_sign(standard, group, place, -1)
     units = np.where(columns < 0, 1.0, standard.units[np.maximum(columns, 0)])
     members = Members(columns, units, standard.substituted)
-    return bridge.rows(builder, members, group.alpha)
+    return BRIDGES[group.type](builder, members, group.alpha)
 
 
 def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:
@@ -218,7 +240,7 @@ def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int)
     wrong = np.flatnonzero(lower[mine] < 0.0 if sign > 0 else upper[mine] > 0.0)
     if wrong.size:
         cone = group.constraints[wrong[0]]
-        member = BRIDGES[group.type].members(cone)[place]
+        member = KERNEL_CONES[group.type].members(cone)[place]
         side, word = ("lb", "nonnegative") if sign > 0 else ("ub", "nonpositive")
         raise IncompatibleModelError(
             f"cone {cone.name!r} (conic.{group.type.__name__}) is convex only where "
@@ -249,7 +271,7 @@ def _quadratic_rows(builder: ConicBuilder, standard: StandardForm) -> list[_Quad
     return groups
 
 
-def _at_most_zero(stated: QuadraticConstraint) -> tuple[float, Quadratic]:
+def _at_most_zero(stated: QuadraticConstraint) -> tuple[float, QuadraticBody]:
     """The body moved and turned so that the constraint is g ≤ 0, and the sign of its dual."""
     if stated.lower > -INFINITE and stated.upper < INFINITE:
         raise IncompatibleModelError(
@@ -260,7 +282,7 @@ def _at_most_zero(stated: QuadraticConstraint) -> tuple[float, Quadratic]:
     sign = 1.0 if stated.upper < INFINITE else -1.0
     bound = stated.upper if sign > 0 else stated.lower
     body = stated.body
-    g = Quadratic(
+    g = QuadraticBody(
         {ij: sign * v for ij, v in body.quadratic.items()},
         {i: sign * v for i, v in body.linear.items()},
         sign * (body.constant - bound),

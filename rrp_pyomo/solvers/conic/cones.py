@@ -9,7 +9,6 @@ auxiliaries' columns add up to zero, so that w alone is in the dual of the proje
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,60 +116,16 @@ def dual_geomean(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
     return lambda form, z: read(form, z) * scale
 
 
-class Bridge(NamedTuple):
-    """How conic constraints of one type are read.
-
-    Attributes
-    ----------
-    members : callable
-        The variables of a constraint, in the order of its dual tuple.
-    signs : callable
-        The places of the members, of a given number, that are nonnegative in the cone, and after
-        them those that are nonpositive.
-    rows : callable
-        The function that hands the members to a builder.
-    bounds_needed : bool
-        Whether Pyomo calls the constraint convex only where bounds state these signs. Geometric
-        means, which it has as domains only, include them.
-    """
-
-    members: Callable[[Any], Sequence[Any]]
-    signs: Callable[[int], tuple[Sequence[int], Sequence[int]]]
-    rows: Callable[[ConicBuilder, Members, float], DualReader]
-    bounds_needed: bool = True
-
-
-def _two_heads(dimension: int) -> tuple[Sequence[int], Sequence[int]]:
-    return (0, 1), ()
-
-
-def _all_but_last(dimension: int) -> tuple[Sequence[int], Sequence[int]]:
-    return range(dimension - 1), ()
-
-
-def _heads_and_vector(c: Any) -> Sequence[Any]:
-    return c.r1, c.r2, *c.x
-
-
-def _exponential_members(c: Any) -> Sequence[Any]:
-    return c.r, c.x1, c.x2
-
-
-def _geomean_members(c: Any) -> Sequence[Any]:
-    return *c.r, c.x
-
-
-BRIDGES = {
-    conic.quadratic: Bridge(lambda c: (c.r, *c.x), lambda dimension: ((0,), ()), quadratic),
-    conic.rotated_quadratic: Bridge(_heads_and_vector, _two_heads, rotated_quadratic),
-    conic.primal_exponential: Bridge(_exponential_members, _two_heads, primal_exponential),
-    conic.dual_exponential: Bridge(
-        _exponential_members, lambda dimension: ((0,), (2,)), dual_exponential
-    ),
-    conic.primal_power: Bridge(_heads_and_vector, _two_heads, primal_power),
-    conic.dual_power: Bridge(_heads_and_vector, _two_heads, dual_power),
-    conic.primal_geomean: Bridge(_geomean_members, _all_but_last, primal_geomean, False),
-    conic.dual_geomean: Bridge(_geomean_members, _all_but_last, dual_geomean, False),
+#: By the type of the constraint, the function that hands the members to a builder.
+BRIDGES: dict[type, Callable[[ConicBuilder, Members, float], DualReader]] = {
+    conic.quadratic: quadratic,
+    conic.rotated_quadratic: rotated_quadratic,
+    conic.primal_exponential: primal_exponential,
+    conic.dual_exponential: dual_exponential,
+    conic.primal_power: primal_power,
+    conic.dual_power: dual_power,
+    conic.primal_geomean: primal_geomean,
+    conic.dual_geomean: dual_geomean,
 }
 
 

@@ -26,7 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
-from rrp_pyomo.solvers.reading.standard_form import Quadratic
+from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
 
 FloatArray = NDArray[np.float64]
 Bounds = Sequence[float]
@@ -67,7 +67,7 @@ class Names(NamedTuple):
         return repr(self.variables[column].name)
 
 
-def as_cone(g: Quadratic, lower: Bounds, upper: Bounds, names: Names) -> ConicQuadratic:
+def as_cone(g: QuadraticBody, lower: Bounds, upper: Bounds, names: Names) -> ConicQuadratic:
     """The cone that g(x) ≤ 0 is, within the bounds of the variables.
 
     Raises
@@ -167,7 +167,7 @@ def _below(
 
 
 def _general(
-    g: Quadratic,
+    g: QuadraticBody,
     linear: dict[int, float],
     lower: Sequence[float],
     upper: Sequence[float],

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from pyomo.common.collections import ComponentMap
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
-from pyomo.contrib.solver.common.solution_loader import SolutionLoader
 from pyomo.contrib.solver.common.util import NoDualsError, NoReducedCostsError, NoSolutionError
-from pyomo.core.kernel.base import ICategorizedObject
-from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
 
-from rrp_pyomo.forms.conic import ConicForm, Rows
-from rrp_pyomo.solvers.backends import ConicSolution, Termination
+from rrp_pyomo.forms.conic import Rows
 from rrp_pyomo.solvers.conic.compile import CompiledModel
-
-FloatArray = NDArray[np.float64]
+from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
+from rrp_pyomo.solvers.pyomo_solver import KernelSuffixes
 
 CONDITION = {
     Termination.SOLVED: TerminationCondition.convergenceCriteriaSatisfied,
@@ -35,57 +29,7 @@ CONDITION = {
     Termination.FAILED: TerminationCondition.error,
 }
 
-
 RAYS = Termination.UNBOUNDED, Termination.INFEASIBLE_OR_UNBOUNDED
-
-
-class RelativeErrors(NamedTuple):
-    """Largest residuals of the optimality conditions, relative to the numbers in them."""
-
-    primal: float
-    dual: float
-    gap: float
-
-
-def relative_errors(form: ConicForm, solution: ConicSolution) -> RelativeErrors:
-    """‖Ax + s − b‖, ‖Px + A'z + q‖ and the duality gap, from the data of the scaled form.
-
-    Each is divided by the largest of the terms in it and 1; s and z are in their cones.
-    """
-    x = solution.x / form.column_scale
-    s = solution.s * form.row_scale
-    z = solution.z / form.row_scale * form.objective_scale
-    Px = np.zeros_like(x)
-    if form.P is not None:
-        Px = form.P @ x + form.P.T @ x - form.P.diagonal() * x
-    primal = np.stack([form.A @ x, s, -form.b])
-    dual = np.stack([Px, form.A.T @ z, form.q])
-    quadratic = 0.5 * float(x @ Px)
-    values = quadratic + float(form.q @ x), -quadratic - float(form.b @ z)
-    return RelativeErrors(
-        primal=_largest(primal.sum(axis=0)) / max(1.0, _largest(primal)),
-        dual=_largest(dual.sum(axis=0)) / max(1.0, _largest(dual)),
-        gap=abs(values[0] - values[1]) / max(1.0, min(map(abs, values))),
-    )
-
-
-def _largest(array: FloatArray) -> float:
-    return float(np.abs(array).max(initial=0.0))
-
-
-class KernelSuffixes(SolutionLoader):  # type: ignore[misc]
-    """A solution loader that finds the suffixes of kernel models too."""
-
-    def _collect_and_clear_import_suffixes(self) -> dict[str, Any]:
-        if not isinstance(self._pyomo_model, ICategorizedObject):
-            suffixes: dict[str, Any] = super()._collect_and_clear_import_suffixes()
-            return suffixes
-        found: dict[str, Any] = {}
-        for suffix in self._pyomo_model.components(ctype=ISuffix):
-            if suffix.import_enabled():
-                suffix.clear()
-                found.setdefault(suffix.storage_key, suffix)
-        return found
 
 
 class AffineFunction(NamedTuple):
@@ -222,9 +166,8 @@ class ConicSolutionLoader(KernelSuffixes):
 
     def _multipliers(self, sign: float) -> dict[Any, Any]:
         duals = self._linear_and_conic_multipliers(sign)
-        form, z, x = self._compiled.form, self._solution.z, self._solution.x
         for quadratics in self._compiled.quadratics:
-            mu = sign * quadratics.dual(form, z, x)
+            mu = sign * quadratics.dual(self._solution)
             constraints = [q.constraint for q in quadratics.constraints]
             duals.update(zip(constraints, mu.tolist(), strict=True))
         return duals

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import numpy as np
 import scipy.sparse as sp
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.factory import SolverFactory
 
-from rrp_pyomo.errors import InputError, SolverUnavailableError, UnknownLabelError
-from rrp_pyomo.forms.conic import EXPONENTIAL, NONNEGATIVE, SECOND_ORDER, ZERO, ConicForm
-from rrp_pyomo.solvers.backends import ConicSolution, Termination, printing_to, same_pattern
-from rrp_pyomo.solvers.conic.solver import Backend, ConicSolver
+from rrp_pyomo.errors import InputError, ModelError, SolverUnavailableError, UnknownLabelError
+from rrp_pyomo.forms.conic import (
+    EXPONENTIAL,
+    NONNEGATIVE,
+    POWER,
+    SECOND_ORDER,
+    SEMIDEFINITE,
+    ZERO,
+    ConicForm,
+    IntArray,
+)
+from rrp_pyomo.solvers.conic.semidefinite import lower_triangles, matrix_order
+from rrp_pyomo.solvers.conic.session import Tolerances
+from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern
+from rrp_pyomo.solvers.conic.solver import ConicSolver
+from rrp_pyomo.solvers.process import printing_to
+from rrp_pyomo.solvers.status import unknown_status
 
 #: SCS's settings and their types; SCS itself has no list of them.
 OPTIONS: dict[str, type] = {
@@ -44,37 +56,17 @@ TERMINATION = {
     -3: Termination.INCONCLUSIVE,
     -4: Termination.FAILED,
 }
+_INACCURATE = (2, -6, -7)
 
-
-@SolverFactory.register("scs", legacy_name="scs", doc="SCS, conic operator splitting")
-class Scs(ConicSolver):
-    """SCS (https://www.cvxgrp.org/scs) for continuous convex models of Pyomo, kernel or environ.
-
-    It takes what :class:`~rrp_pyomo.solvers.conic.clarabel.Clarabel` takes, at the accuracy that
-    ``solver_options={"eps_abs": 1e-4, "eps_rel": 1e-4}``, its default, says: enough for a look at a
-    very large model, not for a reference. The package ``scs`` is an extra (``solvers``).
-    """
-
-    def available(self) -> Availability:
-        """Whether the package ``scs`` is installed."""
-        return Availability.FullLicense if find_spec("scs") else Availability.NotFound
-
-    def version(self) -> tuple[int, ...] | None:
-        """The version of the installed package, None without one."""
-        if not find_spec("scs"):
-            return None
-        import scs
-
-        return tuple(int(part) for part in scs.__version__.split(".")[:3])
-
-    def _options(self, config: Any) -> dict[str, Any]:
-        options = dict(config.solver_options.value())
-        if config.time_limit is not None:
-            options["time_limit_secs"] = max(config.time_limit, 1e-9)  # SCS's 0 is no limit
-        return options
-
-    def _new_backend(self, options: Mapping[str, Any]) -> Backend:
-        return ScsBackend(**options)
+#: SCS's word for each kind of cone; it wants them in this order.
+_CONES = {
+    ZERO: "z",
+    NONNEGATIVE: "l",
+    SECOND_ORDER: "q",
+    SEMIDEFINITE: "s",
+    EXPONENTIAL: "ep",
+    POWER: "p",
+}
 
 
 class ScsBackend:
@@ -95,51 +87,100 @@ class ScsBackend:
         The setting has another type.
     """
 
-    def __init__(self, **options: Any) -> None:
+    #: Its options for programs, which are stated in known units.
+    for_programs: ClassVar[Mapping[str, object]] = {}
+
+    def __init__(self, **options: object) -> None:
         if not find_spec("scs"):
             raise SolverUnavailableError(
                 "SCS is not installed; pip install scs, or the extra rrp-pyomo[solvers]"
             )
         for name, value in options.items():
             _check_option(name, value)
-        self._options = options
+        self._options: dict[str, Any] = options
         self._solver: Any = None
         self._form: ConicForm | None = None
         self._start: dict[str, Any] = {}
 
+    @classmethod
+    def limits(cls, time_limit: float | None, threads: int | None) -> dict[str, object]:
+        """The setting ``time_limit_secs``; SCS has none for threads."""
+        # Its 0 is no limit.
+        return {} if time_limit is None else {"time_limit_secs": max(float(time_limit), 1e-9)}
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """The weaker one of SCS's two, for feasibility and for the gap."""
+        weaker = max(float(self._options.get(name, 1e-4)) for name in ("eps_abs", "eps_rel"))
+        return Tolerances(weaker, weaker)
+
     def solve(self, form: ConicForm, log: TextIO | None = None) -> ConicSolution:
-        """Solve the form; never raises for what the solver says.
+        """Solve the form; never raises for an ending that is known.
 
         Parameters
         ----------
         form : ConicForm
         log : text stream, optional
-            Where the solver's log goes.
+            Where the solver's log goes, line by line as it is written.
 
         Raises
         ------
+        ModelError
+            SCS has no such cone.
+        SolverError
+            SCS ended with a word that is not known.
         KeyboardInterrupt
             Ctrl-C was pressed while SCS iterates. (While it factorises, SCS drops the signal.)
         """
         import scs
 
         start = time.perf_counter()
-        known = self._form is not None and same_pattern(self._form, form)
+        last = self._form if self._form and same_pattern(self._form, form) else None
+        order = lower_triangles(form)
         with printing_to(log):
-            if known and log is None and _same_matrices(self._form, form):
-                self._solver.update(form.b, form.q)
+            if last is not None and log is None and _same_matrices(last, form):
+                self._solver.update(form.b if order is None else form.b[order], form.q)
             else:
-                data, cones = _data(form), _cones(form)
+                data, cones = _data(form, order), _cones(form)
                 verbose = log is not None
                 self._solver = scs.SCS(data, cones, verbose=verbose, **self._options)
             ready = time.perf_counter()
-            raw = self._solver.solve(**(self._start if known else {"warm_start": False}))
+            raw = self._solver.solve(**(self._start if last is not None else _COLD))
         if raw["info"]["status_val"] == scs.SIGINT:
             raise KeyboardInterrupt
         self._form = form
         solved = raw["info"]["status_val"] in (scs.SOLVED, scs.SOLVED_INACCURATE)
-        self._start = {k: raw[k] for k in "xys"} if solved else {"warm_start": False}
-        return _unscaled(form, raw, ready - start, time.perf_counter() - ready)
+        self._start = {k: raw[k] for k in "xys"} if solved else _COLD
+        return _unscaled(
+            form, order, raw, ready - start, time.perf_counter() - ready, last is not None
+        )
+
+
+@SolverFactory.register("scs", legacy_name="scs", doc="SCS, conic operator splitting")
+class Scs(ConicSolver):
+    """SCS (https://www.cvxgrp.org/scs) for continuous convex models of Pyomo, kernel or environ.
+
+    It takes what :class:`~rrp_pyomo.solvers.conic.clarabel.Clarabel` takes, at the accuracy that
+    ``solver_options={"eps_abs": 1e-4, "eps_rel": 1e-4}``, its default, says: enough for a look at a
+    very large model, not for a reference. The package ``scs`` is an extra (``solvers``).
+    """
+
+    backend = ScsBackend
+
+    def available(self) -> Availability:
+        """Whether the package ``scs`` is installed."""
+        return Availability.FullLicense if find_spec("scs") else Availability.NotFound
+
+    def version(self) -> tuple[int, ...] | None:
+        """The version of the installed package, None without one."""
+        if not find_spec("scs"):
+            return None
+        import scs
+
+        return tuple(int(part) for part in scs.__version__.split(".")[:3])
+
+
+_COLD: dict[str, Any] = {"warm_start": False}
 
 
 def _check_option(name: str, value: object) -> None:
@@ -153,55 +194,84 @@ def _check_option(name: str, value: object) -> None:
         )
 
 
-def _data(form: ConicForm) -> dict[str, Any]:
+def _data(form: ConicForm, order: IntArray | None) -> dict[str, Any]:
     """SCS wants a row and a column at least: empty ones where the form has none."""
     k, n = form.A.shape
-    A = form.A
+    A, rows = form.A, form.b
+    if order is not None:
+        A, rows = sp.csc_matrix(A[order]), rows[order]
     if not k or not n:
         A = sp.csc_matrix((max(k, 1), max(n, 1)))
-    b, c = (np.concatenate([v, np.zeros(int(not v.size))]) for v in (form.b, form.q))
+    b, c = (np.concatenate([v, np.zeros(int(not v.size))]) for v in (rows, form.q))
     data = {"A": A, "b": b, "c": c}
     return data if form.P is None else {**data, "P": form.P}
 
 
 def _cones(form: ConicForm) -> dict[str, Any]:
-    cones: dict[str, Any] = {"z": 0, "l": 0, "q": [], "ep": 0, "p": []}
+    cones: dict[str, Any] = {"z": 0, "l": 0, "q": [], "s": [], "ep": 0, "p": []}
     for cone in form.cones:
+        if cone.kind not in _CONES:
+            raise ModelError(
+                f"SCS has no cone of the kind {cone.kind!r}; it takes {', '.join(_CONES)}"
+            )
+        word = _CONES[cone.kind]
         if cone.kind in (ZERO, NONNEGATIVE):
-            cones["z" if cone.kind == ZERO else "l"] += cone.dimension
+            cones[word] += cone.dimension
         elif cone.kind == EXPONENTIAL:
-            cones["ep"] += cone.count
+            cones[word] += cone.count
         elif cone.kind == SECOND_ORDER:
-            cones["q"] += [cone.dimension] * cone.count
+            cones[word] += [cone.dimension] * cone.count
+        elif cone.kind == SEMIDEFINITE:
+            cones[word] += [matrix_order(cone)] * cone.count
         else:
-            cones["p"] += [cone.alpha] * cone.count
+            cones[word] += [cone.alpha] * cone.count
     return cones if form.cones else {"z": 1}
 
 
-def _same_matrices(a: ConicForm | None, b: ConicForm) -> bool:
-    assert a is not None
+def _same_matrices(a: ConicForm, b: ConicForm) -> bool:
     same = np.array_equal(a.A.data, b.A.data)
     if a.P is None or b.P is None:
         return same
     return same and np.array_equal(a.P.data, b.P.data)
 
 
+def _termination(info: dict[str, Any]) -> Termination:
+    value, status = info["status_val"], info["status"]
+    if value in TERMINATION:
+        return TERMINATION[value]
+    if value in _INACCURATE and "time_limit" in status:
+        return Termination.TIME_LIMIT
+    if value in _INACCURATE and "max_iters" in status:
+        return Termination.ITERATION_LIMIT
+    import scs
+
+    raise unknown_status("SCS", scs.__version__, status, (*TERMINATION, *_INACCURATE))
+
+
 def _unscaled(
-    form: ConicForm, raw: dict[str, Any], setup_time: float, solve_time: float
+    form: ConicForm,
+    order: IntArray | None,
+    raw: dict[str, Any],
+    setup_time: float,
+    solve_time: float,
+    updated: bool,
 ) -> ConicSolution:
     info, (k, n) = raw["info"], form.A.shape
-    status = info["status"]
-    limit = Termination.TIME_LIMIT if "time_limit" in status else Termination.ITERATION_LIMIT
-    termination = TERMINATION.get(info["status_val"], limit)
+    s, z = raw["s"][:k], raw["y"][:k]
+    if order is not None:
+        back = np.argsort(order)
+        s, z = s[back], z[back]
     return ConicSolution(
+        form=form,
         x=form.column_scale * raw["x"][:n],
-        s=raw["s"][:k] / form.row_scale,
-        z=raw["y"][:k] * form.row_scale / form.objective_scale,
-        status=status,
-        termination=termination,
+        s=s / form.row_scale,
+        z=z * form.row_scale / form.objective_scale,
+        status=info["status"],
+        termination=_termination(info),
         objective=form.objective(info["pobj"]),
         dual_objective=form.objective(info["dobj"]),
         iterations=info["iter"],
         setup_time=setup_time,
         solve_time=solve_time,
+        updated=updated,
     )

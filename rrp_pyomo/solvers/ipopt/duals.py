@@ -6,9 +6,9 @@ from typing import Any
 
 from pyomo.contrib.solver.solvers.asl_sol_reader import ASLSolFileData, ASLSolFileSolutionLoader
 
-from rrp_pyomo.solvers.conic.results import KernelSuffixes
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.problem import Statement
+from rrp_pyomo.solvers.pyomo_solver import KernelSuffixes
 
 
 class IpoptSolutionLoader(KernelSuffixes, ASLSolFileSolutionLoader):  # type: ignore[misc]

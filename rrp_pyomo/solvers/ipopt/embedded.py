@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import numbers
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.solvers.backends import printing_to
+from rrp_pyomo.errors import InputError, SolverError, UnknownLabelError
+from rrp_pyomo.solvers.process import interruptible, printing_to
+from rrp_pyomo.solvers.status import unknown_status
 
 FloatArray = NDArray[np.float64]
 
@@ -122,7 +120,7 @@ class NonlinearProblem:
         time_limit: float | None = None,
         tee: bool = False,
     ) -> NonlinearSolution:
-        """Run Ipopt from ``start``; never raises for what Ipopt says.
+        """Run Ipopt from ``start``; never raises for an ending that is known.
 
         Raises
         ------
@@ -130,6 +128,8 @@ class NonlinearProblem:
             No option of Ipopt has that name.
         InputError
             The option takes a value of another type or range.
+        SolverError
+            Ipopt ended with a word that is not known.
         KeyboardInterrupt
             As soon as Ipopt's current evaluation is over.
         """
@@ -142,11 +142,15 @@ class NonlinearProblem:
             options["max_wall_time"] = max(float(time_limit), 1e-9)
         solver = self._solver(options, tee)
         built = time.perf_counter()
-        with _interruptible():
+        with interruptible():
             point = solver(
                 x0=start, lbx=self.lower, ubx=self.upper, lbg=self.row_lower, ubg=self.row_upper
             )
         stats = solver.stats()
+        if stats["return_status"] not in STATUS:
+            raise unknown_status(
+                "Ipopt", ".".join(map(str, version())), stats["return_status"], STATUS
+            )
         return NonlinearSolution(
             x=np.array(point["x"]).ravel(),
             row_multipliers=np.array(point["lam_g"]).ravel(),
@@ -198,7 +202,13 @@ def check_options(options: Mapping[str, object]) -> None:
 
 @functools.cache
 def option_types() -> dict[str, tuple[str, type]]:
-    """The options of the embedded Ipopt with their types, from its own documentation."""
+    """The options of the embedded Ipopt with their types, from its own documentation.
+
+    Raises
+    ------
+    SolverError
+        The documentation does not read as it does in the versions of Ipopt that are known.
+    """
     text = _printed(
         print_options_documentation="yes",
         print_options_mode="doxygen",
@@ -206,14 +216,20 @@ def option_types() -> dict[str, tuple[str, type]]:
     )
     types = {"real": numbers.Real, "integer": numbers.Integral, "string": str}
     entry = r"<strong>(\w+)</strong>.*?this (real|integer|string) option"
-    return {name: (kind, types[kind]) for name, kind in re.findall(entry, text, re.DOTALL)}
+    options: dict[str, tuple[str, type]]
+    options = {name: (kind, types[kind]) for name, kind in re.findall(entry, text, re.DOTALL)}
+    if not options:
+        raise _unreadable("its options", text)
+    return options
 
 
 @functools.cache
 def version() -> tuple[int, ...]:
     """The version of the embedded Ipopt, from its banner."""
-    banner = re.search(r"Ipopt version (\d+)\.(\d+)\.(\d+)", _printed(print_level=5))
-    assert banner is not None
+    text = _printed(print_level=5)
+    banner = re.search(r"Ipopt version (\d+)\.(\d+)\.(\d+)", text)
+    if banner is None:
+        raise _unreadable("its version", text)
     return tuple(int(part) for part in banner.groups())
 
 
@@ -227,30 +243,13 @@ def _printed(**options: object) -> str:
     return printed.getvalue()
 
 
+def _unreadable(what: str, text: str) -> SolverError:
+    return SolverError(
+        f"the Ipopt in casadi {casadi.__version__} was asked for {what} and printed "
+        f"{_one_line(text)[:80]!r}; expected what Ipopt 3.14 prints. Install a version of casadi "
+        "with which rrp-pyomo was tested, such as pip install 'casadi<3.9'"
+    )
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Raise again, once Ipopt has stopped, the interrupt that CasADi stops Ipopt with but drops."""
-    handler: Any = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield  # nobody here whom an interrupt would reach
-        return
-    raised: list[BaseException] = []
-
-    def note(number: int, frame: Any) -> None:
-        try:
-            handler(number, frame)
-        except BaseException as error:
-            raised.append(error)
-            raise
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if raised:
-            raise raised[0]

@@ -16,13 +16,11 @@ from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.problem import Statement, start_values
 from rrp_pyomo.solvers.ipopt.quadratic import solve_scaled
+from rrp_pyomo.solvers.reading.checks import TRIVIAL
 from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-#: By how much a constraint without free variables may be violated.
-TRIVIAL = 1e-8
 
 
 def read_quadratic(model: Any) -> Statement:
@@ -42,7 +40,7 @@ def read_quadratic(model: Any) -> Statement:
     """
     stated = read_model(model, cones=False)
     constraints = [*stated.linear.constraints, *(q.constraint for q in stated.quadratics)]
-    form = quadratic_form(stated)
+    form = as_quadratic_form(stated)
     stating = _nontrivial(form, constraints)
     form = _restricted(form, stating)
     scale = None if (stated.units != 1.0).any() else np.ones(1 + form.row_lower.size)
@@ -58,7 +56,7 @@ def read_quadratic(model: Any) -> Statement:
     return Statement(NLWriterInfo(var=stated.variables, con=constraints), sense, run)
 
 
-def quadratic_form(stated: StandardForm) -> QuadraticForm:
+def as_quadratic_form(stated: StandardForm) -> QuadraticForm:
     """The form that minimises sense times the objective; linear rows first, then quadratic ones."""
     n, sense = len(stated.variables), stated.sense
     linear, quadratics, cost = (

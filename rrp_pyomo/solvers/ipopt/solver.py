@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from pyomo.common.config import ConfigDict, ConfigValue, In, document_configdict
@@ -13,13 +15,13 @@ from pyomo.contrib.solver.common.results import Results, SolutionStatus
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
 from pyomo.repn.plugins.nl_writer import NLWriter
 
-from rrp_pyomo.solvers.backends import printing_to
 from rrp_pyomo.solvers.ipopt import embedded
 from rrp_pyomo.solvers.ipopt.duals import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.nl import read_nl
 from rrp_pyomo.solvers.ipopt.problem import Statement
 from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
+from rrp_pyomo.solvers.process import printing_to
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
 from rrp_pyomo.solvers.reading.errors import NonlinearModelError
 
@@ -90,8 +92,20 @@ class CasadiIpopt(PyomoSolver):
         self, compiled: tuple[Statement, str], options: dict[str, Any], config: Any, log: Log
     ) -> NonlinearSolution:
         statement, _ = compiled
-        with printing_to(log):
-            return statement.run(options, config.time_limit, True)
+        if log.is_shown:
+            with printing_to(log):
+                return statement.run(options, config.time_limit, True)
+        # Nobody looks on: Ipopt writes to a file, and the standard output is left alone.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            file = Path(folder) / "ipopt.log"
+            level = options.get("print_level", 5)
+            to_file = {"output_file": str(file), "file_print_level": level}
+            solution = statement.run(
+                {**to_file, **options, "print_level": 0}, config.time_limit, False
+            )
+            if file.exists():
+                log.write(file.read_text(encoding="utf-8", errors="replace"))
+        return solution
 
     def _compile(self, model: Any, config: CasadiIpoptConfig) -> tuple[Statement, str]:
         statement, route = self._read(model, config)

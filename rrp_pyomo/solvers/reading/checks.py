@@ -20,6 +20,9 @@ FloatArray = NDArray[np.float64]
 #: Bounds from here on count as none, as in Clarabel, HiGHS and Gurobi.
 INFINITE = 1e20
 
+#: By how much a constraint without variables may be violated, relative to its bound.
+TRIVIAL = 1e-8
+
 CONTINUOUS = "this solver takes continuous convex models only; try 'highs', 'gurobi' or 'scip'"
 
 _NUMBERS = {float, int, type(None)}

@@ -31,7 +31,6 @@ from pyomo.environ import Constraint, Objective, Suffix, maximize
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 
 from rrp_pyomo.forms.conic import Rows
-from rrp_pyomo.solvers.conic.cones import BRIDGES
 from rrp_pyomo.solvers.reading.checks import (
     CONTINUOUS,
     INFINITE,
@@ -42,6 +41,7 @@ from rrp_pyomo.solvers.reading.checks import (
     shown,
 )
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
+from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
 from rrp_pyomo.solvers.reading.linear import LinearCollector, LinearRows
 
 FloatArray = NDArray[np.float64]
@@ -60,7 +60,7 @@ class ConeGroup:
     columns: Any = field(default_factory=lambda: array("q"))
 
 
-class Quadratic(NamedTuple):
+class QuadraticBody(NamedTuple):
     """Σ quadratic[i, j] x_i x_j + Σ linear[i] x_i + constant, over unfixed columns."""
 
     quadratic: dict[tuple[int, int], float]
@@ -77,7 +77,7 @@ class QuadraticConstraint(NamedTuple):
     """lower ≤ body ≤ upper."""
 
     constraint: Any
-    body: Quadratic
+    body: QuadraticBody
     lower: float
     upper: float
 
@@ -96,7 +96,7 @@ class StandardForm:
         Values of the fixed variables, column −1 first.
     sense : float
         1 to minimise, −1 to maximise.
-    objective : Quadratic
+    objective : QuadraticBody
     has_objective : bool
     """
 
@@ -108,7 +108,7 @@ class StandardForm:
     linear: LinearRows
     cones: list[ConeGroup]
     quadratics: list[QuadraticConstraint]
-    objective: Quadratic
+    objective: QuadraticBody
     sense: float
     has_objective: bool
 
@@ -273,12 +273,12 @@ class _Reader:
             self._linear.row(constraint, columns, repn.linear.values(), repn.constant, lower, upper)
 
     def _cone(self, cone: Any) -> None:
-        if type(cone) not in BRIDGES:
+        if type(cone) not in KERNEL_CONES:
             raise IncompatibleModelError(
                 f"cone {cone.name!r} is a conic.{type(cone).__name__}, which this solver does not "
-                f"take; it takes {', '.join(kind.__name__ for kind in BRIDGES)}"
+                f"take; it takes {', '.join(kind.__name__ for kind in KERNEL_CONES)}"
             )
-        members = BRIDGES[type(cone)].members(cone)
+        members = KERNEL_CONES[type(cone)].members(cone)
         alpha = value(cone.alpha) if hasattr(cone, "alpha") else 0.0
         key = type(cone), len(members), alpha
         group = self._cones.get(key)
@@ -305,10 +305,10 @@ class _Reader:
             )
         return repn
 
-    def _quadratic(self, repn: Any, component: Any) -> Quadratic:
+    def _quadratic(self, repn: Any, component: Any) -> QuadraticBody:
         index = self._columns.index
         try:
-            body = Quadratic(
+            body = QuadraticBody(
                 {(index[i], index[j]): float(v) for (i, j), v in (repn.quadratic or {}).items()},
                 {index[i]: float(v) for i, v in repn.linear.items()},
                 float(repn.constant),
@@ -347,9 +347,9 @@ class _Reader:
             has_objective=bool(self._objectives),
         )
 
-    def _objective(self) -> tuple[Quadratic, float]:
+    def _objective(self) -> tuple[QuadraticBody, float]:
         if not self._objectives:
-            return Quadratic({}, {}, 0.0), 1.0
+            return QuadraticBody({}, {}, 0.0), 1.0
         if len(self._objectives) > 1:
             names = ", ".join(repr(o.name) for o in self._objectives)
             raise IncompatibleModelError(

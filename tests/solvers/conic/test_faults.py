@@ -21,10 +21,11 @@ from pyomo.contrib.solver.common.util import (
 )
 
 from rrp_pyomo.errors import ModelError
-from rrp_pyomo.solvers.backends import CLARABEL_TERMINATION, ClarabelBackend, Termination
+from rrp_pyomo.solvers.conic.clarabel import TERMINATION, ClarabelBackend
+from rrp_pyomo.solvers.conic.solution import Termination, relative_errors
 from rrp_pyomo.solvers.conic import Clarabel, Scs
 from rrp_pyomo.solvers.conic.compile import compile_model
-from rrp_pyomo.solvers.conic.results import CONDITION, relative_errors
+from rrp_pyomo.solvers.conic.results import CONDITION
 from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
@@ -96,11 +97,19 @@ def test_interrupt(solver: Any) -> None:
         while not stopped.wait(0.3):  # SCS drops what comes while it factorises
             os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=press).start()
-    with pytest.raises(KeyboardInterrupt):
-        solver.solve(model, solver_options=options)
-    stopped.set()
-    assert signal.getsignal(signal.SIGINT) is before
+    thread = threading.Thread(target=press, daemon=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            solver.solve(model, solver_options=options)
+        handler = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one may still be on its way
+        stopped.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    assert handler is signal.default_int_handler
     assert_untouched(model)
     assert_solves(solver)
 
@@ -132,9 +141,9 @@ def test_numerical_error() -> None:
 def test_every_status_has_a_meaning() -> None:
     """What each of Clarabel's statuses is in Pyomo's terms."""
     statuses = {name for name in dir(clarabel.SolverStatus) if not name.startswith("_")}
-    assert statuses == set(CLARABEL_TERMINATION)
+    assert statuses == set(TERMINATION)
     assert set(CONDITION) == set(Termination)
-    conditions = {name: CONDITION[CLARABEL_TERMINATION[name]].name for name in statuses}
+    conditions = {name: CONDITION[TERMINATION[name]].name for name in statuses}
     assert conditions == {
         "Solved": "convergenceCriteriaSatisfied",
         "AlmostSolved": "unknown",
@@ -219,22 +228,6 @@ def test_almost_solved_is_not_optimal() -> None:
     assert model.x[0].value is None
     results.solution_loader.load_vars()
     assert sum(model.x[k].value for k in model.x) == pytest.approx(1.0)
-
-
-def test_almost_solved_within_tolerances_is_optimal() -> None:
-    """The same answer under the default tolerances, which its residuals meet."""
-    form = compile_model(read_model(strained())).form
-    solution = ClarabelBackend(**IMPOSSIBLE).solve(form)
-    assert solution.termination is Termination.ALMOST_SOLVED
-    assert max(relative_errors(form, solution)) < 1e-8
-    condition, status = Clarabel()._verdict(form, solution)
-    assert condition is TerminationCondition.convergenceCriteriaSatisfied
-    assert status is SolutionStatus.optimal
-
-    infeasible = replace(solution, s=solution.s + 1e-3)
-    assert Clarabel()._verdict(form, infeasible)[1] is SolutionStatus.unknown
-    not_optimal = replace(solution, z=2 * solution.z)
-    assert Clarabel()._verdict(form, not_optimal)[1] is SolutionStatus.feasible
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyomo.contrib.solver.common.results import SolutionStatus
 
 from rrp_pyomo.solvers.conic.quadratics import DENSE, AffineRow, Names, as_cone, square_root
-from rrp_pyomo.solvers.reading.standard_form import Quadratic
+from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
 
 SAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -24,13 +24,13 @@ def names(n: int) -> Names:
     return Names("c", [pmo.variable() for _ in range(n)])
 
 
-def expanded(M: np.ndarray) -> Quadratic:
+def expanded(M: np.ndarray) -> QuadraticBody:
     """y'My for y = (x, 1) as a quadratic in x."""
     n = len(M) - 1
     products = {(i, j): 2.0 * M[i, j] for i in range(n) for j in range(i) if M[i, j]}
     squares = {(i, i): M[i, i] for i in range(n) if M[i, i]}
     linear = {i: 2.0 * M[i, n] for i in range(n) if M[i, n]}
-    return Quadratic({**squares, **products}, linear, float(M[n, n]))
+    return QuadraticBody({**squares, **products}, linear, float(M[n, n]))
 
 
 def value(row: AffineRow, x: np.ndarray) -> float:

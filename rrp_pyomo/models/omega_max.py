@@ -6,9 +6,12 @@ import numpy as np
 
 from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import SolverError, require_kind
-from rrp_pyomo.modeling import Program, norm
+from rrp_pyomo.modeling import norm
 from rrp_pyomo.models.weights import state_cone_of_weights
-from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, Termination
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.table import find_solver
+from rrp_pyomo.solvers.conic.session import Session
+from rrp_pyomo.solvers.conic.solution import Termination
 
 
 def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | None = None) -> float:
@@ -69,7 +72,8 @@ def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWei
         marginal_risk=uncertainty.nominal.operator / Sigma_unit @ x >= tau,
         perturbation=norm(uncertainty.perturbation.norm_map / Delta_unit @ x) <= 1.0,
     )
-    solution = ClarabelBackend(**ACCURATE).solve(program.conic())
+    backend = find_solver("clarabel").backend()
+    solution = Session(backend, **backend.for_programs).solve(program.conic())
     if solution.termination is Termination.UNBOUNDED:
         return np.inf
     if solution.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):

@@ -1,0 +1,140 @@
+"""``rrp solve``: one problem, from returns and factors to weights with a certificate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rrp_pyomo.cli.data_options import DatasetOption, FactorsOption, ReturnsOption, read_market
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.models.registry import (
+    PROBLEMS,
+    Data,
+    Entry,
+    find_problem,
+    name_and_number,
+    names_of,
+    where_printed,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rrp_pyomo.backtest.estimators import Estimate
+    from rrp_pyomo.portfolio import Certificate, Portfolio
+
+PICTURES = (".png", ".pdf", ".svg")
+
+
+def solve(
+    model: Annotated[
+        str, typer.Option(metavar=f"[{'|'.join(PROBLEMS)}]", help=f"Problem {where_printed()}.")
+    ],
+    dataset: DatasetOption = None,
+    returns: ReturnsOption = None,
+    factors: FactorsOption = None,
+    worst_case: Annotated[
+        bool,
+        typer.Option(
+            "--worst-case",
+            help="Solve for the worst-case covariance; risk is measured under the nominal one.",
+        ),
+    ] = False,
+    omega: Annotated[
+        float | None,
+        typer.Option(help="Aversion to estimation error, with --model robust (default 1)."),
+    ] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="See `rrp solvers`; by default the one that suits the model.")
+    ] = None,
+    budgets: Annotated[
+        Path | None, typer.Option(help="CSV with two columns: asset, risk budget.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the portfolio to this file.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the portfolio to this file (.png, .pdf, .svg).")
+    ] = None,
+) -> None:
+    """Solve one problem: from returns and factors to weights with a certificate."""
+    from rrp_pyomo.data import read_budgets
+
+    name, number = name_and_number(model, "--model")
+    entry = find_problem(name)
+    _require_taken(name, entry, worst_case, omega, budgets)
+    if omega is not None and number is not None:
+        raise InputError(f"--omega and --model {model} both give omega; leave one of them out")
+    _check_picture(plot)
+    estimate = _estimate(*read_market(dataset, returns, factors))
+    targets = None if budgets is None else read_budgets(budgets)
+    given = number if omega is None else omega
+    portfolio = entry.make(estimate, given, targets, worst_case=worst_case).solve(solver)
+    certificate = portfolio.certificate  # of the problem that was solved
+    if worst_case or portfolio.covariance is None:
+        portfolio = portfolio.under(estimate.covariance)
+    if json_file is not None:
+        content = portfolio.to_dict() | {"certificate": certificate and certificate.to_dict()}
+        text = json.dumps(content, indent=2, allow_nan=False)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    if plot is not None:
+        portfolio.plot().savefig(plot)
+    _print_portfolio(portfolio, certificate, worst_case)
+
+
+def _require_taken(
+    name: str, entry: Entry, worst_case: bool, omega: float | None, budgets: Path | None
+) -> None:
+    """Refuse options that go with other problems."""
+    takes_omega = entry.number is not None and entry.number.name == "omega"
+    if worst_case and not entry.has_worst_case:
+        takers = names_of(lambda other: other.has_worst_case)
+        why = "has the worst case in it" if entry.data is Data.UNCERTAINTY else "has no covariance"
+        raise InputError(f"--worst-case goes with --model {takers}; the {name} model {why}")
+    if omega is not None and not takes_omega:
+        takers = names_of(lambda other: other.number is not None and other.number.name == "omega")
+        raise InputError(f"--omega goes with --model {takers}; the model is {name}: leave it out")
+    if budgets is not None and not entry.budgets:
+        takers = names_of(lambda other: other.budgets)
+        raise InputError(f"--budgets goes with --model {takers}; the model is {name}: leave it out")
+
+
+def _estimate(total: pd.DataFrame, factors: pd.DataFrame, risk_free: pd.Series | None) -> Estimate:
+    """The factor model of all returns, and what follows from it."""
+    from rrp_pyomo.backtest.estimators import Estimate, History
+    from rrp_pyomo.data import FactorModel, excess_returns
+
+    excess = excess_returns(total, risk_free)
+    model = FactorModel.fit(excess, factors)
+    date = excess.index[-1]
+    history = History(
+        date, excess.to_numpy(), factors.to_numpy(), tuple(excess), tuple(factors), excess.index
+    )
+    return Estimate(date, model.covariance, model.covariance_uncertainty, model, history)
+
+
+def _print_portfolio(
+    portfolio: Portfolio, certificate: Certificate | None, worst_case: bool
+) -> None:
+    from rich.console import Console
+
+    from rrp_pyomo.cli.tables import measures_table, weights_table
+
+    console = Console()
+    console.print(weights_table(portfolio))
+    console.print(measures_table({portfolio.model: portfolio}))
+    console.print(f"{portfolio.solver}: {portfolio.status}")
+    if certificate is not None:
+        under = " under the worst-case covariance" if worst_case else ""
+        console.print(certificate.summary() + under)
+
+
+def _check_picture(path: Path | None) -> None:
+    """Refuse a kind of picture that cannot be written before anything is solved."""
+    if path is not None and path.suffix.lower() not in PICTURES:
+        raise InputError(
+            f"{path}: cannot draw to a file of this kind; use one of {', '.join(PICTURES)}"
+        )

@@ -1,0 +1,233 @@
+"""The table of problems: what the command line, backtests and the documentation know of them.
+
+A new problem is its own file in this package and an entry in :data:`PROBLEMS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from rrp_pyomo.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rrp_pyomo.data import Covariance, CovarianceUncertainty, WeightSet
+    from rrp_pyomo.models.problem import PortfolioProblem
+    from rrp_pyomo.models.risk_parity import Budgets
+
+COSTA_KWON = "Costa & Kwon (2020)"
+
+
+class Data(StrEnum):
+    """What a problem is about; the names are those of :class:`Estimates`."""
+
+    COVARIANCE = "covariance"
+    UNCERTAINTY = "uncertainty"
+    RETURNS = "returns"
+
+
+class Estimates(Protocol):
+    """What is known of a market when a problem is made."""
+
+    @property
+    def covariance(self) -> Covariance:
+        """Σ⁰."""
+
+    @property
+    def uncertainty(self) -> CovarianceUncertainty:
+        """The set around Σ⁰."""
+
+    @property
+    def returns(self) -> pd.DataFrame:
+        """The excess returns they come from, periods × assets."""
+
+
+class Number(NamedTuple):
+    """The number that a problem's user chooses, an argument of its class."""
+
+    name: str
+    default: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A problem in the table.
+
+    Parameters
+    ----------
+    module, class_name : str
+        Where its class is, imported when it is first used; the command line starts without.
+    equation, source : str
+        Where it is printed.
+    kind : str
+        Of optimisation problem.
+    data : Data
+        What the class takes first.
+    number : Number, optional
+    budgets : bool
+        Whether it takes risk budgets.
+    """
+
+    module: str
+    class_name: str
+    equation: str
+    source: str
+    kind: str
+    data: Data
+    number: Number | None = None
+    budgets: bool = True
+
+    @property
+    def problem(self) -> type[PortfolioProblem]:
+        """The class."""
+        found: type[PortfolioProblem] = getattr(
+            import_module(f"rrp_pyomo.models.{self.module}"), self.class_name
+        )
+        return found
+
+    @property
+    def has_worst_case(self) -> bool:
+        """Whether the worst-case covariance may take the place of the estimated one."""
+        return self.data is Data.COVARIANCE
+
+    def make(
+        self,
+        estimates: Estimates,
+        number: float | None = None,
+        budgets: Budgets = None,
+        weight_set: WeightSet | None = None,
+        worst_case: bool = False,
+    ) -> PortfolioProblem:
+        """The problem for these estimates.
+
+        Parameters
+        ----------
+        estimates : Estimates
+        number : float, optional
+            See :attr:`number`; its default if there is none.
+        budgets, weight_set : optional
+            As the class takes them.
+        worst_case : bool
+            For the worst-case covariance.
+
+        Raises
+        ------
+        InputError
+            What the problem does not take, and what its class refuses.
+        """
+        arguments: dict[str, Any] = {"weight_set": weight_set}
+        if self.budgets:
+            arguments["budgets"] = budgets
+        elif budgets is not None:
+            raise InputError(f"{self.class_name} takes no budgets; leave them out")
+        if self.number is not None:
+            arguments[self.number.name] = self.number.default if number is None else number
+        elif number is not None:
+            raise InputError(f"{self.class_name} takes no number; leave {number!r} out")
+        if worst_case and not self.has_worst_case:
+            raise InputError(
+                f"{self.class_name} takes no worst-case covariance, but the {self.data}; leave "
+                "worst_case out"
+            )
+        given = estimates.uncertainty.worst_case if worst_case else getattr(estimates, self.data)
+        construct: Callable[..., PortfolioProblem] = self.problem
+        return construct(given, **arguments)
+
+
+PROBLEMS: dict[str, Entry] = {
+    "nlp": Entry(
+        "nlp", "RiskParityNLP", "(3)", COSTA_KWON, "nonconvex, products of products",
+        Data.COVARIANCE,
+    ),
+    "qclp": Entry(
+        "qclp", "RiskParityQCLP", "(4)", COSTA_KWON, "nonconvex quadratic constraints",
+        Data.COVARIANCE,
+    ),
+    "socp": Entry(
+        "socp", "RiskParitySOCP", "(11)", COSTA_KWON, "second-order cones", Data.COVARIANCE
+    ),
+    "robust": Entry(
+        "robust", "RobustRiskParity", "(12)", COSTA_KWON, "second-order cones", Data.UNCERTAINTY,
+        Number("omega", 1.0, "aversion to estimation error"),
+    ),
+}  # fmt: skip
+"""By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
+
+
+def find_problem(name: str) -> Entry:
+    """The entry of a name.
+
+    Raises
+    ------
+    InputError
+        No problem has it.
+    """
+    if name not in PROBLEMS:
+        raise InputError(f"unknown model {name!r}; expected {names_of(lambda entry: True)}")
+    return PROBLEMS[name]
+
+
+def name_and_number(text: str, what: str = "model") -> tuple[str, float | None]:
+    """A name and the number after its colon, such as ``"socp"`` or ``"robust:1.5"``.
+
+    Raises
+    ------
+    InputError
+        What follows the colon is no number, or the name is not that of a problem with one; the
+        message says ``what`` the text is.
+    """
+    name, _, number = text.strip().partition(":")
+    if not number:
+        return name, None
+    takers = {taker: entry for taker, entry in PROBLEMS.items() if entry.number is not None}
+    if name in takers:
+        with contextlib.suppress(ValueError):
+            return name, float(number)
+    raise InputError(
+        f"{what} {text!r} is not understood; a number goes with {_listed(list(takers), 'and')} "
+        f"only, as in '{next(iter(takers))}:1.5'"
+    )
+
+
+def names_of(wanted: Callable[[Entry], bool]) -> str:
+    """The problems that are wanted, in words: ``nlp, qclp or socp``."""
+    return _listed([name for name, entry in PROBLEMS.items() if wanted(entry)], "or")
+
+
+def where_printed() -> str:
+    """Name and equation of each problem, by source."""
+    by_source: dict[str, list[str]] = {}
+    for name, entry in PROBLEMS.items():
+        by_source.setdefault(entry.source, []).append(f"{name} {entry.equation}")
+    return "; ".join(f"{_listed(names, 'or')} of {src}" for src, names in by_source.items())
+
+
+def problem_table() -> str:
+    """The table of ``docs/problems.md`` in Markdown: a row for each problem."""
+    rows = [["class", "problem", "kind", "default solver", "`--model`, strategy"]]
+    rows.append(["---"] * len(rows[0]))
+    for name, entry in PROBLEMS.items():
+        number = entry.number
+        arguments = entry.data + (f", {number.name}={number.default}" if number else "")
+        rows.append(
+            [
+                f"`{entry.class_name}({arguments})`",
+                f"{entry.equation} of {entry.source}",
+                entry.kind,
+                f"`{entry.problem.default_solver}`",
+                f"`{name}`" + (f", `{name}:{number.default:g}`" if number else ""),
+            ]
+        )
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _listed(names: list[str], word: str) -> str:
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last

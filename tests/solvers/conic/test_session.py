@@ -1,0 +1,305 @@
+"""Sessions: memory, second try, verdict; and what backends refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar, TextIO
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+import scipy.sparse as sp
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+
+from rrp_pyomo.errors import InputError, ModelError, SolverError, UnknownLabelError
+from rrp_pyomo.forms.conic import NONNEGATIVE, Cone, ConicBuilder, ConicForm, Rows
+from rrp_pyomo.solvers.conic import clarabel as clarabel_module
+from rrp_pyomo.solvers.conic import scs as scs_module
+from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
+from rrp_pyomo.solvers.conic.scs import ScsBackend
+from rrp_pyomo.solvers.conic.session import Session, Tolerances
+from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
+from rrp_pyomo.solvers.conic.solver import ConicSolver
+
+BACKENDS = [ClarabelBackend, ScsBackend]
+
+
+def form(seed: int = 0, n: int = 5, scale: float = 1.0) -> ConicForm:
+    """min q'x with Rx ≥ 1, ‖x‖ ≤ 10, numbers by seed: always the same pattern."""
+    rng = np.random.default_rng(seed)
+    builder = ConicBuilder(np.ones(n))
+    places = np.indices((n, n)).reshape(2, -1)
+    dense = rng.uniform(0.5, 1.5, n * n) * scale
+    builder.nonnegative(Rows(*places, dense, np.full(n, -scale)))
+    none, at = np.zeros(0, np.intp), np.arange(n)
+    bound = Rows(none, none, np.zeros(0), np.full(1, 10.0))
+    builder.second_order(bound, Rows(at, at, np.ones(n), np.zeros(n)))
+    return builder.build(Rows(0 * at, at, rng.uniform(0.5, 1.5, n), np.zeros(1)))
+
+
+class Scripted:
+    """A backend that solves by Clarabel and then ends as it is told.
+
+    ``script`` has the changes of the next answers, in the order of the solves of all objects of
+    this type; ``made`` counts the objects.
+    """
+
+    script: ClassVar[list[Any]] = []
+    made: ClassVar[list[dict[str, object]]] = []
+
+    def __init__(self, **options: object) -> None:
+        self.made.append(options)
+        self._solved = 0
+
+    @classmethod
+    def limits(cls, time_limit: float | None, threads: int | None) -> dict[str, object]:
+        return {} if time_limit is None else {"seconds": time_limit}
+
+    @property
+    def tolerances(self) -> Tolerances:
+        return Tolerances(1e-6, 1e-6)
+
+    def solve(self, form: ConicForm, log: TextIO | None = None) -> ConicSolution:
+        change = self.script.pop(0)
+        if isinstance(change, BaseException):
+            raise change
+        answer = ClarabelBackend().solve(form)
+        self._solved += 1
+        if callable(change):
+            return change(replace(answer, updated=self._solved > 1))
+        return replace(answer, termination=change, updated=self._solved > 1)
+
+
+@pytest.fixture
+def scripted() -> type[Scripted]:
+    return type("Fresh", (Scripted,), {"script": [], "made": []})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_options_are_checked_at_once(backend: type) -> None:
+    with pytest.raises(UnknownLabelError, match="did you mean 'max_iter"):
+        Session(backend, max_itr=5)
+    with pytest.raises(InputError, match="expected a value of type"):
+        Session(backend, verbose="loud") if backend is ClarabelBackend else Session(
+            backend, max_iters="many"
+        )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_are_updated_where_the_pattern_is_the_same(backend: type) -> None:
+    session = Session(backend)
+    answers = [session.solve(form(seed)) for seed in range(3)] + [session.solve(form(n=6))]
+    assert [answer.updated for answer in answers] == [False, True, True, False]
+    for seed in range(3):
+        fresh = Session(backend).solve(form(seed))
+        assert answers[seed].objective == pytest.approx(fresh.objective, rel=1e-3)
+
+
+def test_a_solver_that_cannot_be_updated_is_made_anew() -> None:
+    """Presolve reshapes what Clarabel has, and Clarabel then refuses new numbers."""
+    session = Session(ClarabelBackend, presolve_enable=True)
+    for seed in range(3):
+        answer, fresh = (s.solve(loose(form(seed))) for s in (session, Session(ClarabelBackend)))
+        assert answer.objective == pytest.approx(fresh.objective)
+        assert not answer.updated
+
+
+def loose(stated: ConicForm) -> ConicForm:
+    """The first row states nothing; presolve drops it."""
+    return replace(stated, b=np.concatenate([[1e30], stated.b[1:]]))
+
+
+@pytest.mark.parametrize("ending", ["ALMOST_SOLVED", "STALLED", "INCONCLUSIVE", "FAILED"])
+def test_where_an_updated_solver_is_undecided_a_new_one_tries(
+    scripted: type[Scripted], ending: str
+) -> None:
+    undecided = _almost if ending == "ALMOST_SOLVED" else Termination[ending]
+    scripted.script += [Termination.SOLVED, undecided, Termination.SOLVED]
+    session = Session(scripted, anything=1)
+    session.solve(form(0))
+    answer = session.solve(form(1))
+    assert answer.termination is Termination.SOLVED
+    assert not answer.updated
+    assert scripted.made == [{"anything": 1}] * 2
+    assert not scripted.script
+
+
+def _almost(answer: ConicSolution) -> ConicSolution:
+    return replace(answer, termination=Termination.ALMOST_SOLVED, s=answer.s + 1e-3)
+
+
+@pytest.mark.parametrize("ending", ["STALLED", "ITERATION_LIMIT", "INFEASIBLE"])
+def test_there_is_no_second_try_where_it_would_be_the_same(
+    scripted: type[Scripted], ending: str
+) -> None:
+    """A new solver that is undecided, or an old one that is not."""
+    scripted.script += [Termination[ending]] + [Termination.SOLVED] * 2
+    session = Session(scripted)
+    assert session.solve(form()).termination is Termination[ending]
+    scripted.script[:] = [Termination.SOLVED, Termination[ending]]
+    if ending != "STALLED":
+        session.solve(form())
+        assert session.solve(form()).termination is Termination[ending]
+    assert len(scripted.made) == 1
+
+
+def test_clarabel_tries_again_where_its_scaling_has_become_wrong() -> None:
+    """Ten orders of magnitude away from the first numbers an updated Clarabel gets stuck."""
+    updated = ClarabelBackend()
+    first, later = far_apart()
+    updated.solve(first)
+    assert updated.solve(later).termination is not Termination.SOLVED
+    session = Session(ClarabelBackend)
+    session.solve(first)
+    answer = session.solve(later)
+    assert answer.termination is Termination.SOLVED
+    assert answer.objective == pytest.approx(ClarabelBackend().solve(later).objective)
+
+
+def far_apart() -> tuple[ConicForm, ConicForm]:
+    return form(0), form(1, scale=1e10)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError()])
+def test_an_exception_ends_the_memory(scripted: type[Scripted], error: BaseException) -> None:
+    scripted.script += [Termination.SOLVED, error, Termination.SOLVED]
+    session = Session(scripted)
+    session.solve(form())
+    with pytest.raises(type(error)):
+        session.solve(form())
+    assert not session.solve(form()).updated
+    assert len(scripted.made) == 2
+
+
+# --- the verdict --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("worse", "termination", "status"),
+    [
+        (lambda a: a, Termination.SOLVED, SolutionStatus.optimal),
+        (
+            lambda a: replace(a, z=a.z * 1.01),
+            Termination.ALMOST_SOLVED,
+            SolutionStatus.feasible,
+        ),
+        (
+            lambda a: replace(a, s=a.s + 1e-3),
+            Termination.ALMOST_SOLVED,
+            SolutionStatus.unknown,
+        ),
+    ],
+)
+def test_almost_solved_is_measured(
+    scripted: type[Scripted],
+    worse: Callable[[ConicSolution], ConicSolution],
+    termination: Termination,
+    status: SolutionStatus,
+) -> None:
+    """Optimal is what its residuals say; feasible, what those of the constraints say."""
+    almost = [lambda a: worse(replace(a, termination=Termination.ALMOST_SOLVED))] * 2
+    scripted.script += almost
+    answer = Session(scripted).solve(form())
+    assert answer.termination is termination
+    assert (max(answer.errors) < 1e-6) == (termination is Termination.SOLVED)
+
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(1, None))
+    model.row = pyo.Constraint(expr=model.x >= 2)
+    model.cost = pyo.Objective(expr=model.x)
+    results = solver_of(scripted).solve(
+        model, load_solutions=False, raise_exception_on_nonoptimal_result=False
+    )
+    assert results.solution_status is status
+    solved = TerminationCondition.convergenceCriteriaSatisfied
+    assert (results.termination_condition is solved) == (status is SolutionStatus.optimal)
+
+
+def solver_of(scripted: type[Scripted]) -> ConicSolver:
+    """A solver for Pyomo models with this backend."""
+
+    class Solver(ConicSolver):
+        backend = scripted
+
+        def available(self) -> bool:
+            return True
+
+        def version(self) -> tuple[int, ...]:
+            return (1, 0)
+
+    return Solver()
+
+
+@pytest.mark.parametrize(
+    ("second", "condition"),
+    [
+        ("SOLVED", "unbounded"),
+        ("ALMOST_SOLVED", "unbounded"),
+        ("INFEASIBLE", "provenInfeasible"),
+        ("FAILED", "infeasibleOrUnbounded"),
+        ("TIME_LIMIT", "infeasibleOrUnbounded"),
+    ],
+)
+def test_a_ray_is_unbounded_only_where_a_point_is_feasible(
+    scripted: type[Scripted], second: str, condition: str
+) -> None:
+    """What the second solve, without an objective, says."""
+    asked: list[np.ndarray] = []
+
+    def answered(answer: ConicSolution) -> ConicSolution:
+        asked.append(answer.form.q)
+        return replace(answer, termination=Termination[second], updated=False)
+
+    scripted.script += [Termination.UNBOUNDED, answered]
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(None, 0))
+    model.cost = pyo.Objective(expr=model.x)
+    results = solver_of(scripted).solve(
+        model, load_solutions=False, raise_exception_on_nonoptimal_result=False
+    )
+    assert results.termination_condition.name == condition
+    assert not np.any(asked)
+
+
+# --- tolerances and limits ----------------------------------------------------------------------
+
+
+def test_tolerances_are_those_of_the_options() -> None:
+    assert Session(ClarabelBackend).tolerances == (1e-8, 1e-8)
+    session = Session(ClarabelBackend, tol_feas=1e-5, tol_gap_abs=1e-4, tol_gap_rel=1e-6)
+    assert session.tolerances == (1e-5, 1e-4)
+    assert Session(ScsBackend).tolerances == (1e-4, 1e-4)
+    assert Session(ScsBackend, eps_abs=1e-9, eps_rel=1e-6).tolerances == (1e-6, 1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_limits_are_options(backend: Any) -> None:
+    assert backend.limits(None, None) == {}
+    session = Session(backend, **backend.limits(1e-9, 1))
+    assert session.solve(form(n=200)).termination is Termination.TIME_LIMIT
+
+
+# --- what backends refuse -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("backend", "name"), zip(BACKENDS, ["Clarabel", "SCS"], strict=True))
+def test_a_cone_without_a_word_is_refused(backend: type, name: str) -> None:
+    """The message names the solver and the kind; the memory is not of the refused form."""
+    one = np.ones(1)
+    A = sp.csc_matrix(-np.ones((1, 1)))
+    stated = ConicForm(None, one, A, -one, (Cone("cubic", 1),), 0.0, one, one, 1.0, ())
+    session = Session(backend)
+    with pytest.raises(ModelError, match=rf"{name} has no cone of the kind 'cubic'; it takes zero"):
+        session.solve(stated)
+    solved = session.solve(replace(stated, cones=(Cone(NONNEGATIVE, 1),)))
+    assert solved.objective == pytest.approx(1.0, abs=1e-3)
+
+
+def test_new_words_of_a_solver_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(clarabel_module.TERMINATION, "Solved")
+    with pytest.raises(SolverError, match=r"Clarabel \d+\.\d+.* ended with the status 'Solved'"):
+        Session(ClarabelBackend).solve(form())
+    monkeypatch.delitem(scs_module.TERMINATION, 1)
+    with pytest.raises(SolverError, match=r"SCS \d+\.\d+.* ended with the status 'solved'"):
+        Session(ScsBackend).solve(form())
