@@ -5,7 +5,8 @@ from __future__ import annotations
 from rrp_pyomo.errors import InfeasibleError, SolverError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Program
-from rrp_pyomo.solvers.backends import ClarabelBackend, Termination
+from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
+from rrp_pyomo.solvers.conic.solution import Termination
 
 
 class Solvers:

@@ -8,7 +8,8 @@ from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import SolverError, require_kind
 from rrp_pyomo.modeling import Program, norm
 from rrp_pyomo.models.weights import state_cone_of_weights
-from rrp_pyomo.solvers.backends import ACCURATE, ClarabelBackend, Termination
+from rrp_pyomo.solvers.conic.clarabel import ACCURATE, ClarabelBackend
+from rrp_pyomo.solvers.conic.solution import Termination
 
 
 def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | None = None) -> float:
