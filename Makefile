@@ -11,15 +11,16 @@ export COVERAGE_FILE := $(CURDIR)/.venv/coverage
 export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
 export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test test-fast lint types bench clean
 
 help:
-	@echo "make demo    portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
-	@echo "make test    the tests; PYTEST_ARGS for more options"
-	@echo "make lint    formatting and style"
-	@echo "make types   static types"
-	@echo "make bench   speed against other packages"
-	@echo "make clean   remove .venv/ and out/"
+	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
+	@echo "make test       the tests; PYTEST_ARGS for more options"
+	@echo "make test-fast  those without backtests, command line, paper, docs and examples: a minute"
+	@echo "make lint       formatting and style"
+	@echo "make types      static types"
+	@echo "make bench      speed against other packages"
+	@echo "make clean      remove .venv/ and out/"
 
 demo: .venv/installed-data,backtest
 	$(BIN)/python examples/demo.py out/demo
@@ -27,6 +28,12 @@ demo: .venv/installed-data,backtest
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The inner loop. What it leaves out starts processes, or runs whole backtests.
+SLOW := backtest cli paper test_examples.py test_import.py test_readme.py
+
+test-fast: .venv/installed-dev
+	$(BIN)/python -m pytest $(addprefix --ignore=tests/,$(SLOW)) $(PYTEST_ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

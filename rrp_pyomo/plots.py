@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from rrp_pyomo.portfolio import Portfolio
 
-# Okabe & Ito's colours, which colour-blind readers can tell apart.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe & Ito's colours, which colour-blind readers can tell apart, without their light yellow.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#999999"
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = "osD^vP*"
 
 # More assets than this do not get their names written: they are ranked by weight instead.

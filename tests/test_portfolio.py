@@ -199,5 +199,9 @@ def test_warnings_point_to_the_line_that_solved(hedging_covariance):
 
 
 def test_plot(make_uncertainty):
-    figure = RobustRiskParity(make_uncertainty(4), 1.0).solve().plot()
-    assert len(figure.axes) >= 1
+    portfolio = RobustRiskParity(make_uncertainty(4), 1.0).solve()
+    figure = portfolio.plot()
+    left, right = ([bar.get_width() for bar in axes.patches] for axes in figure.axes)
+    assert left == pytest.approx(100 * portfolio.weights)
+    assert right == pytest.approx(100 * portfolio.relative_risk_contributions)
+    assert "RobustRiskParity" in figure.get_suptitle()

@@ -1,4 +1,4 @@
-"""Rolling-window backtests, performance statistics, and the paper's experiments."""
+"""Rolling-window backtests and performance statistics."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.strategies import EqualWeight as EqualWeight
     from rrp_pyomo.backtest.strategies import InverseVolatility as InverseVolatility
     from rrp_pyomo.backtest.strategies import MinimumVariance as MinimumVariance
+    from rrp_pyomo.backtest.strategies import Registered as Registered
     from rrp_pyomo.backtest.strategies import RiskParity as RiskParity
     from rrp_pyomo.backtest.strategies import Robust as Robust
 
@@ -39,6 +40,7 @@ __all__, __getattr__, __dir__ = exports(
             "EqualWeight",
             "InverseVolatility",
             "MinimumVariance",
+            "Registered",
             "RiskParity",
             "Robust",
         ),

@@ -14,11 +14,12 @@ import pandas as pd
 from rrp_pyomo._extras import require_extra
 from rrp_pyomo._files import to_csv, write_atomically
 from rrp_pyomo._version import __version__
-from rrp_pyomo.backtest import plots
 from rrp_pyomo.backtest.engine import Panel
+from rrp_pyomo.backtest.plots import plot_omega_sweep
 from rrp_pyomo.backtest.report import Report
 from rrp_pyomo.backtest.statistics import Mean
 from rrp_pyomo.errors import UnknownLabelError
+from rrp_pyomo.paper import plots
 from rrp_pyomo.paper.experiments import (
     EXPERIMENTS,
     MEASURES,
@@ -238,7 +239,7 @@ def _figures(
         if len(experiment.omegas) > 2:
             caption = f"n = {n}: wealth relative to the nominal portfolio (as Figure 2)"
             yield plots.plot_trials_relative(path), caption, f"{prefix}_relative"
-            sweep = plots.plot_omega_sweep(table[table["n"] == n])
+            sweep = plot_omega_sweep(table[table["n"] == n])
             yield sweep, f"n = {n}: the effect of ω (Tables 3 and 5)", f"{prefix}_omega"
     if len(paths) > 1:
         caption = "Wealth by number of assets (as Figure 3)"

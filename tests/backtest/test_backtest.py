@@ -27,6 +27,8 @@ from rrp_pyomo.backtest import (
     RiskParity,
     Robust,
 )
+from rrp_pyomo.backtest.engine import Panel, Simulation, hold, simulate
+from rrp_pyomo.backtest.schedule import rolling_windows
 from rrp_pyomo.backtest.strategies import parse_strategy
 from rrp_pyomo.data import FrenchData, excess_returns
 from rrp_pyomo.errors import InfeasibleError, InputError, UnknownLabelError
@@ -149,6 +151,21 @@ def test_weights_drift_until_the_next_rebalance(market) -> None:
     assert run.trades.iloc[1, 0] == pytest.approx(np.abs(1 / 6 - shares).sum())
 
 
+def test_what_is_not_invested_is_cash_that_earns_nothing() -> None:
+    """Half a portfolio, a levered one and one without any cash, over two periods."""
+    weights = np.array([[0.25, 0.25], [1.0, 0.5], [0.5, 0.5]])
+    returns = np.array([[0.2, 0.0], [0.0, -0.5]])
+    earned, drifted = hold(weights, returns)
+    # The first: 0.3 + 0.25 and 0.5 of cash, then 0.3 + 0.125 + 0.5; the second owes 0.5.
+    np.testing.assert_allclose(
+        earned, [[0.05, 0.2, 0.1], [0.925 / 1.05 - 1, 0.95 / 1.2 - 1, 0.85 / 1.1 - 1]]
+    )
+    np.testing.assert_allclose(
+        drifted,
+        [[0.3 / 0.925, 0.125 / 0.925], [1.2 / 0.95, 0.25 / 0.95], [0.6 / 0.85, 0.25 / 0.85]],
+    )
+
+
 def test_costs_are_what_is_traded(market) -> None:
     run = Backtest(market.returns, market.factors, ["nominal"], "5Y", "6M").run()
     free, paid = run.net_returns(), run.net_returns(0.01)
@@ -225,6 +242,78 @@ def test_no_way_out_raises_with_strategy_and_date(market, policy) -> None:
         backtest.run()
 
 
+# --- almost solved -------------------------------------------------------------------------------
+
+
+def at_the_limit(market, seed: int) -> list[Simulation]:
+    """One window, six assets, (12) within a hair of its limit, where Clarabel stalls."""
+    panel = market.panel.select(np.random.default_rng(seed).choice(250, 6, replace=False))
+    windows = rolling_windows(panel.dates, "5Y", "6M", "2000-01-01")[:1]
+    window = windows[0].fit
+    model = FactorModel.from_arrays(panel.excess[window], panel.factors[window])
+    limit = largest_omega(model.covariance_uncertainty())
+    return [
+        simulate(panel, windows, [Robust(limit * (1.0 + gap), name="close")])
+        for gap in (-1e-4, -1e-6, -1e-7, -1e-8, -1e-9, 1e-9, 1e-8)
+    ]
+
+
+def test_an_almost_solved_portfolio_is_taken_and_said(weekly_market) -> None:
+    """Which of these windows Clarabel hardly solves is its own affair; some of them it does."""
+    accepted = 0
+    for run in (run for seed in range(4) for run in at_the_limit(weekly_market, seed)):
+        for event in run.events:
+            assert event.action in ("cap", "accept")
+            if event.action == "accept":
+                accepted += 1
+                assert (event.strategy, event.date) == ("close", pd.Timestamp("2000-01-01"))
+                assert event.used == event.omega
+                assert "AlmostSolved" in event.reason
+                assert run.weights.sum() == pytest.approx(1.0, abs=1e-4)
+                assert run.weights.min() > -1e-4
+    assert accepted > 0
+
+
+class Remarkable(EqualWeight):
+    """Equal weights that a solver had something to say about, twice in 2006."""
+
+    omega = 0.5
+
+    def weights(self, estimate, solvers):
+        if estimate.date.year == 2006:
+            solvers.remarks += ["one thing", "and another"]
+        return super().weights(estimate, solvers)
+
+
+def test_remarks_of_solvers_become_events(market, tmp_path: Path) -> None:
+    strategies = ["nominal", Remarkable("remarkable"), EqualWeight()]
+    run = Backtest(market.returns, market.factors, strategies, "5Y", "1Y").run()
+    assert list(run.events["action"]) == ["accept", "accept"]
+    assert list(run.events["strategy"]) == ["remarkable"] * 2
+    assert list(run.events["reason"]) == ["one thing", "and another"]
+    assert {date.year for date in run.events["date"]} == {2006}
+    assert list(run.events["used"]) == list(run.events["omega"]) == [0.5, 0.5]
+    assert (run.statistics()["infeasible"] == 0).all()
+    run.to_parquet(tmp_path)
+    pd.testing.assert_frame_equal(BacktestResult.from_parquet(tmp_path).events, run.events)
+
+
+@pytest.mark.parametrize("calm", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("n", [25, 60])
+def test_a_new_solver_decides_what_an_updated_one_cannot(weekly_market, n, calm) -> None:
+    """Half of the stocks hardly move: scaling that suited a larger ω may not suit 0.99 ω_max."""
+    for seed in range(6):
+        columns = np.random.default_rng(seed).choice(250, n, replace=False)
+        returns = weekly_market.excess.iloc[:, columns]
+        returns.iloc[:261, : n // 2] *= calm
+        panel = Panel.of(returns, weekly_market.factors)
+        windows = rolling_windows(panel.dates, "5Y", "6M", "2000-01-01")[:1]
+        cap, *remarks = simulate(panel, windows, [Robust(1e3)]).events
+        assert cap.action == "cap"
+        at_once = simulate(panel, windows, [Robust(cap.used)]).events
+        assert len(remarks) <= len(at_once)
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -272,8 +361,12 @@ def test_missing_return_inside_a_window(market) -> None:
 
 
 def test_missing_return_before_the_windows(market) -> None:
+    options = {"estimation": "5Y", "start": "2006-01-01"}
+    whole = Backtest(market.returns, market.factors, ["nominal"], **options).run()
     market.returns.loc["2000-05-31", "asset 4"] = np.nan
-    assert Backtest(market.returns, market.factors, ["nominal"], "5Y", start="2006-01-01").run()
+    run = Backtest(market.returns, market.factors, ["nominal"], **options).run()
+    pd.testing.assert_frame_equal(run.weights, whole.weights, check_exact=True)
+    assert run.weights.notna().all(axis=None)
 
 
 def test_missing_factor_return(market) -> None:

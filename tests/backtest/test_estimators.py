@@ -17,8 +17,9 @@ from rrp_pyomo.backtest import (
     SampleCovariance,
     ShrinkageCovariance,
 )
+from rrp_pyomo.backtest.engine import Panel
 from rrp_pyomo.backtest.estimators import Estimate
-from rrp_pyomo.backtest.schedule import rolling_windows
+from rrp_pyomo.backtest.schedule import Window, rolling_windows
 from rrp_pyomo.errors import InputError
 
 BOTH = ["nominal", "worst_case", "robust:0.5"]
@@ -55,9 +56,20 @@ def test_bootstrap_bounds_enclose_the_variances_and_repeat(market) -> None:
     one, two = (first_estimate(market, estimator).uncertainty for _ in range(2))
     assert (one.worst_case.variances >= one.nominal.variances).all()
     assert np.array_equal(one.worst_case.matrix(), two.worst_case.matrix())
-    # For independent normal returns the 95 % quantile of a variance is about 1 + 1.645 √(2/p).
-    growth = (one.worst_case.variances / one.nominal.variances).mean()
-    assert growth == pytest.approx(1 + 1.645 * np.sqrt(2 / 60), abs=0.15)
+
+
+def test_bootstrap_bounds_are_quantiles_of_the_entries() -> None:
+    """Of independent normal returns, as large samples have them: s_ij + 1.645 √((1 + δ_ij)/p)."""
+    p, n = 2000, 4
+    dates = pd.date_range("2000-01-31", periods=p + 1, freq="D", name="date")
+    rng = np.random.default_rng(0)
+    returns = pd.DataFrame(rng.normal(size=(p + 1, n)), dates).rename(columns=str)
+    panel = Panel.of(returns, returns.iloc[:, :1].rename(columns=lambda _: "market"))
+    history = panel.history(Window(dates[-1], slice(0, p), slice(p, p + 1)))
+    estimator = SampleCovariance(BootstrapUncertainty(replications=1000, block=1.0))
+    change = estimator(history).uncertainty.perturbation.matrix().to_numpy() * np.sqrt(p)
+    # A quantile of a thousand draws has a standard error of about 0.07 standard deviations.
+    np.testing.assert_allclose(change, 1.645 * np.sqrt(1 + np.eye(n)), rtol=0.2)
 
 
 def test_wider_quantiles_make_wider_sets(market) -> None:

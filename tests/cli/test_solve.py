@@ -165,17 +165,20 @@ def test_solver_by_name(files, tmp_path):
 
 
 def test_infinite_omega_max_is_null_in_json(tmp_path):
-    """Returns that the factor explains exactly leave no estimation error."""
-    dates = pd.date_range("2020-01-31", periods=24, freq="ME", name="date")
-    rng = np.random.default_rng(0)
-    factor = pd.DataFrame({"market": rng.integers(-8, 8, 24) / 128.0}, index=dates)
-    noise = rng.integers(-8, 8, (24, 2)) / 1024.0
-    returns = pd.DataFrame(factor.to_numpy() + noise, index=dates, columns=["A", "B"])
-    factor.to_csv(tmp_path / "factors.csv")
-    returns.to_csv(tmp_path / "returns.csv")
+    """Multiples of the factor leave no estimation error: no aversion to it is too large."""
+    dates = pd.date_range("2020-01-31", periods=32, freq="ME", name="date")
+    market = np.random.default_rng(0).permutation([-3.0, -1.0, 1.0, 3.0] * 8) / 64
+    returns = {"A": market, "B": 2 * market, "C": market / 2}
+    pd.DataFrame({"market": market}, dates).to_csv(tmp_path / "factors.csv")
+    pd.DataFrame(returns, dates).to_csv(tmp_path / "returns.csv")
     out = tmp_path / "out.json"
-    solved(*data_of(tmp_path), "--model", "robust", "--omega", 0, "--json", out)
-    assert read_json(out)["omega"] == 0.0
+    text = solved(*data_of(tmp_path), "--model", "robust", "--omega", 1e6, "--json", out)
+    written = read_json(out)
+    assert written["omega"] == 1e6
+    assert written["omega_max"] is None
+    assert written["weights"] == pytest.approx({"A": 2 / 7, "B": 1 / 7, "C": 4 / 7}, abs=1e-6)
+    (line,) = (line for line in text.splitlines() if "ω_max" in line)
+    assert line.split() == ["ω_max", "inf"]
 
 
 def test_more_assets_than_a_terminal_shows(tmp_path):

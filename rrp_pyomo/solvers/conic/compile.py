@@ -40,8 +40,9 @@ from rrp_pyomo.solvers.reading.standard_form import (
 FloatArray = NDArray[np.float64]
 
 
-#: From here on, relative to the head, the other members of a cone are on its rim.
-RIM = 0.9
+#: A cone's slack is zero where its head is smaller than this, relative to the multiplier: to its
+#: distance from the rim of its cone, and to all of it.
+SMALL, TINY = 1e-3, 1e-9
 
 
 class _Interval(NamedTuple):
@@ -110,15 +111,15 @@ class _Quadratics(NamedTuple):
     def _at_apex(self, solution: ConicSolution) -> NDArray[np.bool_]:
         """Where the slack of the cone vanishes as a whole, and not only its distance to the rim.
 
-        No slack is exactly zero. But its product with the multiplier is: at the apex the slack is
-        the smaller one of the two in the solver's units, and the multiplier is well inside its
-        cone; where the constraint is active elsewhere, the multiplier is on the rim of its cone.
+        No slack of an interior point is zero, but its product with the multiplier is nearly. In
+        the solver's units, at the apex the slack is small and the multiplier well inside its cone,
+        elsewhere on the rim the multiplier is close to its own rim and the slack is not small.
         """
         rows, dimension, _ = solution.form.groups[self.group]
-        s = scaled_slacks(solution)[rows].reshape(-1, dimension)
+        s = scaled_slacks(solution)[rows].reshape(-1, dimension)[:, 0]
         z = scaled_multipliers(solution)[rows].reshape(-1, dimension)
-        inside = np.linalg.norm(z[:, 1:], axis=1) < RIM * z[:, 0]
-        result: NDArray[np.bool_] = inside & (s[:, 0] < z[:, 0])
+        inside = z[:, 0] - np.linalg.norm(z[:, 1:], axis=1)
+        result: NDArray[np.bool_] = s < SMALL * inside + TINY * z[:, 0]
         return result
 
 

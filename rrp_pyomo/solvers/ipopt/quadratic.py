@@ -93,7 +93,7 @@ def solve_scaled(
         What the objective and each row are multiplied by; None for one over their magnitude.
     """
     began = time.perf_counter()
-    scaled = _ScaledForm.of(form, scale)
+    scaled = ScaledForm.of(form, scale)
     objective_scale, row_scale = scaled.scale[0], scaled.scale[1:]
     functions, derivatives = scaled.functions()
     problem = NonlinearProblem(
@@ -124,7 +124,7 @@ def objective(form: QuadraticForm, x: FloatArray) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _ScaledForm:
+class ScaledForm:
     """A quadratic form in x̂; row 0 of ``A`` and ``S`` is the objective.
 
     Attributes
@@ -145,7 +145,7 @@ class _ScaledForm:
     scale: FloatArray
 
     @classmethod
-    def of(cls, form: QuadraticForm, scale: FloatArray | None) -> _ScaledForm:
+    def of(cls, form: QuadraticForm, scale: FloatArray | None) -> ScaledForm:
         """Substitute x = units * x̂ and multiply the rows by their scale."""
         n, rows = form.c.size, form.row_lower.size
         first, last = np.minimum(form.i, form.j), np.maximum(form.i, form.j)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -87,10 +89,10 @@ def _pair(v: Any) -> Any:
 def fixed_values(fixed: list[Any]) -> FloatArray:
     """The numbers at which variables are fixed."""
     for variable in fixed:
-        if variable.value is None or not np.isfinite(variable.value):
+        if not _is_finite(variable.value):
             raise IncompatibleModelError(
-                f"variable {variable.name!r} is fixed at {variable.value}; expected a number: fix "
-                "it at a value or unfix it"
+                f"variable {variable.name!r} is fixed at {variable.value!r}; expected a number: "
+                "fix it at a value or unfix it"
             )
     return np.array([v.value for v in fixed], float)
 
@@ -110,7 +112,11 @@ def _without_number(expression: Any) -> list[str]:
         return []
     found = [v for v in identify_variables(expression) if v.fixed]
     found += identify_mutable_parameters(expression)
-    return [repr(c.name) for c in found if c.value is None or not np.isfinite(c.value)]
+    return [repr(c.name) for c in found if not _is_finite(c.value)]
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, Real) and math.isfinite(number)
 
 
 def shown(expression: Any, most: int = 60) -> str:

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,11 +194,11 @@ class _Reader:
         self._cones: dict[tuple[type, int, float], ConeGroup] = {}
         self._quadratics: list[QuadraticConstraint] = []
         self._objectives: list[Any] = []
-        self._scaling: list[Any] = []
+        self._scaling: list[tuple[int, Any]] = []  # by depth in the model
 
     # --- walking the two kinds of models --------------------------------------------------------
 
-    def kernel(self, container: Any) -> None:
+    def kernel(self, container: Any, depth: int = 0) -> None:
         """A kernel block or container and everything active below it."""
         for child in container.children():
             ctype = child.ctype
@@ -206,7 +207,7 @@ class _Reader:
             if isinstance(child, matrix_constraint):
                 self._matrix(child)
             elif child._is_container:
-                self.kernel(child)
+                self.kernel(child, depth + 1)
             elif isinstance(child, conic._ConicBase) and self._keep_cones:
                 self._cone(child)
             elif isinstance(child, linear_constraint):
@@ -216,7 +217,7 @@ class _Reader:
             elif ctype is IObjective:
                 self._objectives.append(child)
             elif ctype is ISuffix:
-                self._suffix(child, child.storage_key)
+                self._suffix(child, child.storage_key, depth)
             else:
                 raise IncompatibleModelError(f"{child.name!r} is an SOS constraint; {CONTINUOUS}")
 
@@ -232,7 +233,7 @@ class _Reader:
         for suffix in model.component_objects(
             Suffix, active=True, descent_order=TraversalStrategy.BreadthFirstSearch
         ):
-            self._suffix(suffix, suffix.local_name)
+            self._suffix(suffix, suffix.local_name, 0)  # in the order of depth
 
     # --- constraints ----------------------------------------------------------------------------
 
@@ -293,7 +294,7 @@ class _Reader:
         try:
             repn = self._walk(expression)
             nonlinear = None if repn.nonlinear is None else shown(repn.nonlinear)
-        except (PyomoException, ValueError, ArithmeticError, AttributeError, TypeError) as error:
+        except (PyomoException, ValueError, ArithmeticError) as error:
             raise IncompatibleModelError(
                 f"{kind} {component.name!r} cannot be evaluated: {error}"
             ) from error
@@ -320,9 +321,9 @@ class _Reader:
             raise not_finite("component", component)
         return body
 
-    def _suffix(self, suffix: Any, name: str) -> None:
+    def _suffix(self, suffix: Any, name: str, depth: int) -> None:
         if name == "scaling_factor":  # of whatever direction, as in Pyomo's own scaling
-            self._scaling.append(suffix)
+            self._scaling.append((depth, suffix))
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -363,7 +364,8 @@ class _Reader:
 
     def _units(self, n: int) -> FloatArray:
         index, units = self._columns.index, [1.0] * n
-        for suffix in reversed(self._scaling):  # the outermost block has the last word
+        outermost_first = sorted(self._scaling, key=itemgetter(0))
+        for _, suffix in reversed(outermost_first):  # the outermost block has the last word
             for component, factor in suffix._dict.values():  # items() takes ten times as long
                 column = index.get(id(component))
                 columns = _member_columns(component, index) if column is None else (column,)

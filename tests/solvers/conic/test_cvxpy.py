@@ -1,4 +1,4 @@
-"""Thirty convex models, stated in Pyomo and in cvxpy: same objective, same multipliers."""
+"""Convex models of every kind, stated in Pyomo and in cvxpy: same objective, same multipliers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from pyomo.contrib.solver.common.results import SolutionStatus
 
 from rrp_pyomo.solvers.conic import Clarabel
 
-#: On a curved boundary a duality gap of ε determines a multiplier to √ε, so both solve as
-#: accurately as they can, from the first of these tolerances on.
+#: On a curved boundary a duality gap of ε determines a multiplier to √ε, relative to the largest
+#: one. Both solve as accurately as they can, from the first of these tolerances on.
 TOLERANCES = 1e-12, 1e-11, 1e-10, 1e-9, 1e-8
+
+#: At the apex of a cone cvxpy's multiplier, divided by the head, is as large as this or larger; as
+#: a quadratic constraint the cone has none there.
+APEX = 1e6
 
 N = 6
 
@@ -207,37 +211,45 @@ class Pair:
         stated = sign * (0.5 * cp.sum_squares(F @ self.y) + q @ self.y) + 0.75
         goal = cp.Maximize(stated) if maximise else cp.Minimize(stated)
         problem = cp.Problem(goal, self.constraints)
-        _solve_with_cvxpy(problem)
-        results = _solved(self.model)
+        theirs = _solve_with_cvxpy(problem)
+        results, ours = _solved(self.model)
         assert results.incumbent_objective == pytest.approx(problem.value, rel=1e-6, abs=1e-6)
         found = ComponentMap(results.solution_loader.get_duals().items())
         found.update(results.solution_loader.get_reduced_costs())
-        for component, read in self.multipliers:
-            ours = sign * np.array(found[component])  # cvxpy's are those of the minimisation
-            assert ours == pytest.approx(np.array(read(), float), rel=1e-6, abs=1e-6)
+        # cvxpy's multipliers are those of the minimisation.
+        pairs = [
+            (sign * np.array(found[component]), np.array(read(), float))
+            for component, read in self.multipliers
+        ]
+        exists = [(mine, other) for mine, other in pairs if np.abs(other).max() < APEX]
+        assert all(np.isnan(mine) for mine, other in pairs if np.abs(other).max() >= APEX)
+        largest = max(np.abs(other).max() for _, other in exists)
+        for mine, other in exists:
+            assert mine == pytest.approx(other, abs=(max(ours, theirs) ** 0.5) * (1 + largest))
 
 
 def _options(tolerance: float) -> dict[str, float]:
     return dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), tolerance)
 
 
-def _solve_with_cvxpy(problem: Any) -> None:
+def _solve_with_cvxpy(problem: Any) -> float:
     for tolerance in TOLERANCES:
         with contextlib.suppress(cp.SolverError), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # says that it is inaccurate
             problem.solve(solver="CLARABEL", **_options(tolerance))
             if problem.status == "optimal":
-                return
+                return tolerance
+    raise AssertionError(problem.status)
 
 
-def _solved(model: Any) -> Any:
+def _solved(model: Any) -> tuple[Any, float]:
     for tolerance in TOLERANCES:
         results = Clarabel(solver_options=_options(tolerance)).solve(
             model, raise_exception_on_nonoptimal_result=False, load_solutions=False
         )
         if results.solution_status is SolutionStatus.optimal:
             results.solution_loader.load_vars()
-            return results
+            return results, tolerance
     raise AssertionError(results.extra_info.status)
 
 
@@ -365,25 +377,16 @@ def mixed_maximised(pair: Pair) -> None:
     pair.solve(maximise=True)
 
 
-#: Seeds at which every curved constraint is active and double precision determines six decimals
-#: of all multipliers.
-BOTH = {
-    lp_inequalities: 0, lp_equalities: 0, lp_ranges_maximised: 0, qp_free: 0, qp_low_rank: 0,
-    qp_concave_maximised: 0, qcp_ball: 35, qcp_several: 14, qcp_maximised: 19, socp_one: 7,
-    socp_rotated: 15, socp_several: 30,
-}  # fmt: skip
-KERNEL = {
-    exponential: 0, exponential_several: 37, power: 4, power_several: 38, mixed: 8,
-    mixed_maximised: 5,
-}  # fmt: skip
-MODELS = [("kernel", state, seed) for state, seed in (BOTH | KERNEL).items()]
-MODELS += [("environ", state, seed) for state, seed in BOTH.items()]
+BOTH = [
+    lp_inequalities, lp_equalities, lp_ranges_maximised, qp_free, qp_low_rank,
+    qp_concave_maximised, qcp_ball, qcp_several, qcp_maximised, socp_one, socp_rotated,
+    socp_several,
+]  # fmt: skip
+KERNEL = [exponential, exponential_several, power, power_several, mixed, mixed_maximised]
+MODELS = [("kernel", state) for state in BOTH + KERNEL] + [("environ", state) for state in BOTH]
 
 
-@pytest.mark.parametrize(("kind", "state", "seed"), MODELS)
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("kind", "state"), MODELS)
 def test_agrees_with_cvxpy(kind: str, state: Callable[[Pair], None], seed: int) -> None:
     state(Pair(kind, seed))
-
-
-def test_there_are_thirty() -> None:
-    assert len(MODELS) == 30

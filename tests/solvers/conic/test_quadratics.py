@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyomo.contrib.solver.common.results import SolutionStatus
 
+from rrp_pyomo.solvers.conic import Clarabel
 from rrp_pyomo.solvers.conic.quadratics import DENSE, AffineRow, Names, as_cone, square_root
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
 
 SAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
@@ -196,10 +198,121 @@ def test_inactive_quadratics_have_no_multiplier(accurate: Any) -> None:
     assert results.solution_loader.get_reduced_costs()[model.x] == pytest.approx(1, abs=1e-4)
 
 
+# --- multipliers near the apex ------------------------------------------------------------------
+
+
+def lorentz(**bounds: Any) -> Any:
+    """x² + y² ≤ r²."""
+    model = pyo.ConcreteModel()
+    model.x, model.y = pyo.Var(bounds=(bounds.get("x"), None)), pyo.Var()
+    model.r = pyo.Var(bounds=(0, None))
+    model.cone = pyo.Constraint(expr=model.x**2 + model.y**2 <= model.r**2)
+    return model
+
+
+def dual_of_cone(model: Any, accurate: Any) -> float:
+    results = accurate.solver.solve(model)
+    return results.solution_loader.get_duals()[model.cone]
+
+
+@pytest.mark.parametrize("cost", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("tilt", [0.0, 0.5, 0.85, 0.95, 0.99])
+def test_at_the_apex_of_a_lorentz_cone_there_is_no_multiplier(
+    accurate: Any, tilt: float, cost: float
+) -> None:
+    """min r + tx: the gradient of x² + y² − r² is zero at (0, 0, 0), that of the objective not."""
+    model = lorentz()
+    model.cost = pyo.Objective(expr=cost * (model.r + tilt * model.x))
+    assert np.isnan(dual_of_cone(model, accurate))
+
+
+def test_at_other_apices_there_is_no_multiplier(accurate: Any) -> None:
+    """Of a cone in general position, (x − 1)² + (x + y)² ≤ (r − 2)², and of a product."""
+    model = pyo.ConcreteModel()
+    model.x, model.y, model.r = pyo.Var(), pyo.Var(), pyo.Var(bounds=(2, None))
+    model.cone = pyo.Constraint(
+        expr=(model.x - 1) ** 2 + (model.x + model.y) ** 2 <= (model.r - 2) ** 2
+    )
+    model.cost = pyo.Objective(expr=model.r)
+    assert np.isnan(dual_of_cone(model, accurate))
+
+    model = pyo.ConcreteModel()
+    model.x, model.a, model.b = pyo.Var(), pyo.Var(bounds=(0, None)), pyo.Var(bounds=(0, None))
+    model.cone = pyo.Constraint(expr=model.x**2 <= model.a * model.b)
+    model.cost = pyo.Objective(expr=model.a + model.b + 0.5 * model.x)
+    assert np.isnan(dual_of_cone(model, accurate))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4, 1e-6])
+def test_near_the_apex_the_multiplier_is_right(accurate: Any, size: float, scaled: bool) -> None:
+    """min r with x ≥ h: r = h, and 1 = −2rμ."""
+    model = lorentz(x=size)
+    if scaled:
+        model.scaling_factor = pyo.Suffix()
+        for variable in (model.x, model.y, model.r):
+            model.scaling_factor[variable] = 1 / size
+    model.cost = pyo.Objective(expr=model.r)
+    dual = dual_of_cone(model, accurate)
+    if scaled or size >= accurate.tolerance or not np.isnan(dual):  # SCS cannot tell 1e-6 from 0
+        assert dual == pytest.approx(-1 / (2 * size), rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4])
+def test_near_the_apex_of_a_product_the_multiplier_is_right(accurate: Any, size: float) -> None:
+    """min a + b with x² ≤ ab, x ≥ h: a = b = h, and 1 = −aμ."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(size, None))
+    model.a, model.b = pyo.Var(bounds=(0, None)), pyo.Var(bounds=(0, None))
+    model.cone = pyo.Constraint(expr=model.x**2 <= model.a * model.b)
+    model.cost = pyo.Objective(expr=model.a + model.b)
+    assert dual_of_cone(model, accurate) == pytest.approx(-1 / size, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-3])
+def test_inside_a_small_cone_there_is_none_but_zero(accurate: Any, size: float) -> None:
+    model = lorentz()
+    model.x.setlb(-0.1 * size)
+    model.floor = pyo.Constraint(expr=model.r >= size)
+    model.cost = pyo.Objective(expr=model.r + 0.1 * model.x)
+    assert dual_of_cone(model, accurate) == pytest.approx(0.0, abs=1e-3)
+
+
+# --- which half of a Lorentz cone ---------------------------------------------------------------
+
+
+def tilted(slope: float) -> Any:
+    """v² ≤ (u + tv)² with u ≥ 0: one half only where t < 1, for (0, −1) is in the other."""
+    model = pyo.ConcreteModel()
+    model.u, model.v = pyo.Var(bounds=(0, 10)), pyo.Var(bounds=(-10, 10))
+    model.cone = pyo.Constraint(expr=model.v**2 <= (model.u + slope * model.v) ** 2)
+    model.cost = pyo.Objective(expr=model.u - 0.2 * model.v)
+    return model
+
+
+@pytest.mark.parametrize("slope", [0.3, 0.9, 0.999])
+def test_bounds_that_say_which_half_is_meant(slope: float) -> None:
+    """v ≤ u / (1 − t), which is worth its price where 1 − t < 0.2."""
+    model = tilted(slope)
+    Clarabel().solve(model)
+    height = 10.0 if slope > 0.8 else 0.0
+    assert model.u.value == pytest.approx((1 - slope) * height, abs=1e-4)
+    assert model.v.value == pytest.approx(height, abs=1e-4)
+
+
+@pytest.mark.parametrize("slope", [1.001, 1.1, 1.5, 3.0, 4.5])
+def test_bounds_that_leave_both_halves_are_refused(slope: float) -> None:
+    """At u = 0 both v = 1 and v = −1 satisfy the constraint; half of the cone would lose one."""
+    model = tilted(slope)
+    for v in (1.0, -1.0):
+        model.u.value, model.v.value = 0.0, v
+        assert pyo.value(model.cone.body) <= 0.0
+    with pytest.raises(IncompatibleModelError, match="do not say which half is meant"):
+        Clarabel().solve(model)
+
+
 def test_tiny_numbers_keep_their_relative_accuracy() -> None:
     """min x'Dx over 1'x = 1 with variances of 1e-5 and below: x ∝ 1/d."""
-    from rrp_pyomo.solvers.conic import Clarabel
-
     variance = np.array([1e-5, 2e-5, 4e-6, 1e-6])
     model = pyo.ConcreteModel()
     model.x = pyo.Var(range(4), bounds=(0, None))

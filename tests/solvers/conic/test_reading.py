@@ -15,9 +15,11 @@ import scipy.sparse as sp
 from pyomo.common.errors import PyomoException
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+from pyomo.core.base.suffix import SuffixFinder
 
 from rrp_pyomo.errors import SolverUnavailableError
-from rrp_pyomo.solvers.conic import Clarabel
+from rrp_pyomo.solvers.conic import Clarabel, Scs
+from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
 @pytest.fixture
@@ -352,6 +354,75 @@ def test_scaling_changes_nothing(make: str) -> None:
         results = solver.solve(model)
         answers.append((results.incumbent_objective, model.x[1].value, model.dual[model.row]))
     assert answers[0] == pytest.approx(answers[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("make", ["kernel", "environ"])
+def test_the_outermost_scaling_factor_counts(make: str) -> None:
+    """As for Pyomo's own scaling: a block's owner has the last word, whatever the block says."""
+    block, suffix, variable = (
+        (pmo.block, lambda: pmo.suffix(direction=pmo.suffix.EXPORT), pmo.variable)
+        if make == "kernel"
+        else (pyo.Block, lambda: pyo.Suffix(direction=pyo.Suffix.EXPORT), pyo.Var)
+    )
+    model = pmo.block() if make == "kernel" else pyo.ConcreteModel()
+    model.inner = block()
+    model.inner.innermost = block()
+    at = model.inner.innermost
+    at.x, at.y, at.z = variable(), variable(), variable()
+    for level, scaled in ((model, [at.x]), (model.inner, [at.x, at.y]), (at, [at.x, at.y, at.z])):
+        level.scaling_factor = suffix()
+        for k, one in enumerate(scaled):
+            level.scaling_factor[one] = 10.0 ** (3 * len(scaled) + k)
+    constraint = pmo.constraint if make == "kernel" else pyo.Constraint
+    model.total = constraint(expr=at.x + at.y + at.z >= 1)
+    stated = read_model(model)
+    units = {id(v): unit for v, unit in zip(stated.variables, stated.units, strict=True)}
+    found = [1 / units[id(v)] for v in (at.x, at.y, at.z)]
+    assert found == pytest.approx([1e3, 1e7, 1e11])
+    if make == "environ":
+        finder = SuffixFinder("scaling_factor", 1.0, model)
+        assert found == pytest.approx([finder.find(v) for v in (at.x, at.y, at.z)])
+
+
+def test_the_bound_is_the_other_side_of_the_gap() -> None:
+    """Stopped early, Clarabel knows that the optimum is between its bound and its incumbent."""
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(8, 8))
+    for sense, sign in ((pyo.minimize, 1.0), (pyo.maximize, -1.0)):
+        model = pyo.ConcreteModel()
+        model.x = pyo.Var(range(8), bounds=(0, 1))
+        model.total = pyo.Constraint(expr=sum(model.x.values()) == 1)
+        squares = sum(sum(r * model.x[k] for k, r in enumerate(row)) ** 2 for row in root)
+        model.cost = pyo.Objective(expr=sign * squares, sense=sense)
+        exact = Clarabel().solve(model).incumbent_objective
+        loose = {"tol_gap_abs": 1e-2, "tol_gap_rel": 1e-2}
+        results = Clarabel(solver_options=loose).solve(model)
+        gap = sign * (results.incumbent_objective - results.objective_bound)
+        assert 1e-5 < gap < 2e-2
+        assert sign * results.objective_bound <= sign * exact + 1e-8
+        assert sign * exact <= sign * results.incumbent_objective + 1e-8
+
+
+def test_scs_starts_from_the_last_solution() -> None:
+    """Slightly other numbers, in b alone or in A too: far fewer iterations than from nothing."""
+    rng = np.random.default_rng(3)
+    A = rng.uniform(0.1, 1.0, (8, 20))
+    options = {"eps_abs": 1e-7, "eps_rel": 1e-7}
+    warm, iterations = Scs(solver_options=options), []
+    for scale in (1.0, 1.0001, 1.0002):
+        for shift in (0.0, 1e-5):
+            model = pmo.block()
+            model.x = pmo.variable_list([pmo.variable(lb=0) for _ in range(20)])
+            model.r = pmo.variable(lb=0)
+            model.cone = pmo.conic.quadratic(model.r, list(model.x))
+            model.rows = pmo.matrix_constraint(A * scale, lb=np.full(8, 1 + shift), x=list(model.x))
+            model.cost = pmo.objective(model.r + 0.1 * sum(model.x))
+            cold = Scs(solver_options=options).solve(model)
+            again = warm.solve(model)
+            assert again.incumbent_objective == pytest.approx(cold.incumbent_objective, rel=1e-5)
+            iterations.append((again.extra_info.iterations, cold.extra_info.iterations))
+    assert iterations[0][0] == iterations[0][1]
+    assert all(ours <= 0.7 * cold for ours, cold in iterations[1:]), iterations
 
 
 def test_same_pattern_is_updated_in_place(solver: Clarabel) -> None:

@@ -341,3 +341,20 @@ def test_unused_integers_do_not_matter() -> None:
     model.use = pyo.Constraint(expr=model.x[0] >= model.k_fixed)
     Clarabel().solve(model)
     assert model.x[0].value >= 2 - 1e-6
+
+
+@pytest.mark.parametrize("number", ["one", 1j, None])
+def test_what_is_no_number_is_named(number: object) -> None:
+    """The value of a fixed variable, of a parameter; not numpy's error about its types."""
+    model = environ(np.random.default_rng(0))
+    model.fixed = pyo.Var()
+    model.fixed.fix(number, skip_validation=True)
+    model.use = pyo.Constraint(expr=model.fixed * model.x[0] <= 1)
+    with pytest.raises(ModelError, match=r"'fixed'.*expected"):
+        Clarabel().solve(model)
+
+    model = environ(np.random.default_rng(0))
+    model.odd = pyo.Param(mutable=True, within=pyo.Any, initialize=number)
+    model.use = pyo.Constraint(expr=model.odd * model.x[0] <= 1)
+    with pytest.raises(ModelError, match=r"'use' .*look at 'odd'"):
+        Clarabel().solve(model)

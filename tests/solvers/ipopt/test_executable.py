@@ -1,7 +1,10 @@
 """Finding an ``ipopt`` executable, and solving with it.
 
 The executable is a script that is run like Ipopt for AMPL, ``ipopt model.nl -AMPL name=value``, and
-answers like it, with a .sol file; what solves inside is CasADi's Ipopt.
+answers like it, with a .sol file; what solves inside is CasADi's Ipopt. So these tests prove where
+an executable is looked for, that Pyomo's interface runs it with the options and the start that are
+meant, and that both routes agree in their answers. They do not prove anything of a real executable:
+the script's .sol file, the sign of its duals included, is this package's reading of the format.
 """
 
 from __future__ import annotations

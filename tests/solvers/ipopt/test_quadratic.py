@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import casadi
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 import scipy.sparse as sp
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.errors import InputError, SolverError, UnknownLabelError
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.solvers.ipopt.embedded import STATUS, option_types, version
-from rrp_pyomo.solvers.ipopt.quadratic import _pattern, _ScaledForm, solve_quadratic_form
+from rrp_pyomo.solvers.ipopt.quadratic import ScaledForm, solve_quadratic_form
 
 SEEDS = range(5)
 
@@ -65,7 +66,7 @@ def products(form: QuadraticForm, x: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def test_derivatives_are_those_of_the_form(seed: int) -> None:
     """In scaled variables: values, gradients, and the Hessian as a difference of gradients."""
     form = random_form(seed)
-    scaled = _ScaledForm.of(form, None)
+    scaled = ScaledForm.of(form, None)
     problem, derivatives = scaled.functions()
     rng = np.random.default_rng(seed + 100)
     x, lam = rng.normal(size=form.c.size), rng.normal(size=1 + form.row_lower.size)
@@ -101,7 +102,7 @@ def test_solution_meets_the_optimality_conditions(seed: int) -> None:
     x, lam, z = found.x, found.row_multipliers, found.bound_multipliers
     values, gradients = products(form, x)
     assert found.objective == pytest.approx(values[0], rel=1e-12)
-    size, *sizes = 1.0 / _ScaledForm.of(form, None).scale
+    size, *sizes = 1.0 / ScaledForm.of(form, None).scale
     residual = gradients[0] + lam @ gradients[1:] + z
     assert np.abs(residual * form.units).max() <= 1e-10 * size
     slack = form.row_upper - values[1:]
@@ -152,10 +153,17 @@ def test_units_do_not_show_in_the_result() -> None:
 
 def test_places_of_large_problems_do_not_overflow() -> None:
     """50,000 rows times 50,000 columns do not fit in the 32 bits of scipy's indices."""
-    last = np.array([0, 49_999], np.int32)
-    pattern, place = _pattern(last, last, (50_000, 50_000))
-    assert list(zip(*pattern.get_triplet(), strict=True)) == [(0, 0), (49_999, 49_999)]
-    assert place.tolist() == [0, 1]
+    n, last = 50_000, np.array([0, 49_999], np.int32)
+    A = sp.csr_matrix((np.ones(2), (last, last)), (n, n))
+    free = np.full(n, np.inf)
+    form = QuadraticForm(
+        c=np.zeros(n), constant=0.0, A=A, row_lower=-free, row_upper=free, lower=-free, upper=free,
+        row=last, i=last, j=last, value=np.ones(2), units=np.ones(n),
+    )  # fmt: skip
+    _, derivatives = ScaledForm.of(form, np.ones(1 + n)).functions()
+    for name, output in (("jac_g", 1), ("hess_lag", 0)):
+        places = derivatives[name].sparsity_out(output).get_triplet()
+        assert list(zip(*places, strict=True)) == [(0, 0), (49_999, 49_999)]
 
 
 # --- risk parity: every row of (4) is active and degenerate at the solution ---------------------
@@ -325,6 +333,32 @@ def test_log_is_printed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
     solve_quadratic_form(form, np.zeros(form.c.size), tee=True)
     assert "Number of Iterations" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ask", [option_types, version])
+def test_an_ipopt_that_prints_something_else_is_named(
+    monkeypatch: pytest.MonkeyPatch, ask: Any
+) -> None:
+    """Not "unknown option", nor a failed assertion, when CasADi's output changes."""
+
+    def other(name: str, *rest: Any) -> Any:
+        print("Something new.")
+        return lambda: None
+
+    monkeypatch.setattr(casadi, "nlpsol", other)
+    ask.cache_clear()
+    try:
+        with pytest.raises(SolverError, match=rf"casadi {casadi.__version__}.*'Something new.'"):
+            ask()
+    finally:
+        ask.cache_clear()
+
+
+def test_a_new_word_of_ipopt_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(STATUS, "Solve_Succeeded")
+    form = random_form(0)
+    with pytest.raises(SolverError, match=r"Ipopt 3\.\d+\.\d+ ended with .* 'Solve_Succeeded'"):
+        solve_quadratic_form(form, np.zeros(form.c.size))
 
 
 def test_every_status_of_ipopt_has_a_meaning() -> None:
