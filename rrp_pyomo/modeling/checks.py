@@ -36,8 +36,14 @@ def distinct_labels(name: str, labels: Iterable[Hashable]) -> tuple[Hashable, ..
     return labels
 
 
-def ordered_bounds(name: str, labels: tuple[Hashable, ...] | None, *bounds: Any) -> list[Any]:
+def ordered_bounds(
+    name: str, labels: tuple[Hashable, ...] | int | None, *bounds: Any
+) -> list[Any]:
     """Lower and upper bounds, each a float or an array with an entry for each label."""
+    if isinstance(labels, int):
+        if labels < 1:
+            raise InputError(f"variable {name!r} has {labels} rows; expected at least one, or None")
+        labels = tuple(range(labels))
     size = 1 if labels is None else len(labels)
     lower, upper = numbers = [as_numbers(bound) for bound in bounds]
     for bound in numbers:

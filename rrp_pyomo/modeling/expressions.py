@@ -88,7 +88,8 @@ class Expression(NumpyProtocol):
         return result
 
     def __truediv__(self, divisor: float | FloatArray) -> Any:
-        result = self * (1.0 / _operand(divisor, self))
+        number, _ = numbers(divisor, self)
+        result = self * np.divide(1.0, number)
         result.notation = joined("/", self.notation, _notation(divisor))
         return result
 

@@ -72,7 +72,7 @@ def _latex(side: Any) -> str:
 
 
 def _variable(v: Any) -> str:
-    size = "" if v.labels is None else f"[{v.size}]"
+    size = "" if v.index is None else f"[{v.size}]"
     if v.domain == "binary":
         return f"{v.name}{size} binary"
     low, high = _bound(v.lower), _bound(v.upper)

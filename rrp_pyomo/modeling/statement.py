@@ -63,7 +63,7 @@ class Statement:
     def variable(
         self,
         name: str,
-        labels: Iterable[Hashable] | None = None,
+        labels: Iterable[Hashable] | int | None = None,
         lower: float | FloatArray = -np.inf,
         upper: float | FloatArray = np.inf,
         unit: float = 1.0,
@@ -74,8 +74,9 @@ class Statement:
         Parameters
         ----------
         name : str
-        labels : iterable of hashables, optional
-            The index set; rows of expressions carry it.
+        labels : iterable of hashables or int, optional
+            The index set, which rows of expressions carry; a number for so many rows without
+            labels.
         lower, upper : float or array of shape (size,)
             Infinite by default; 0 and 1 for binary variables.
         unit : float
@@ -91,7 +92,9 @@ class Statement:
         """
         self._check_name(name)
         require_domain(name, domain)
-        index = None if labels is None else distinct_labels(name, labels)
+        index = labels
+        if labels is not None and not isinstance(labels, int):
+            index = distinct_labels(name, labels)
         lower, upper = ordered_bounds(name, index, lower, upper)
         if domain == "binary":
             lower, upper = np.maximum(lower, 0.0), np.minimum(upper, 1.0)
@@ -203,7 +206,7 @@ class Statement:
             self._check_name(name)
             if not isinstance(constraint, (Comparison, InCone)):
                 raise InputError(
-                    f"constraint {name!r} is a {type(constraint).__name__}; expected a comparison "
+                    f"constraint {name!r} is {constraint!r}; expected a comparison "
                     "of expressions, such as `A @ x <= b`"
                 )
             require_terms(self, f"constraint {name!r}", constraint)
@@ -232,14 +235,13 @@ class Statement:
         self,
         name: str,
         expression: Affine,
-        labels: Iterable[Hashable] | None,
+        labels: Iterable[Hashable] | int | None,
         lower: float = -np.inf,
         unit: float = 1.0,
     ) -> Variable:
         """A variable that equals an expression, by the constraint ``<name>_definition``."""
         variable = self.variable(name, labels, lower=lower, unit=unit)
         body = variable + -expression
-        body.labels = variable.labels
         self.constraints[f"{name}_definition"] = Comparison(variable, "==", expression, body)
         self.definitions.append((variable, expression.value))
         return variable

@@ -23,13 +23,19 @@ class Variable(Affine, Symbol):
     ----------
     program : Program
     name : str
-    labels : tuple, optional
+    labels : tuple or int, optional
+        A number for that many rows without labels.
     lower, upper : float or array of shape (size,)
     unit : float
         Typical magnitude; solvers work in multiples of it.
     offset : int
         The column of its first entry.
     domain : {"continuous", "binary", "integer"}
+
+    Attributes
+    ----------
+    index : tuple, range or None
+        Labels, else places; None for a scalar.
     """
 
     is_variable = True
@@ -39,14 +45,17 @@ class Variable(Affine, Symbol):
         self,
         program: Any,
         name: str,
-        labels: tuple[Hashable, ...] | None,
+        labels: tuple[Hashable, ...] | int | None,
         lower: float | FloatArray,
         upper: float | FloatArray,
         unit: float,
         offset: int,
         domain: Domain = "continuous",
     ) -> None:
-        super().__init__(1 if labels is None else len(labels), {}, 0.0, labels, name)
+        index = range(labels) if isinstance(labels, int) else labels
+        size = 1 if index is None else len(index)
+        super().__init__(size, {}, 0.0, None if isinstance(labels, int) else labels, name)
+        self.index = index
         self.terms[self] = 1.0
         self._program = program
         self.name = name
@@ -72,7 +81,7 @@ class Variable(Affine, Symbol):
         return (self.name,)
 
     def __repr__(self) -> str:
-        return self.name if self.labels is None else f"{self.name}[{self.size}]"
+        return self.name if self.index is None else f"{self.name}[{self.size}]"
 
 
 class Parameter(Affine, Symbol):

@@ -73,17 +73,17 @@ def _known(statement: Statement, name: str) -> Variable:
 
 
 def _components(variable: Variable, given: Any, is_variable: Any, kind: str) -> list[Any]:
-    if variable.labels is None:
+    if variable.index is None:
         components = [given]
     elif hasattr(given, "keys"):
-        missing = [label for label in variable.labels if label not in given]
+        missing = [label for label in variable.index if label not in given]
         if missing:
             raise InputError(
                 f"the variables given for {variable.name!r} have no entry for {missing[0]!r}"
                 f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; expected one "
                 f"for each of the {variable.size} labels"
             )
-        components = [given[label] for label in variable.labels]
+        components = [given[label] for label in variable.index]
     else:
         components = list(given) if isinstance(given, Iterable) else [given]
         if len(components) != variable.size:

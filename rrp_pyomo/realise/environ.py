@@ -57,8 +57,8 @@ def environ_block(
     return block
 
 
-def _index(symbol: Variable | Parameter) -> Any:
-    return (None,) if symbol.labels is None else symbol.labels
+def _index(variable: Variable) -> Any:
+    return (None,) if variable.index is None else variable.index
 
 
 def _parameters(parameter: Parameter) -> pyo.Param:
@@ -74,10 +74,10 @@ def _variables(variable: Variable) -> pyo.Var:
         for bound in (variable.lower, variable.upper)
     )
     domain = _DOMAINS[variable.domain]
-    if variable.labels is None:
+    if variable.index is None:
         return pyo.Var(bounds=(lower[0], upper[0]), domain=domain)
-    bounds = dict(zip(variable.labels, zip(lower, upper, strict=True), strict=True))
-    return pyo.Var(list(variable.labels), bounds=bounds, domain=domain)
+    bounds = dict(zip(variable.index, zip(lower, upper, strict=True), strict=True))
+    return pyo.Var(list(variable.index), bounds=bounds, domain=domain)
 
 
 def _constraint(name: str, constraint: Stated, components: Components) -> pyo.Constraint:
@@ -89,9 +89,8 @@ def _constraint(name: str, constraint: Stated, components: Components) -> pyo.Co
 def _cone(name: str, constraint: InCone, components: Components) -> pyo.Constraint:
     """A cone in its quadratic form, else by its smooth functions."""
     cone = constraint.cone
-    bound = cone.quadratic(*constraint.parts)
-    if bound is not None:
-        return _labelled(QuadraticBound(*bound), components)
+    if cone.quadratic(*constraint.parts) is not None:
+        return _labelled(as_quadratic_bound(name, constraint), components)
     members = [expressions(part, components) for part in constraint.parts]
     members = [m * (max(map(len, members)) // len(m)) for m in members]
     rows = [cone.smooth(*entries) for entries in cone.entries(members)] if cone.heads else [None]

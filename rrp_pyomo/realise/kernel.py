@@ -79,10 +79,10 @@ def _variables(variable: Variable) -> list[Any]:
 
 
 def _container(variable: Variable, components: list[Any], bound: bool) -> Any:
-    if variable.labels is None:
+    if variable.index is None:
         # A bound variable has its own parent: a one-element list is a handle, not a second home.
         return components if bound else components[0]
-    labelled = dict(zip(variable.labels, components, strict=True))
+    labelled = dict(zip(variable.index, components, strict=True))
     return labelled if bound else pmo.variable_dict(labelled)
 
 

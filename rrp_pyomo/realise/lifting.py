@@ -71,7 +71,7 @@ class Lowered(Statement):
 
     def introduce(self, name: str, expression: Affine, lower: float = -np.inf) -> Variable:
         """A variable that equals an expression, with a free name and a unit that fits."""
-        labels = None if expression.size == 1 else expression.labels or range(expression.size)
+        labels = None if expression.size == 1 else expression.labels or expression.size
         return self.define(
             self.free_name(name), expression, labels, lower=lower, unit=expression.magnitude
         )
@@ -154,7 +154,7 @@ def _bounded(
 ) -> list[Source]:
     def new(
         suffix: str,
-        labels: Iterable[Hashable] | None,
+        labels: Iterable[Hashable] | int | None,
         value: Callable[[FloatArray], FloatArray],
         lower: float,
     ) -> Variable:
@@ -195,7 +195,7 @@ def _without_terms(result: Lowered, name: str, small: Composite) -> Composite:
 def _in_its_place(result: Lowered, name: str, weighted: Weighted) -> Affine:
     """``weight ∘ s``, summed where the term is, with a new s that bounds the term."""
     term = weighted.term
-    labels = None if term.size == 1 else term.labels or range(term.size)
+    labels = None if term.size == 1 else term.labels or term.size
     s = result.variable(
         result.free_name(f"{name}_{term.name}"),
         labels,
@@ -220,7 +220,7 @@ def _at_most_zero(result: Lowered, name: str, small: Composite, sign: float) -> 
         result.stated[name] = InCone((-small.affine,), NONNEGATIVE, sign)
     elif is_sum_of_squares(small):
         roots = (w.term.a * np.sqrt(w.numbers) for w in small.terms)
-        result.stated[name] = InCone((-small.affine, _ONE, *roots), ROTATED)
+        result.stated[name] = InCone((-small.affine, _ONE, *roots), ROTATED, sign)
     else:
         bounds = (-np.inf, 0.0) if sign < 0 else (0.0, np.inf)
         result.stated[name] = QuadraticBound(small * -sign, *bounds)
@@ -320,7 +320,7 @@ class _Lifting:
         ]
         vector = "vector" if cone.heads == 1 else "root"
         pieces = [self._piece(f"{name}_{vector}", part) for part in parts[cone.heads :]]
-        return InCone((*heads, *pieces), cone)
+        return InCone((*heads, *pieces), cone, constraint.sign)
 
     def _head(self, name: str, expression: Affine, signed: bool) -> Affine:
         """A variable (nonnegative where that is meant) that equals the expression."""

@@ -61,7 +61,7 @@ class _Row:
     def expression(self) -> Any:
         if self.is_monomial and self.coefficients[0] == 1.0:
             return self.variables[0]
-        if not self.variables:
+        if not self.variables and self.others:
             return sum(self.others, self.constant)
         linear = LinearExpression(
             constant=self.constant, linear_coefs=self.coefficients, linear_vars=self.variables

@@ -83,7 +83,10 @@ def as_quadratic_bound(name: str, constraint: Stated) -> QuadraticBound:
             f"constraint {name!r} is a matter of the {constraint.cone.name} cone, which no "
             "quadratic function states; use block() or kernel(), or a conic solver"
         )
-    return QuadraticBound(*bound)
+    body, lower, upper = bound
+    if constraint.sign < 0:
+        return QuadraticBound(-body, -upper, -lower)
+    return QuadraticBound(body, lower, upper)
 
 
 def _as_composite(body: Affine | Composite) -> Composite:

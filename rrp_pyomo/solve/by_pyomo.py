@@ -39,6 +39,8 @@ def solve_by_pyomo(
     options: dict[str, Any],
 ) -> ProgramSolution:
     """Through the environ block, or else the kernel block."""
+    if entry.feasibility_option:
+        options = {entry.feasibility_option: 0.1 * tolerance, **options}
     block = program.block() if environ else program.kernel()
     if start is not None:
         source = over_variables(program.lowered(), kernel=not environ)
@@ -134,7 +136,7 @@ def _run_legacy(
 def _initialise(program: Any, block: Any, start: Mapping[str, Any]) -> None:
     for name, values in program.values(program.point(start)).items():
         component = getattr(block, name)
-        if program.variables[name].labels is None:
+        if program.variables[name].index is None:
             component.set_value(float(values[0]), skip_validation=True)
         else:
             for variable, value in zip(component.values(), values.tolist(), strict=True):

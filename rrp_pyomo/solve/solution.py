@@ -43,7 +43,7 @@ class Values(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         v = self._variables[name]
         numbers = self._x[v.offset : v.offset + v.size]
-        return labelled(numbers, v.labels, name, v.labels is None)
+        return labelled(numbers, v.labels, name, v.index is None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._variables)

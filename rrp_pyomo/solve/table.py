@@ -76,6 +76,9 @@ class Solver:
         Options that keep it from leaving a start that is almost a solution.
     time_limit_option : str
         What limits its time behind an older interface, which ignores Pyomo's own limit.
+    feasibility_option : str
+        What limits by how much its answers may violate a row, where its default is no smaller than
+        what :func:`~rrp_pyomo.solve_program` tolerates.
     embedded_name : str
         Pyomo's name of the interface where what was found is embedded in a Python package.
     new_interface : callable, optional
@@ -97,6 +100,7 @@ class Solver:
     direct: Combinations = ()
     near: Mapping[str, object] = field(default_factory=dict)
     time_limit_option: str = ""
+    feasibility_option: str = ""
     embedded_name: str = ""
     new_interface: Callable[[], Any] | None = None
 
@@ -179,18 +183,31 @@ def capability_table() -> str:
     rows = [["solver", "Pyomo's name", *Takes, "duals", "accuracy", "licence, limits"]]
     rows.append(["---"] * len(rows[0]))
     for name, solver in SOLVERS.items():
-        kinds = (solver.kinds(problems) for problems in Takes)
+        kinds = ((problems, solver.kinds(problems)) for problems in Takes)
+        if len(solver.combinations) > 1:
+            apart = " or ".join(
+                ", ".join(sorted(together - {Takes.LINEAR})) for together in solver.combinations
+            )
+            limits = f"{solver.licence}; {apart}, not both"
+        else:
+            limits = solver.licence
         rows.append(
             [
                 f"`{name}`",
                 f"`{solver.pyomo_name}`" if solver.pyomo_name else "",
-                *("both" if len(kind) == 2 else "".join(kind) for kind in kinds),
+                *(_written(kind, solver, problems) for problems, kind in kinds),
                 "yes" if solver.duals else "",
                 f"{solver.accuracy:.0e}".replace("e-0", "e-"),
-                solver.licence,
+                limits,
             ]
         )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _written(kinds: tuple[str, ...], solver: Solver, problems: Takes) -> str:
+    if not kinds and problems in solver.takes:
+        return "program"
+    return "both" if len(kinds) == 2 else "".join(kinds)
 
 
 def _package(module: str) -> Callable[[], Found | None]:
@@ -298,11 +315,11 @@ SOLVERS: dict[str, Solver] = {
             "commercial; without a licence 2,000 variables and 2,000 constraints, or 200 "
             "variables where anything is quadratic",
             _EXTRA, _package("gurobipy"), "gurobi_direct", legacy=True,
-            time_limit_option="TimeLimit",
+            time_limit_option="TimeLimit", feasibility_option="FeasibilityTol",
         ),
         Solver(
             "scip", (), _together(_SMOOTH | _INTEGER), 1e-5, False, "Apache-2.0", _EXTRA,
-            _package("pyscipopt"), "scip_direct",
+            _package("pyscipopt"), "scip_direct", feasibility_option="numerics/feastol",
         ),
         Solver(
             "highs", (), _together(_QUADRATIC, _LINEAR | _INTEGER), 1e-6, True, "MIT", _EXTRA,
@@ -319,7 +336,7 @@ SOLVERS: dict[str, Solver] = {
             "commercial; without a licence 5,000 rows and columns, or 200 where anything is "
             "quadratic",
             'pip install "rrp-pyomo[xpress]"', _package("xpress"), "xpress_direct", legacy=True,
-            time_limit_option="timelimit",
+            time_limit_option="timelimit", feasibility_option="feastol",
         ),
     )
 }  # fmt: skip

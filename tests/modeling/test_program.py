@@ -31,7 +31,7 @@ def factored(name="exposure"):
 
 
 def test_docstring_example():
-    names = {"np": np, **vars(modeling)}
+    names = {"np": np, **vars(modeling), "Program": Program}
     (found,) = (t for t in doctest.DocTestFinder().find(Program, globs=names) if t.examples)
     assert doctest.DocTestRunner().run(found).failed == 0
 
@@ -113,8 +113,8 @@ OTHER = Program("theirs").variable("w", ["a", "b"])
 REFUSED = {
     "name taken": (lambda p, x: p.variable("x"), ["'x' is taken", "'mine'"]),
     "constraint's name taken": (lambda p, x: p.subject_to(x=x >= 1), ["'x' is taken"]),
-    "no constraint": (lambda p, x: p.subject_to(c=x.sum()), ["'c' is a Affine", "comparison"]),
-    "a truth value": (lambda p, x: p.subject_to(c=np.float64(1.0) <= 2), ["'c'", "bool"]),
+    "no constraint": (lambda p, x: p.subject_to(c=x.sum()), ["'c' is x.sum()", "comparison"]),
+    "a truth value": (lambda p, x: p.subject_to(c=np.float64(1.0) <= 2), ["'c'", "True", "comparison"]),
     "repeated label": (lambda p, x: p.variable("y", ["a", "b", "a"]), ["'y'", "'a' 2 times"]),
     "no labels": (lambda p, x: p.variable("y", []), ["'y'", "no labels"]),
     "NaN bound": (lambda p, x: p.variable("y", ["a", "b"], [0, np.nan]), ["entry 'b'", "nan"]),
@@ -124,7 +124,6 @@ REFUSED = {
     "bounds are text": (lambda p, x: p.variable("y", lower="none"), ["str", "numbers"]),
     "unit": (lambda p, x: p.variable("y", unit=0.0), ["unit of 'y' is 0.0", "positive"]),
     "objective of two rows": (lambda p, x: p.minimize(x), ["2 rows", ".sum()"]),
-    "objective a norm": (lambda p, x: p.minimize(norm(x)), ["is a Norm", "bounded by a variable"]),
     "objective a number": (lambda p, x: p.maximize(1.0), ["is a float", "scalar expression"]),
     "NaN coefficient": (
         lambda p, x: p.subject_to(c=np.array([1.0, np.nan]) @ x <= 1),
@@ -207,7 +206,8 @@ def test_labels_of_rows(program, x):
     t = program.variable("t")
     y = program.variable("y", [("k", 1), ("k", 2)])
     program.subject_to(
-        by_x=x >= y + t, by_y=y >= t, unlabelled=np.ones((3, 2)) @ x >= 0, scalar=x.sum() >= t
+        by_x=x >= t, by_y=y >= np.eye(2) @ x + t, unlabelled=np.ones((3, 2)) @ x >= 0,
+        scalar=x.sum() >= t,
     )
     block, kernel = program.block(), program.kernel()
     assert list(block.by_x) == ["a", "b"]
@@ -217,7 +217,7 @@ def test_labels_of_rows(program, x):
     assert list(kernel.x) == ["a", "b"]
     assert list(kernel.y) == [("k", 1), ("k", 2)]
     assert block.y["k", 2].index() == ("k", 2)
-    program.subject_to(cone=y * t >= square(x))
+    program.subject_to(cone=y * t >= square(np.eye(2) @ x))
     assert list(program.block().cone) == list(program.kernel().cone) == [("k", 1), ("k", 2)]
 
 
@@ -237,52 +237,8 @@ def test_units_become_scaling_factors():
         assert block.t not in block.scaling_factor
 
 
-def test_restated(program, x):
-    """Another right-hand side, with what was compiled before and without."""
-    t = program.variable("t")
-    program.minimize(t - x.sum())
-    program.subject_to(cone=norm(x - 1) <= t, limit=x.sum() <= 1)
-    for _ in range(2):
-        other = program.restated(limit=x.sum() <= 2)
-        fresh = Program("mine")
-        y = fresh.variable("x", ["a", "b"], lower=0, upper=[1.0, 2.0])
-        s = fresh.variable("t")
-        fresh.minimize(s - y.sum())
-        fresh.subject_to(cone=norm(y - 1) <= s, limit=y.sum() <= 2)
-        np.testing.assert_array_equal(other.conic().A.toarray(), fresh.conic().A.toarray())
-        np.testing.assert_array_equal(other.conic().b, fresh.conic().b)
-        program.conic()
-    assert program.residuals(np.array([1.0, 1.0, 0.0]))["limit"] == 1.0
-    with pytest.raises(UnknownLabelError, match="constraint 'limits'; did you mean 'limit'"):
-        program.restated(limits=x.sum() <= 2)
-    with pytest.raises(InputError, match="'limit' has a constant that is NaN"):
-        program.restated(limit=x.sum() <= np.nan)
-
-
-def test_restated_programs_do_not_add_up():
-    program = Program()
-    x = program.variable("x", ["a", "b"], lower=0)
-    program.maximize(x.sum())
-    program.subject_to(limit=x <= 1.0)
-    for k in range(5):
-        program.restated(limit=x <= float(k)).conic()
-    assert len(program._compiled) == 0
-    program.conic()
-    assert len(program._compiled) == 1
-
-
 def test_matrices_are_not_taken_for_vectors():
     x = Program().variable("x", range(4))
     with pytest.raises(InputError, match=r"shape \(2, 2\).*`@`"):
         np.ones((2, 2)) * x
 
-
-def test_restated_programs_share_what_is_the_same():
-    program = Program()
-    x = program.variable("x", ["a", "b"], lower=0)
-    program.maximize(x.sum())
-    program.subject_to(limit=x <= 1.0, total=x.sum() <= 1.5)
-    program.conic()
-    other = program.restated(limit=x <= 0.5)
-    assert other.constraints["total"] in other._compiled
-    assert other.constraints["limit"] not in other._compiled

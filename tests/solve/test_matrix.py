@@ -107,7 +107,7 @@ def answer(statement: Any, solver: str) -> tuple[float, np.ndarray]:
         portfolio = statement.solve(solver)
         return portfolio.objective, portfolio.weights.to_numpy()
     solution = solve_program(statement, solver)
-    return solution.objective, solution.values["x"]
+    return solution.objective, solution.arrays["x"]
 
 
 def assert_same(found: tuple[float, np.ndarray], name: str, solver: str) -> None:
@@ -118,7 +118,7 @@ def assert_same(found: tuple[float, np.ndarray], name: str, solver: str) -> None
 
 
 def claims(solver: str, name: str) -> bool:
-    return NEEDS[name] <= SOLVERS[solver].takes or (solver == "newton" and name in NOMINAL)
+    return SOLVERS[solver].can(frozenset(NEEDS[name])) or (solver == "newton" and name in NOMINAL)
 
 
 CLAIMS = [(solver, name) for name in STATEMENTS for solver in SOLVERS if claims(solver, name)]
@@ -128,7 +128,7 @@ BLOCKS = [
     for name in STATEMENTS
     for solver, entry in SOLVERS.items()
     for kind in entry.reads
-    if NEEDS[name] <= getattr(entry, kind)
+    if any(NEEDS[name] <= together for together in getattr(entry, kind))
 ]
 
 
@@ -216,7 +216,7 @@ MIXED_INTEGER = [
     (solver, kind)
     for solver, entry in SOLVERS.items()
     for kind in entry.reads
-    if {Takes.LINEAR, Takes.INTEGER} <= getattr(entry, kind)
+    if any({Takes.LINEAR, Takes.INTEGER} <= together for together in getattr(entry, kind))
 ]
 
 

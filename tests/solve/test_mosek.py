@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from rrp_pyomo import Program, RiskParitySOCP, RobustRiskParity, norm, square, sum_squares
 from rrp_pyomo.errors import SolverError
-from rrp_pyomo.solve.by_pyomo import TIME_LIMITS
+from rrp_pyomo.solve.table import SOLVERS
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.table import SOLVERS, Takes
 
@@ -94,7 +94,7 @@ def optimum(task: Any) -> float:
     return problem.solve(solver=cp.HIGHS if integer else cp.CLARABEL)
 
 
-CLAIMS = [(kind, p) for kind in ("kernel", "environ") for p in getattr(SOLVERS["mosek"], kind)]
+CLAIMS = [(kind, p) for kind in ("kernel", "environ") for p in Takes if kind in SOLVERS["mosek"].kinds(p)]
 
 
 @pytest.mark.parametrize(("kind", "problems"), sorted(CLAIMS))
@@ -221,7 +221,7 @@ def test_the_option_that_limits_the_time():
     m = pyo.ConcreteModel()
     m.x = pyo.Var(bounds=(0, None))
     m.cost = pyo.Objective(expr=m.x)
-    solver = pyo.SolverFactory("mosek_direct", options={TIME_LIMITS["mosek_direct"]: 5.0})
+    solver = pyo.SolverFactory("mosek_direct", options={SOLVERS["mosek"].time_limit_option: 5.0})
     with contextlib.suppress(mosek.Error):
         solver.solve(m)
     assert solver._solver_model.getdouparam(mosek.dparam.optimizer_max_time) == 5.0

@@ -10,7 +10,7 @@ import pyomo.environ as pyo
 import pytest
 from pyomo.contrib.solver.common.factory import SolverFactory
 
-from rrp_pyomo.solvers.backends import _interruptible
+from rrp_pyomo.solvers.process import interruptible
 
 
 def rosenbrock() -> pyo.ConcreteModel:
@@ -37,19 +37,13 @@ def test_threads_give_the_standard_output_back():
     assert sys.stdout is before
 
 
-class _Stub:
-    def set_termination_callback(self, function: object) -> None: ...
-
-    def unset_termination_callback(self) -> None: ...
-
-
 @pytest.mark.parametrize("ignored", [True, False])
 def test_an_interrupt_goes_to_whoever_handles_it(ignored):
     seen: list[int] = []
     handler = signal.SIG_IGN if ignored else lambda number, frame: seen.append(number)
     previous = signal.signal(signal.SIGINT, handler)
     try:
-        with _interruptible(_Stub()):
+        with interruptible():
             signal.raise_signal(signal.SIGINT)
         assert seen == ([] if ignored else [signal.SIGINT])
         assert signal.getsignal(signal.SIGINT) is handler

@@ -106,7 +106,7 @@ class LogSumExp(Term):
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         (e,) = self.arguments
         share = new(
-            "share", e.labels or range(e.size), lambda x: scipy.special.softmax(e.value(x)), 0.0
+            "share", e.labels or e.size, lambda x: scipy.special.softmax(e.value(x)), 0.0
         )
         difference = e - repeated_rows(bound, e.size)
         return [

@@ -49,7 +49,7 @@ class GeometricMean(Term):
             return np.asarray(self.value(x) * np.log(ratios))
 
         g = new("mean", None, self.value, 0.0)
-        u = new("logarithm", e.labels or range(e.size), logarithms, -np.inf)
+        u = new("logarithm", e.labels or e.size, logarithms, -np.inf)
         return [
             Bounded("", InCone((g - bound,), NONNEGATIVE), 0, -1.0),
             Bounded("logarithms", InCone((u, repeated_rows(g, e.size), e), EXPONENTIAL), None),

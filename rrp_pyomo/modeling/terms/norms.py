@@ -53,7 +53,7 @@ class Norm1(Term):
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         (e,) = self.arguments
-        u = new("size", e.labels or range(e.size), lambda x: np.abs(e.value(x)), 0.0)
+        u = new("size", e.labels or e.size, lambda x: np.abs(e.value(x)), 0.0)
         return [
             Bounded("", InCone((bound - u.sum(),), NONNEGATIVE)),
             Bounded("above", InCone((u - e,), NONNEGATIVE), None),

@@ -43,7 +43,7 @@ class CVaR(Term):
         a = new("quantile", None, lambda x: np.array([self.quantile(x)]), -np.inf)
         s = new(
             "excess",
-            losses.labels or range(losses.size),
+            losses.labels or losses.size,
             lambda x: np.maximum(losses.value(x) - self.quantile(x), 0.0),
             0.0,
         )
