@@ -16,7 +16,7 @@ export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 help:
 	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
 	@echo "make test       the tests; PYTEST_ARGS for more options"
-	@echo "make test-fast  those without backtests, command line, paper, docs and examples: a minute"
+	@echo "make test-fast  the inner loop, in a minute: no backtests, command line, paper, docs"
 	@echo "make lint       formatting and style"
 	@echo "make types      static types"
 	@echo "make bench      speed against other packages"
@@ -29,11 +29,13 @@ demo: .venv/installed-data,backtest
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# The inner loop. What it leaves out starts processes, or runs whole backtests.
-SLOW := backtest cli paper test_examples.py test_import.py test_readme.py
+# The inner loop. What it leaves out starts processes, runs whole backtests or asks other packages.
+SLOW := backtest cli paper conformance test_examples.py test_import.py test_plots.py \
+    test_readme.py solvers/test_process.py solvers/conic/test_cones.py \
+    solvers/conic/test_cvxpy.py solvers/conic/test_faults.py
 
 test-fast: .venv/installed-dev
-	$(BIN)/python -m pytest $(addprefix --ignore=tests/,$(SLOW)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=tests/,$(SLOW)) $(PYTEST_ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

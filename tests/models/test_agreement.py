@@ -144,6 +144,7 @@ def test_objectives_of_newton_are_those_of_the_problem(factor_covariance):
 # --- hedging assets: where a nonlinear solver may stop elsewhere ----------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formulation", [RiskParityNLP, RiskParityQCLP])
 @pytest.mark.parametrize("n", [100, 200, 500])
 def test_the_default_start_ends_in_risk_parity(formulation, n, hedging_covariance):
@@ -153,6 +154,7 @@ def test_the_default_start_ends_in_risk_parity(formulation, n, hedging_covarianc
         assert portfolio.cv <= 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formulation", [RiskParityNLP, RiskParityQCLP])
 @pytest.mark.parametrize("n", [100, 200, 500])
 def test_failures_from_equal_weights_are_all_reported(formulation, n, hedging_covariance):

@@ -82,6 +82,7 @@ def test_realisations_agree(problems, name, realisation, solver):
     assert N * np.abs(x - direct.values["x"]).max() <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["gurobi", "scip"])
 @pytest.mark.parametrize("name", CONVEX + NONCONVEX)
 def test_environ_block_with_other_solvers(problems, name, solver, need):

@@ -205,6 +205,7 @@ def test_largest_omega_is_infinite_where_weights_avoid_the_perturbation():
     assert portfolio.to_dict()["omega_max"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1000, 5000])
 def test_largest_omega_of_many_assets(make_uncertainty, n):
     """Bounds on every asset and a factored set stay sparse."""
