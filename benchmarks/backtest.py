@@ -16,10 +16,10 @@ from collections.abc import Callable
 import cvxpy as cp
 import numpy as np
 import pandas as pd
+from rrp_pyomo.backtest.solvers import Solvers
 
 from rrp_pyomo.backtest.engine import Panel, simulate
 from rrp_pyomo.backtest.estimators import Estimate, FactorModelEstimator
-from rrp_pyomo.backtest.solvers import Solvers
 from rrp_pyomo.backtest.strategies import Robust
 from rrp_pyomo.paper.experiments import EXPERIMENTS
 

@@ -36,9 +36,7 @@ def distinct_labels(name: str, labels: Iterable[Hashable]) -> tuple[Hashable, ..
     return labels
 
 
-def ordered_bounds(
-    name: str, labels: tuple[Hashable, ...] | int | None, *bounds: Any
-) -> list[Any]:
+def ordered_bounds(name: str, labels: tuple[Hashable, ...] | int | None, *bounds: Any) -> list[Any]:
     """Lower and upper bounds, each a float or an array with an entry for each label."""
     if isinstance(labels, int):
         if labels < 1:

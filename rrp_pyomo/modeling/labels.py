@@ -1,4 +1,4 @@
-"""Index sets: the labels that rows carry, how two of them agree, and how data are aligned to them."""
+"""Index sets: the labels that rows carry, how two of them agree, how data are aligned to one."""
 
 from __future__ import annotations
 

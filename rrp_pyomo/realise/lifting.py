@@ -131,7 +131,7 @@ def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> Non
 
 
 def _is_bounded_term(small: Composite) -> bool:
-    """Whether it is weight · term + affine, with the weight a number: affine then bounds the term."""
+    """Whether it is number · term + affine, so that affine bounds the term."""
     if len(small.terms) != 1:
         return False
     term, weight, summed = small.terms[0]
@@ -182,11 +182,11 @@ def _without_terms(result: Lowered, name: str, small: Composite) -> Composite:
     affine, products = small.affine, []
     for weighted in small.terms:
         term = weighted.term
-        if isinstance(term, Product):
-            if not (isinstance(weighted.weight, Affine) and name != "objective"):
-                products.append(weighted)
-                continue
-        if np.all(np.asarray(weighted.numbers) == 0.0) and not isinstance(weighted.weight, Affine):
+        has_parameter = isinstance(weighted.weight, Affine)
+        if isinstance(term, Product) and (name == "objective" or not has_parameter):
+            products.append(weighted)
+            continue
+        if not has_parameter and np.all(np.asarray(weighted.weight) == 0.0):
             continue
         affine = affine + _in_its_place(result, name, weighted)
     return Composite(affine, tuple(products), small.notation)

@@ -46,7 +46,7 @@ def bounded_rows(
 
 
 class _Row:
-    """``constant + Σ coefficient · variable + others``, the others being products with parameters."""
+    """``constant + Σ coefficient · variable + others``, the others having parameters in them."""
 
     def __init__(self, constant: float) -> None:
         self.constant = constant

@@ -39,8 +39,7 @@ def solve_by_pyomo(
     options: dict[str, Any],
 ) -> ProgramSolution:
     """Through the environ block, or else the kernel block."""
-    if entry.feasibility_option:
-        options = {entry.feasibility_option: 0.1 * tolerance, **options}
+    options = {**dict.fromkeys(entry.feasibility_options, 0.1 * tolerance), **options}
     block = program.block() if environ else program.kernel()
     if start is not None:
         source = over_variables(program.lowered(), kernel=not environ)

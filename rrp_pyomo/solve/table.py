@@ -76,8 +76,8 @@ class Solver:
         Options that keep it from leaving a start that is almost a solution.
     time_limit_option : str
         What limits its time behind an older interface, which ignores Pyomo's own limit.
-    feasibility_option : str
-        What limits by how much its answers may violate a row, where its default is no smaller than
+    feasibility_options : tuple of str
+        What limits by how much its answers may violate a row, where the default is no smaller than
         what :func:`~rrp_pyomo.solve_program` tolerates.
     embedded_name : str
         Pyomo's name of the interface where what was found is embedded in a Python package.
@@ -100,7 +100,7 @@ class Solver:
     direct: Combinations = ()
     near: Mapping[str, object] = field(default_factory=dict)
     time_limit_option: str = ""
-    feasibility_option: str = ""
+    feasibility_options: tuple[str, ...] = ()
     embedded_name: str = ""
     new_interface: Callable[[], Any] | None = None
 
@@ -315,11 +315,11 @@ SOLVERS: dict[str, Solver] = {
             "commercial; without a licence 2,000 variables and 2,000 constraints, or 200 "
             "variables where anything is quadratic",
             _EXTRA, _package("gurobipy"), "gurobi_direct", legacy=True,
-            time_limit_option="TimeLimit", feasibility_option="FeasibilityTol",
+            time_limit_option="TimeLimit", feasibility_options=("FeasibilityTol", "BarQCPConvTol"),
         ),
         Solver(
             "scip", (), _together(_SMOOTH | _INTEGER), 1e-5, False, "Apache-2.0", _EXTRA,
-            _package("pyscipopt"), "scip_direct", feasibility_option="numerics/feastol",
+            _package("pyscipopt"), "scip_direct", feasibility_options=("numerics/feastol",),
         ),
         Solver(
             "highs", (), _together(_QUADRATIC, _LINEAR | _INTEGER), 1e-6, True, "MIT", _EXTRA,
@@ -336,7 +336,7 @@ SOLVERS: dict[str, Solver] = {
             "commercial; without a licence 5,000 rows and columns, or 200 where anything is "
             "quadratic",
             'pip install "rrp-pyomo[xpress]"', _package("xpress"), "xpress_direct", legacy=True,
-            time_limit_option="timelimit", feasibility_option="feastol",
+            time_limit_option="timelimit", feasibility_options=("feastol",),
         ),
     )
 }  # fmt: skip

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, LinearMap, Stack
 from rrp_pyomo.modeling import Affine, norm, square, sum_squares
-from rrp_pyomo.program import Program
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
 from rrp_pyomo.modeling.constraints import membership
-from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.program import Program
 
 N = 3
 quick = settings(deadline=None, derandomize=True, max_examples=150)

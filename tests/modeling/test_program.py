@@ -114,7 +114,10 @@ REFUSED = {
     "name taken": (lambda p, x: p.variable("x"), ["'x' is taken", "'mine'"]),
     "constraint's name taken": (lambda p, x: p.subject_to(x=x >= 1), ["'x' is taken"]),
     "no constraint": (lambda p, x: p.subject_to(c=x.sum()), ["'c' is x.sum()", "comparison"]),
-    "a truth value": (lambda p, x: p.subject_to(c=np.float64(1.0) <= 2), ["'c'", "True", "comparison"]),
+    "a truth value": (
+        lambda p, x: p.subject_to(c=np.float64(1.0) <= 2),
+        ["'c'", "True", "comparison"],
+    ),
     "repeated label": (lambda p, x: p.variable("y", ["a", "b", "a"]), ["'y'", "'a' 2 times"]),
     "no labels": (lambda p, x: p.variable("y", []), ["'y'", "no labels"]),
     "NaN bound": (lambda p, x: p.variable("y", ["a", "b"], [0, np.nan]), ["entry 'b'", "nan"]),
@@ -206,7 +209,9 @@ def test_labels_of_rows(program, x):
     t = program.variable("t")
     y = program.variable("y", [("k", 1), ("k", 2)])
     program.subject_to(
-        by_x=x >= t, by_y=y >= np.eye(2) @ x + t, unlabelled=np.ones((3, 2)) @ x >= 0,
+        by_x=x >= t,
+        by_y=y >= np.eye(2) @ x + t,
+        unlabelled=np.ones((3, 2)) @ x >= 0,
         scalar=x.sum() >= t,
     )
     block, kernel = program.block(), program.kernel()
@@ -241,4 +246,3 @@ def test_matrices_are_not_taken_for_vectors():
     x = Program().variable("x", range(4))
     with pytest.raises(InputError, match=r"shape \(2, 2\).*`@`"):
         np.ones((2, 2)) * x
-

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-
-import cvxpy as cp
 from dataclasses import replace
 
+import cvxpy as cp
 import numpy as np
 import pandas as pd
 import pytest
@@ -287,7 +286,7 @@ def test_certificate_of_a_wrong_point(problem, equation):
     """Each equation notices its own violation, by what was changed, and the others do not."""
     changed, expected = WRONG[equation]
     residuals = certificate(problem, **changed).residuals
-    by = np.max(expected(solve_program(problem.program()).values))
+    by = np.max(expected(solve_program(problem.program()).arrays))
     assert residuals.pop(equation) == pytest.approx(by, rel=1e-4)
     if equation != "12g":  # whose x is in all the others
         assert max(residuals.values()) <= 1e-7

@@ -18,7 +18,6 @@ import scipy.sparse as sp
 
 from rrp_pyomo import Program, RiskParitySOCP, RobustRiskParity, norm, square, sum_squares
 from rrp_pyomo.errors import SolverError
-from rrp_pyomo.solve.table import SOLVERS
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.table import SOLVERS, Takes
 
@@ -94,7 +93,9 @@ def optimum(task: Any) -> float:
     return problem.solve(solver=cp.HIGHS if integer else cp.CLARABEL)
 
 
-CLAIMS = [(kind, p) for kind in ("kernel", "environ") for p in Takes if kind in SOLVERS["mosek"].kinds(p)]
+CLAIMS = [
+    (kind, p) for kind in ("kernel", "environ") for p in Takes if kind in SOLVERS["mosek"].kinds(p)
+]
 
 
 @pytest.mark.parametrize(("kind", "problems"), sorted(CLAIMS))

@@ -40,7 +40,7 @@ class Rotated(Cone):
         return np.max([lengths(pieces, a.size) - product, -a, -b], axis=0)
 
     def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[float]) -> float:
-        """As a second-order cone, its heads in multiples of their sizes: √(a b) has no slope at 0."""
+        """As a second-order cone, in multiples of the heads' sizes: √(a b) has no slope at 0."""
         size_a, size_b = (size or 1.0 for size in sizes[:2])
         a, b = parts[0] / size_a, parts[1] / size_b
         v = lengths([piece / np.sqrt(size_a * size_b) for piece in parts[2:]], a.size)

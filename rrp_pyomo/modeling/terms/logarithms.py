@@ -105,9 +105,7 @@ class LogSumExp(Term):
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         (e,) = self.arguments
-        share = new(
-            "share", e.labels or e.size, lambda x: scipy.special.softmax(e.value(x)), 0.0
-        )
+        share = new("share", e.labels or e.size, lambda x: scipy.special.softmax(e.value(x)), 0.0)
         difference = e - repeated_rows(bound, e.size)
         return [
             Bounded("", InCone((difference, _ONE, share), EXPONENTIAL), 0, -1.0),
@@ -131,8 +129,9 @@ def entropy(expression: Affine) -> Composite:
 
 
 def relative_entropy(expression: Affine, reference: Any) -> Composite:
-    """e log(e/f) of e, f ≥ 0, row by row: convex in both. Its sum is the Kullback–Leibler divergence
-    of two distributions.
+    """e log(e/f) of e, f ≥ 0, row by row: convex in both.
+
+    For two distributions its sum is the Kullback–Leibler divergence.
     """
     (e,) = flattened((expression,))
     if not isinstance(reference, (Affine, Composite)):

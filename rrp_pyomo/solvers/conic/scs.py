@@ -88,7 +88,7 @@ class ScsBackend:
     """
 
     #: Its options for programs, which are stated in known units.
-    for_programs: ClassVar[Mapping[str, object]] = {}
+    for_programs: ClassVar[dict[str, object]] = {}
 
     def __init__(self, **options: object) -> None:
         if not find_spec("scs"):
