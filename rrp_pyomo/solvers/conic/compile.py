@@ -40,9 +40,9 @@ from rrp_pyomo.solvers.reading.standard_form import (
 FloatArray = NDArray[np.float64]
 
 
-#: A cone's slack is zero where its head is smaller than this, relative to the multiplier: to its
-#: distance from the rim of its cone, and to all of it.
-SMALL, TINY = 1e-3, 1e-9
+#: A cone's slack is zero where its head is smaller than this, relative to the distance of the
+#: multiplier from the rim of its cone.
+SMALL = 5e-3
 
 
 class _Interval(NamedTuple):
@@ -119,7 +119,7 @@ class _Quadratics(NamedTuple):
         s = scaled_slacks(solution)[rows].reshape(-1, dimension)[:, 0]
         z = scaled_multipliers(solution)[rows].reshape(-1, dimension)
         inside = z[:, 0] - np.linalg.norm(z[:, 1:], axis=1)
-        result: NDArray[np.bool_] = s < SMALL * inside + TINY * z[:, 0]
+        result: NDArray[np.bool_] = s < SMALL * inside
         return result
 
 

@@ -95,7 +95,7 @@ class CasadiIpopt(PyomoSolver):
         if log.is_shown:
             with printing_to(log):
                 return statement.run(options, config.time_limit, True)
-        # Nobody looks on: Ipopt writes to a file, and the standard output is left alone.
+        # Nobody looks on: a file takes the log, and the standard output is not needed.
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             file = Path(folder) / "ipopt.log"
             level = options.get("print_level", 5)

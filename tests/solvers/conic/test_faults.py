@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -112,6 +113,28 @@ def test_interrupt(solver: Any) -> None:
     assert handler is signal.default_int_handler
     assert_untouched(model)
     assert_solves(solver)
+
+
+def test_an_interrupt_stops_clarabel_at_its_next_iteration() -> None:
+    """Pressed while the first iteration is printed; few others follow."""
+    after: list[str] = []
+
+    class Pressing(io.StringIO):
+        def write(self, text: str) -> int:
+            if after or text.lstrip().startswith("0  "):
+                after.append(text)
+            if len(after) == 1:
+                signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Clarabel().solve(large(n=20), tee=Pressing())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    iterations = [line for line in "".join(after).splitlines() if line.strip()[:1].isdigit()]
+    assert 1 <= len(iterations) <= 3, after
 
 
 def test_numerical_error() -> None:

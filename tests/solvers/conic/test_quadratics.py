@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyomo.contrib.solver.common.results import SolutionStatus
 
-from rrp_pyomo.solvers.conic import Clarabel
+from rrp_pyomo.solvers.conic import Clarabel, Scs
 from rrp_pyomo.solvers.conic.quadratics import DENSE, AffineRow, Names, as_cone, square_root
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
@@ -226,6 +226,14 @@ def test_at_the_apex_of_a_lorentz_cone_there_is_no_multiplier(
     assert np.isnan(dual_of_cone(model, accurate))
 
 
+@pytest.mark.parametrize("tilt", [0.0, 0.5, 0.95])
+def test_at_the_apex_a_rough_answer_is_no_multiplier_either(tilt: float) -> None:
+    """SCS's slack is zero there, and its multiplier may be on the rim of its cone by chance."""
+    model = lorentz()
+    model.cost = pyo.Objective(expr=model.r + tilt * model.x)
+    assert np.isnan(Scs().solve(model).solution_loader.get_duals()[model.cone])
+
+
 def test_at_other_apices_there_is_no_multiplier(accurate: Any) -> None:
     """Of a cone in general position, (x − 1)² + (x + y)² ≤ (r − 2)², and of a product."""
     model = pyo.ConcreteModel()
@@ -254,7 +262,8 @@ def test_near_the_apex_the_multiplier_is_right(accurate: Any, size: float, scale
             model.scaling_factor[variable] = 1 / size
     model.cost = pyo.Objective(expr=model.r)
     dual = dual_of_cone(model, accurate)
-    if scaled or size >= accurate.tolerance or not np.isnan(dual):  # SCS cannot tell 1e-6 from 0
+    blurred = isinstance(accurate.solver, Scs) and size < accurate.tolerance and not scaled
+    if not (blurred and np.isnan(dual)):  # SCS cannot tell 1e-6 from 0
         assert dual == pytest.approx(-1 / (2 * size), rel=1e-3)
 
 

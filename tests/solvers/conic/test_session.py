@@ -225,6 +225,20 @@ def test_almost_solved_is_measured(
     assert (results.termination_condition is solved) == (status is SolutionStatus.optimal)
 
 
+def test_feasible_on_both_sides_is_not_optimal(scripted: type[Scripted]) -> None:
+    """The worst point instead of the best one: only the duality gap tells."""
+
+    def worst(answer: ConicSolution) -> ConicSolution:
+        other = ClarabelBackend().solve(replace(answer.form, q=-answer.form.q))
+        return replace(answer, x=other.x, s=other.s, termination=Termination.ALMOST_SOLVED)
+
+    scripted.script += [worst]
+    answer = Session(scripted).solve(form())
+    assert max(answer.errors.primal, answer.errors.dual) < 1e-6
+    assert answer.errors.gap > 0.1
+    assert answer.termination is Termination.ALMOST_SOLVED
+
+
 def solver_of(scripted: type[Scripted]) -> ConicSolver:
     """A solver for Pyomo models with this backend."""
 
@@ -278,6 +292,7 @@ def test_tolerances_are_those_of_the_options() -> None:
     assert Session(ClarabelBackend).tolerances == (1e-8, 1e-8)
     session = Session(ClarabelBackend, tol_feas=1e-5, tol_gap_abs=1e-4, tol_gap_rel=1e-6)
     assert session.tolerances == (1e-5, 1e-4)
+    assert Session(ClarabelBackend, tol_gap_rel=1e-3).tolerances == (1e-8, 1e-3)
     assert Session(ScsBackend).tolerances == (1e-4, 1e-4)
     assert Session(ScsBackend, eps_abs=1e-9, eps_rel=1e-6).tolerances == (1e-6, 1e-6)
 
