@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.conic import ConicBuilder, Rows, stacked
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.modeling.expressions import Affine, Composite, repeated_rows
+from rrp_pyomo.modeling.labels import common_rows
 
 FloatArray = NDArray[np.float64]
 
@@ -108,7 +110,7 @@ class Cone(ABC):
         Raises
         ------
         InputError
-            Another number of parts, or sizes that do not go together.
+            Another number of parts, or sizes or index sets that do not go together.
         """
         has_vector = len(self.part_names) > self.heads
         if len(parts) < len(self.part_names) or (len(parts) > self.heads and not has_vector):
@@ -121,6 +123,8 @@ class Cone(ABC):
             return parts
         sizes = {part.size for part in parts}
         if sizes <= {1, count}:
+            # Row by row, as expressions are added.
+            reduce(lambda rows, part: common_rows(*rows, part.size, part.labels), parts, (1, None))
             return tuple(repeated_rows(part, count) for part in parts)
         raise InputError(
             f"the parts of a {self.name} cone have {', '.join(str(p.size) for p in parts)} rows; "
@@ -149,6 +153,8 @@ class Cone(ABC):
     def entries(self, parts: Sequence[Sequence[Any]]) -> list[list[Any]]:
         """Members of each cone, from those by part: its heads and, as a list, its vector."""
         heads, pieces = parts[: self.heads], parts[self.heads :]
+        if not heads:
+            return [[e for piece in pieces for e in piece]]
         if len(heads[0]) == 1:
             vectors = [[e for piece in pieces for e in piece]]
         else:

@@ -48,6 +48,8 @@ class Rotated(Cone):
 
     def quadratic(self, *parts: Affine) -> Quadratic:
         a, b, *pieces = parts
+        if a.labels != b.labels:  # those of two scalars say nothing of each other
+            b = Affine(b.size, b.terms, b.constant)
         product = a * b
         if not isinstance(product, Composite):
             product = Composite(product, ())
