@@ -32,7 +32,7 @@ from rrp_pyomo import (
     RobustRiskParity,
 )
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.solvers.backends import _clarabel_cones
+from rrp_pyomo.solvers.conic.clarabel import clarabel_cones
 
 
 class Figure(NamedTuple):
@@ -121,7 +121,7 @@ def clarabel_call(u: CovarianceUncertainty) -> Callable[[Any], Any]:
     form = RobustRiskParity(u, 1.0).program().conic()
     settings = clarabel.DefaultSettings()
     settings.verbose, settings.max_threads = False, 1
-    P, cones = 0 * form.A.T @ form.A, _clarabel_cones(form)
+    P, cones = 0 * form.A.T @ form.A, clarabel_cones(form)
     return lambda _: clarabel.DefaultSolver(P, form.q, form.A, form.b, cones, settings).solve()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 from numbers import Real
 from typing import Any
 
@@ -202,3 +203,9 @@ def _first_other(frame: pd.DataFrame) -> str:
         if bad.any():
             return f"{shown(label)} at {shown(bad.idxmax())} is {column[bad].iloc[0]!r}"
     return f"found {frame.to_numpy().dtype}"
+
+
+@lru_cache(maxsize=64)
+def index_of(labels: Labels) -> pd.Index:
+    """Labels as pandas has them; finding out their type takes longer than anything done with it."""
+    return pd.Index(list(labels))

@@ -302,8 +302,7 @@ class ConicBuilder:
         if quadratic is not None and quadratic[2].size:
             i, j, v = quadratic
             P = _csc(i, j, v * self._units[i] * self._units[j], (n, n))
-        largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max())
-        objective_scale = 1.0 / largest if largest > 0 else 1.0
+        objective_scale = scale_of_objective(q, P)
         if P is not None:
             P.data *= objective_scale
         return ConicForm(
@@ -350,6 +349,12 @@ class ConicBuilder:
         if isinstance(magnitude, np.ndarray):
             return np.repeat(1.0 / magnitude, rows.size // count)
         return np.full(rows.size, 1.0 / magnitude)
+
+
+def scale_of_objective(q: FloatArray, P: sp.csc_matrix | None) -> float:
+    """One over the largest coefficient, 1 where there is none."""
+    largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max())
+    return 1.0 / float(largest) if largest > 0 else 1.0
 
 
 def stacked(pieces: Sequence[Rows]) -> Rows:

@@ -43,7 +43,11 @@ def ordered_bounds(name: str, labels: tuple[Hashable, ...] | int | None, *bounds
             raise InputError(f"variable {name!r} has {labels} rows; expected at least one, or None")
         labels = tuple(range(labels))
     size = 1 if labels is None else len(labels)
-    lower, upper = numbers = [as_numbers(bound) for bound in bounds]
+    lower, upper = numbers = [
+        bound if type(bound) is float else as_numbers(bound) for bound in bounds
+    ]
+    if type(lower) is type(upper) is float and lower <= upper and lower < np.inf > -upper:
+        return numbers
     for bound in numbers:
         if np.size(bound) not in (1, size):
             raise InputError(
@@ -125,16 +129,19 @@ def require_convex(what: str, stated: Any, maximizing: bool = False) -> None:
     """Raise where a term, products apart, stands where it is not convex.
 
     On the small side of ``<=`` and in what is minimised, convex terms have positive weights and
-    concave ones negative weights. Products may stand anywhere: nonlinear solvers take them.
+    concave ones negative weights. Products may stand anywhere: nonlinear solvers take them, unless
+    a parameter multiplies them in a constraint.
     """
     body = stated.body if isinstance(stated, Comparison) else stated
     if not isinstance(body, Composite):
         return
     sense = stated.sense if isinstance(stated, Comparison) else ""
-    sign = -1.0 if maximizing or sense == ">=" else 1.0
+    sign = -1.0 if sense == ">=" or (maximizing and not sense) else 1.0
     for weighted in body.terms:
         term = weighted.term
         if isinstance(term, Product):
+            if sense and isinstance(weighted.weight, Affine):
+                _require_convex_multiple(what, weighted, sign, sense)
             continue
         if sense == "==":
             raise ModelError(
@@ -143,6 +150,23 @@ def require_convex(what: str, stated: Any, maximizing: bool = False) -> None:
             )
         if np.any(sign * term.curvature * np.asarray(weighted.numbers) < 0):
             raise ModelError(_wrong_sign(what, term, weighted, sense, maximizing))
+
+
+def has_parametric_weight(stated: Any) -> bool:
+    """Whether a parameter multiplies a term of a comparison or an objective."""
+    body = stated.body if isinstance(stated, Comparison) else stated
+    return isinstance(body, Composite) and any(isinstance(w.weight, Affine) for w in body.terms)
+
+
+def _require_convex_multiple(what: str, weighted: Weighted, sign: float, sense: str) -> None:
+    """A parameter multiplies what bounds a square from above, and no other product."""
+    if sense != "==" and weighted.term.is_square and np.all(sign * weighted.numbers >= 0):
+        return
+    kind = "square" if weighted.term.is_square else "product"
+    raise ModelError(
+        f"{what}: {weighted.weight!r} multiplies a {kind} in a constraint that is not convex; bind "
+        "the product to a variable, such as `v == x * y`, and multiply that"
+    )
 
 
 def _wrong_sign(what: str, term: Any, weighted: Weighted, sense: str, maximizing: bool) -> str:

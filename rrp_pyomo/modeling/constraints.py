@@ -121,8 +121,9 @@ def membership(comparison: Comparison) -> InCone | None:
     if isinstance(comparison.body, Affine):
         if comparison.sense == "==":
             return InCone((comparison.body,), ZERO)
-        sign = -comparison.sign
-        return InCone((comparison.body * sign,), NONNEGATIVE, sign)
+        if comparison.sense == ">=":
+            return InCone((comparison.body,), NONNEGATIVE)
+        return InCone((-comparison.body,), NONNEGATIVE, -1.0)
     larger, smaller = comparison.left, comparison.right
     if comparison.sense == "<=":
         larger, smaller = smaller, larger

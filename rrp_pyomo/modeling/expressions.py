@@ -167,6 +167,17 @@ class Affine(Expression):
         result.notation = joined("+", _notation(other), self.notation)
         return result
 
+    def __neg__(self) -> Affine:
+        terms = {s: -block for s, block in self.terms.items()}
+        return Affine(self.size, terms, -self.constant, self.labels, joined("neg", self.notation))
+
+    def __sub__(self, other: Operand) -> Any:
+        if not isinstance(other, Affine):
+            return super().__sub__(other)
+        result = _sum(self, other, -1.0)
+        result.notation = joined("-", self.notation, other.notation)
+        return result
+
     def __mul__(self, other: Operand) -> Any:
         if isinstance(other, Affine):
             result = _product(self, other)
@@ -242,6 +253,9 @@ class Affine(Expression):
         return result
 
     def _scaled(self, factor: Any, labels: Labels = None) -> Affine:
+        if type(factor) is float:
+            terms = {s: block * factor for s, block in self.terms.items()}
+            return Affine(self.size, terms, self.constant * factor, self.labels)
         size, labels = common_rows(self.size, self.labels, np.size(factor), labels)
         terms = {v: row_scaled(b, factor) for v, b in _broadcast(self, size).items()}
         return Affine(size, terms, self.constant * factor, labels)
@@ -337,6 +351,14 @@ class Affine(Expression):
             largest = max(largest, unit * float(np.max(np.abs(data), initial=0.0)))
         return largest or float(np.max(np.abs(self.constant), initial=0.0)) or 1.0
 
+    @property
+    def number(self) -> Any:
+        """The value of an expression in parameters: a float, or an array of several."""
+        total = self.constant
+        for parameter, block in self.terms.items():
+            total = total + applied(block, parameter.numbers, self.size)
+        return total if np.size(total) > 1 else float(np.ravel(total)[0])
+
     def names(self) -> tuple[str, ...]:
         """The names of the variables and parameters in it."""
         return tuple(dict.fromkeys(name for symbol in self.terms for name in symbol.names()))
@@ -347,17 +369,15 @@ class Affine(Expression):
         """The expression as triplets over the program's columns."""
         if self.is_parametric:
             return self.evaluated().rows()
-        row, col, val = [], [], []
-        for variable, block in self.terms.items():
-            r, c, v = triplets(block, self.size, variable.size, variable.offset)
-            row.append(r)
-            col.append(c)
-            val.append(v)
         constant = np.full(self.size, self.constant, dtype=float)
-        if not row:
+        parts = [triplets(b, self.size, v.size, v.offset) for v, b in self.terms.items()]
+        if len(parts) == 1:
+            return Rows(*parts[0], constant)
+        if not parts:
             none = np.zeros(0, np.intp)
             return Rows(none, none, np.zeros(0), constant)
-        return Rows(np.concatenate(row), np.concatenate(col), np.concatenate(val), constant)
+        row, col, val = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+        return Rows(row, col, val, constant)
 
     def value(self, x: FloatArray) -> FloatArray:
         """The rows at a point ``x`` of all the program's variables, shape (size,)."""
@@ -389,8 +409,7 @@ class Scaled(Symbol):
         return self.evaluated().magnitude
 
     def evaluated(self) -> Affine:
-        value = self.factor.evaluated().constant
-        return self.inner._scaled(value if np.ndim(value) == 0 or value.size > 1 else value.item())
+        return self.inner._scaled(self.factor.number)
 
     def names(self) -> tuple[str, ...]:
         return self.factor.names() + self.inner.names()
@@ -484,8 +503,7 @@ class Weighted(NamedTuple):
         """The weight, a parameter's by its value."""
         if not isinstance(self.weight, Affine):
             return self.weight
-        constant = self.weight.evaluated().constant
-        return constant.item() if np.size(constant) == 1 else constant
+        return self.weight.number
 
     @property
     def size(self) -> int:
@@ -717,6 +735,8 @@ def stack(*expressions: Affine | tuple[Affine, ...]) -> Affine:
 
 def flattened(parts: Any) -> tuple[Affine, ...]:
     """The affine expressions of a sequence, in which a stacked map's products are tuples."""
+    if all(isinstance(part, Affine) for part in parts):
+        return tuple(parts)
     flat: list[Affine] = []
     for part in parts:
         for e in part if isinstance(part, tuple) else (part,):
@@ -813,12 +833,13 @@ def _stretched(weighted: Weighted, size: int) -> Weighted:
     return weighted._replace(term=Product(a, b))
 
 
-def _sum(a: Affine, b: Affine) -> Affine:
+def _sum(a: Affine, b: Affine, sign: float = 1.0) -> Affine:
+    """a + b, or a − b."""
     size, labels = common_rows(a.size, a.labels, b.size, b.labels)
     terms = dict(_broadcast(a, size))
-    for variable, block in _broadcast(b, size).items():
-        terms[variable] = (
-            added(terms[variable], block, size, variable.size) if variable in terms else block
-        )
-    notation = joined("+", a.notation, b.notation)
-    return Affine(size, terms, a.constant + b.constant, labels, notation)
+    for symbol, block in _broadcast(b, size).items():
+        block = block if sign > 0.0 else -block
+        known = terms.get(symbol)
+        terms[symbol] = block if known is None else added(known, block, size, symbol.size)
+    constant = a.constant + b.constant if sign > 0.0 else a.constant - b.constant
+    return Affine(size, terms, constant, labels, joined("+", a.notation, b.notation))

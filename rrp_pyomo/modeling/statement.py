@@ -14,6 +14,7 @@ from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import Factor
 from rrp_pyomo.modeling.checks import (
     distinct_labels,
+    has_parametric_weight,
     ordered_bounds,
     parameter_numbers,
     require_convex,
@@ -57,6 +58,7 @@ class Statement:
         self._columns = 0
         self._intermediates: list[Intermediate] = []
         self._changes = 0
+        self._weighted: tuple[int, list[tuple[str, Any]]] = (-1, [])
 
     # --- stating --------------------------------------------------------------------------------
 
@@ -157,12 +159,21 @@ class Statement:
         old = {name: self.parameters[name].numbers for name in values}
         self._assign(new)
         try:
-            for name, constraint in self.constraints.items():
-                require_convex(f"constraint {name!r}", constraint)
-            require_convex("the objective", self.objective, self.maximizing)
+            for what, stated in self._with_parametric_weights():
+                require_convex(what, stated, self.maximizing)
         except InputError:
             self._assign(old)
             raise
+
+    def _with_parametric_weights(self) -> list[tuple[str, Any]]:
+        """What may lose its convexity with another value of a parameter."""
+        changes, found = self._weighted
+        if changes != self._changes:
+            stated = {f"constraint {name!r}": c for name, c in self.constraints.items()}
+            stated["the objective"] = self.objective
+            found = [(what, c) for what, c in stated.items() if has_parametric_weight(c)]
+            self._weighted = self._changes, found
+        return found
 
     @contextlib.contextmanager
     def with_numbers(self, values: Mapping[str, FloatArray]) -> Iterator[None]:
@@ -217,9 +228,10 @@ class Statement:
     def intermediate(self, factor: Factor, x: Affine) -> Variable:
         """The variable ``right @ x`` of a factored matrix, introduced once and then reused."""
         for known in self._intermediates:
-            if known.x is x and (
-                known.right is factor.right or np.array_equal(known.right, factor.right)
-            ):
+            if known.x is x and known.right is factor.right:
+                return known.variable
+        for known in self._intermediates:
+            if known.x is x and np.array_equal(known.right, factor.right):
                 return known.variable
         units = [getattr(symbol, "unit", 1.0) for symbol in x.terms]
         magnitude = float((np.abs(factor.right).sum(axis=1) * max(units)).max())

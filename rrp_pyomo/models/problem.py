@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
-from rrp_pyomo.data.validation import Labels
+from rrp_pyomo.data.validation import Labels, index_of
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable
@@ -201,7 +201,7 @@ class PortfolioProblem(ABC):
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         return Portfolio(
-            weights=pd.Series(solution.arrays["x"], index=list(self.labels), name="weights"),
+            weights=pd.Series(solution.arrays["x"], index=index_of(self.labels), name="weights"),
             covariance=self.covariance,
             budgets=self._equal_weights() if self.budgets is None else self.budgets,
             model=type(self).__name__,

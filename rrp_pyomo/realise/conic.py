@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
-from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, Rows, ScaledRows, stacked
-from rrp_pyomo.modeling.constraints import QuadraticBound
-from rrp_pyomo.modeling.expressions import Composite
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, IntArray, Rows, ScaledRows
+from rrp_pyomo.forms.updating import FormPattern, Triplets
+from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
+from rrp_pyomo.modeling.expressions import Affine, Composite, Weighted
 from rrp_pyomo.realise.lifting import Lowered, is_sum_of_squares
 
 FloatArray = NDArray[np.float64]
@@ -25,17 +26,20 @@ class CompiledStatement:
     Attributes
     ----------
     source : Lowered
-    rows : dict of str to ScaledRows
-        Those of constraints without parameters, for the next time.
     form : ConicForm
+        For the parameters' values at the last call of :meth:`compile`.
     groups : dict of str to int
         By name of membership, its group of the form.
     """
 
     source: Lowered
-    rows: dict[str, ScaledRows] = field(default_factory=dict)
     form: ConicForm = None  # type: ignore[assignment]
     groups: dict[str, int] = field(default_factory=dict)
+    _objective: Objective = None  # type: ignore[assignment]
+    _changing: dict[int, ScaledRows] = field(default_factory=dict)
+    _pattern: FormPattern | None = None
+    _parametric: dict[str, InCone] = field(default_factory=dict)
+    _numbers: dict[str, FloatArray] = field(default_factory=dict)
 
     def compile(self) -> ConicForm:
         """The conic form for the parameters' values of now.
@@ -46,21 +50,13 @@ class CompiledStatement:
             A constraint or the objective is not convex, by the form in which it is stated, or the
             statement has integers.
         """
-        source = self.source
-        _refuse_integers(source)
-        builder = ConicBuilder(source.units)
-        _add_bounds(builder, source)
-        for name, constraint in source.stated.items():
-            if isinstance(constraint, QuadraticBound):
-                raise not_convex(f"constraint {name!r}")
-            if name in self.rows:
-                self.groups[name] = builder.repeat(self.rows[name])
-                continue
-            parts = [part.rows() for part in constraint.parts]
-            group = self.groups[name] = constraint.cone.rows(builder, parts)
-            if not constraint.is_parametric:
-                self.rows[name] = builder.group(group)
-        self.form = _with_objective(builder, source)
+        numbers = self.source.numbers
+        if self.form is not None and all(
+            numbers[name] is old for name, old in self._numbers.items()
+        ):
+            return self.form
+        self.form = self._with_new_numbers() or self._built()
+        self._numbers = numbers
         return self.form
 
     def members(self, name: str, z: FloatArray) -> list[FloatArray]:
@@ -71,36 +67,110 @@ class CompiledStatement:
             return [w.ravel()]
         return list(membership.cone.split(w, membership.parts))
 
+    def _built(self) -> ConicForm:
+        source = self.source
+        _refuse_integers(source)
+        builder = ConicBuilder(source.units)
+        _add_bounds(builder, source)
+        for name, constraint in source.stated.items():
+            if isinstance(constraint, QuadraticBound):
+                raise not_convex(f"constraint {name!r}")
+            self.groups[name] = _add(builder, constraint)
+        self._objective = Objective(source)
+        form = builder.build(*self._objective.numbers())
+        if source.parameters:
+            stated = source.stated.items()
+            self._parametric = {
+                name: c for name, c in stated if isinstance(c, InCone) and c.is_parametric
+            }
+            groups = (self.groups[name] for name in self._parametric)
+            self._changing, self._pattern = {g: builder.group(g) for g in groups}, None
+        return form
 
-def _with_objective(builder: ConicBuilder, source: Lowered) -> ConicForm:
-    sign = -1.0 if source.maximizing else 1.0
-    objective = source.objective * sign
-    if not isinstance(objective, Composite) or not objective.terms:
-        affine = objective.affine if isinstance(objective, Composite) else objective
-        return builder.build(affine.rows())
-    if not is_sum_of_squares(objective):
-        raise not_convex("the objective")
-    G, h = sparse(squares(objective), source.columns)
-    P = sp.triu(2.0 * (G.T @ G), format="coo")
-    linear = 2.0 * (G.T @ h)
-    at = np.flatnonzero(linear)
-    row = stacked_row(objective.affine.rows(), at, linear[at], float(h @ h))
-    return builder.build(row, (P.row.astype(np.intp), P.col.astype(np.intp), P.data))
+    def _with_new_numbers(self) -> ConicForm | None:
+        """The form of before with other numbers in it; None where there is none, or none fits."""
+        if self.form is None:
+            return None
+        if self._pattern is None:
+            self._pattern = FormPattern(self.form, self._changing)
+        changed = {}
+        for name, constraint in self._parametric.items():
+            builder = ConicBuilder(self.form.column_scale)
+            changed[self.groups[name]] = builder.group(_add(builder, constraint))
+        return self._pattern.with_numbers(changed, *self._objective.numbers())
 
 
-def stacked_row(row: Rows, col: Any, val: FloatArray, constant: float) -> Rows:
-    """One row plus more entries and a constant."""
-    return Rows(
-        np.concatenate([row.row, np.zeros(col.size, np.intp)]),
-        np.concatenate([row.col, col]),
-        np.concatenate([row.val, val]),
-        row.constant + constant,
-    )
+def _add(builder: ConicBuilder, constraint: InCone) -> int:
+    return constraint.cone.rows(builder, [part.rows() for part in constraint.parts])
 
 
-def squares(body: Composite) -> Rows:
-    """The expressions under the squares of a scalar."""
-    return stacked([(w.term.a * np.sqrt(w.numbers)).rows() for w in body.terms])
+class Objective:
+    """The objective of a form, minimised: a row, and the triplets of ½x'Px.
+
+    Squares Σ w ‖G x + h‖² without parameters in G and h are multiplied out once.
+
+    Raises
+    ------
+    ModelError
+        It is not convex.
+    """
+
+    def __init__(self, source: Lowered) -> None:
+        body = source.objective * (-1.0 if source.maximizing else 1.0)
+        self._body = body if isinstance(body, Composite) else Composite(body, ())
+        self._columns = source.columns
+        self._known: dict[int, Square] = {}
+
+    def numbers(self) -> tuple[Rows, Triplets | None]:
+        """Row and triplets for the parameters' values of now."""
+        row = self._body.affine.rows()
+        if not self._body.terms:
+            return row, None
+        if not is_sum_of_squares(self._body):
+            raise not_convex("the objective")
+        squares = [self._square(k, w) for k, w in enumerate(self._body.terms)]
+        row = Rows(
+            np.concatenate([row.row, *(np.zeros(s.col.size, np.intp) for s, _ in squares)]),
+            np.concatenate([row.col, *(s.col for s, _ in squares)]),
+            np.concatenate([row.val, *(weight * s.linear for s, weight in squares)]),
+            row.constant + sum(weight * s.constant for s, weight in squares),
+        )
+        return row, (
+            np.concatenate([s.i for s, _ in squares]),
+            np.concatenate([s.j for s, _ in squares]),
+            np.concatenate([weight * s.value for s, weight in squares]),
+        )
+
+    def _square(self, k: int, weighted: Weighted) -> tuple[Square, float]:
+        """The square of a term, and the number that it is multiplied by."""
+        weight = weighted.numbers
+        if np.ndim(weight) > 0:
+            return Square.of(weighted.term.a * np.sqrt(weight), self._columns), 1.0
+        if k not in self._known or weighted.term.a.is_parametric:
+            self._known[k] = Square.of(weighted.term.a, self._columns)
+        return self._known[k], float(weight)
+
+
+class Square(NamedTuple):
+    """‖G x + h‖² = ½x'Px + linear'x + constant, the upper triangle of P as triplets."""
+
+    i: IntArray
+    j: IntArray
+    value: FloatArray
+    col: IntArray
+    linear: FloatArray
+    constant: float
+
+    @classmethod
+    def of(cls, expression: Affine, columns: int) -> Square:
+        G, h = sparse(expression.rows(), columns)
+        P = sp.triu(2.0 * (G.T @ G), format="coo")
+        linear = 2.0 * (G.T @ h)
+        # With a parameter in h, entries that are 0 now may not stay so.
+        col = np.flatnonzero(linear) if not expression.is_parametric else np.arange(columns)
+        return cls(
+            P.row.astype(np.intp), P.col.astype(np.intp), P.data, col, linear[col], float(h @ h)
+        )
 
 
 def sparse(rows: Rows, columns: int) -> tuple[sp.csr_matrix, FloatArray]:

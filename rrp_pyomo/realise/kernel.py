@@ -95,6 +95,8 @@ def _constraint(name: str, constraint: Stated, components: Components) -> Any:
             rows = _rows(QuadraticBound(Composite(body, ()), lower, upper), components)
             return _labelled(body.labels, rows)
         return _matrix_rows(body, lower, upper, components)
+    if not constraint.cone.heads:  # Pyomo has no matrices: the cone says so
+        return constraint.cone.kernel()
     members = [_members(part, components) for part in constraint.parts]
     cones = [constraint.cone.kernel(*entries) for entries in constraint.cone.entries(members)]
     if len(cones) == 1 and constraint.cone.heads == 1:

@@ -119,7 +119,7 @@ def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> Non
     if comparison.sense == "==":
         result.stated[name] = QuadraticBound(_composite(comparison.body), 0.0, 0.0)
         return
-    small = _composite(comparison.body * comparison.sign)
+    small = _composite(comparison.body if comparison.sign > 0.0 else -comparison.body)
     if _is_bounded_term(small):
         sources = _bound_directly(result, name, small)
     else:
@@ -146,6 +146,8 @@ def _is_bounded_term(small: Composite) -> bool:
 def _bound_directly(result: Lowered, name: str, small: Composite) -> list[Source]:
     """c · term + affine ≤ 0 as term ≤ −affine / c (≥ for the concave ones, where c < 0)."""
     term, weight, _ = small.terms[0]
+    if type(weight) is float and weight == 1.0:
+        return _bounded(result, name, term, -small.affine, -1.0)
     return _bounded(result, name, term, small.affine * (-1.0 / weight), -1.0 / weight)
 
 
@@ -206,7 +208,7 @@ def _in_its_place(result: Lowered, name: str, weighted: Weighted) -> Affine:
     if isinstance(term, Product):
         result.stated[f"{s.name}_cone"] = InCone((s, _ONE, term.a), ROTATED)
     else:
-        _bounded(result, s.name, term, s, 1.0)
+        _bounded(result, f"{s.name}_bound", term, s, 1.0)
     scaled: Affine = s * weighted.weight
     return scaled.sum() if weighted.summed else scaled
 

@@ -102,7 +102,7 @@ def _stated(
     return ProgramSolution(
         x=x,
         statement=program,
-        objective=sign * answer.objective,
+        objective=float(sign * answer.objective),
         duality_gap=float(answer.objective - answer.dual_objective),
         status=answer.status,
         solver=named,

@@ -24,7 +24,7 @@ from rrp_pyomo.solve.table import (
     embedded_ipopt,
     find_solver,
 )
-from rrp_pyomo.solvers.backends import CLARABEL_TERMINATION
+from rrp_pyomo.solvers.conic.clarabel import TERMINATION as CLARABEL_TERMINATION
 from rrp_pyomo.solvers.conic.results import CONDITION
 from rrp_pyomo.solvers.ipopt import embedded, find_ipopt
 

@@ -112,6 +112,8 @@ class Cone(ABC):
         InputError
             Another number of parts, or sizes or index sets that do not go together.
         """
+        if self.is_linear and len(parts) == 1:
+            return parts
         has_vector = len(self.part_names) > self.heads
         if len(parts) < len(self.part_names) or (len(parts) > self.heads and not has_vector):
             raise InputError(

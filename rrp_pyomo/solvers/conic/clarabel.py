@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any, ClassVar, TextIO
 
 import clarabel
@@ -130,7 +131,7 @@ class ClarabelBackend:
         if updated:
             self._update(form)
         else:
-            P = sp.csc_matrix(form.A.shape[1:] * 2) if form.P is None else form.P
+            P = _nothing(form.A.shape[1]) if form.P is None else form.P
             cones = clarabel_cones(form)
             self._solver = clarabel.DefaultSolver(P, form.q, form.A, form.b, cones, self._settings)
         self._form = form
@@ -194,8 +195,7 @@ class Clarabel(ConicSolver):
 
 def clarabel_settings(options: Mapping[str, object]) -> Any:
     """Clarabel's settings object for options by name; quiet and single-threaded by default."""
-    settings = clarabel.DefaultSettings()
-    known = [name for name in dir(settings) if not name.startswith("_") and name != "default"]
+    settings, known = clarabel.DefaultSettings(), _setting_names()
     settings.verbose = False
     settings.max_threads = 1
     # Presolve drops rows with infinite right-hand sides; without it every update stays possible.
@@ -211,6 +211,12 @@ def clarabel_settings(options: Mapping[str, object]) -> Any:
                 f"Clarabel option {name!r} is {value!r}; expected a value of type {expected}"
             ) from error
     return settings
+
+
+@cache
+def _setting_names() -> tuple[str, ...]:
+    names = dir(clarabel.DefaultSettings())
+    return tuple(name for name in names if not name.startswith("_") and name != "default")
 
 
 def clarabel_cones(form: ConicForm) -> list[Any]:
@@ -229,6 +235,12 @@ def clarabel_cones(form: ConicForm) -> list[Any]:
             )
         cones.extend([_CONES[cone.kind](cone)] * cone.count)
     return cones
+
+
+@lru_cache(maxsize=4)
+def _nothing(n: int) -> sp.csc_matrix:
+    """The matrix of an objective without squares."""
+    return sp.csc_matrix((n, n))
 
 
 def _unscaled(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.forms.conic import ConicForm
@@ -118,13 +119,14 @@ def same_pattern(a: ConicForm, b: ConicForm) -> bool:
         a.cones == b.cones
         and a.A.shape == b.A.shape
         and (a.P is None) == (b.P is None)
-        and np.array_equal(a.A.indptr, b.A.indptr)
-        and np.array_equal(a.A.indices, b.A.indices)
-        and (
-            a.P is None
-            or b.P is None
-            or (np.array_equal(a.P.indptr, b.P.indptr) and np.array_equal(a.P.indices, b.P.indices))
-        )
+        and _same_places(a.A, b.A)
+        and (a.P is None or b.P is None or _same_places(a.P, b.P))
+    )
+
+
+def _same_places(a: sp.csc_matrix, b: sp.csc_matrix) -> bool:
+    return (a.indices is b.indices or np.array_equal(a.indices, b.indices)) and np.array_equal(
+        a.indptr, b.indptr
     )
 
 
