@@ -13,16 +13,11 @@ import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.modeling.coefficients import Block
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Comparison,
-    Composite,
-    Expression,
-    Product,
-    Weighted,
-    as_numbers,
-)
+from rrp_pyomo.modeling.comparison import Comparison
+from rrp_pyomo.modeling.composite import Composite, Product, Weighted
+from rrp_pyomo.modeling.expressions import Affine, Expression
 from rrp_pyomo.modeling.labels import FloatArray, aligned
+from rrp_pyomo.modeling.operands import as_numbers
 
 
 def distinct_labels(name: str, labels: Iterable[Hashable]) -> tuple[Hashable, ...]:
@@ -163,8 +158,9 @@ def _require_convex_multiple(what: str, weighted: Weighted, sign: float, sense: 
     if sense != "==" and weighted.term.is_square and np.all(sign * weighted.numbers >= 0):
         return
     kind = "square" if weighted.term.is_square else "product"
+    names = " and ".join(map(repr, weighted.weight.names()))
     raise ModelError(
-        f"{what}: {weighted.weight!r} multiplies a {kind} in a constraint that is not convex; bind "
+        f"{what}: {names} multiplies a {kind} in a constraint that is not convex; bind "
         "the product to a variable, such as `v == x * y`, and multiply that"
     )
 

@@ -47,9 +47,12 @@ def of_numbers(value: Any, name: str | None = None) -> Notation:
     name = name or getattr(value, "name", None)
     if isinstance(name, str):
         return name
-    if isinstance(value, float) or (np.ndim(value) == 0 and not hasattr(value, "shape")):
+    if isinstance(value, (float, int, np.number)) or (
+        type(value) is np.ndarray and value.ndim == 0
+    ):
         return float(value)
-    return "[" + "×".join(map(str, np.shape(value) or (1,))) + "]"
+    shape = np.shape(getattr(value, "operator", value))  # a covariance's
+    return "[" + "×".join(map(str, shape or (1,))) + "]"
 
 
 def text(notation: Notation) -> str:

@@ -57,7 +57,7 @@ class Squared(SecondOrder):
     """Positive where it should be, but not homogeneous."""
 
     def violation(self, *parts):
-        return lengths(parts[1:], parts[0].size) ** 2 - parts[0] ** 2
+        return super().violation(*parts) * (1.0 + lengths(parts[1:], parts[0].size))
 
 
 class Halved(Zero):

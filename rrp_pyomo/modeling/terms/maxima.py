@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.composite import Composite, Term
 from rrp_pyomo.modeling.cones import NONNEGATIVE
 from rrp_pyomo.modeling.constraints import Bounded, InCone
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Composite,
-    FloatArray,
-    Term,
-    flattened,
-    numbers,
-    repeated_rows,
-)
+from rrp_pyomo.modeling.expressions import Affine, FloatArray, flattened, repeated_rows
 from rrp_pyomo.modeling.labels import common_rows
 from rrp_pyomo.modeling.notation import joined, of_numbers
+from rrp_pyomo.modeling.operands import numbers
 
 
 class Maximum(Term):
@@ -39,8 +33,11 @@ class Maximum(Term):
         return np.max(values, axis=0)
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
+        slacks = [bound - e for e in self.arguments]
         return [
-            Bounded(str(k), InCone((bound - e,), NONNEGATIVE)) for k, e in enumerate(self.arguments)
+            Bounded(str(k), InCone((slack,), NONNEGATIVE))
+            for k, slack in enumerate(slacks)
+            if slack.terms or np.any(np.asarray(slack.constant) < 0.0)  # numbers say all else
         ]
 
 
