@@ -273,16 +273,17 @@ def test_duals_are_derivatives_in_the_right_hand_side(case):
     program.minimize(COST @ x)
     body = term if term.size == 1 else WEIGHTS @ term
     start = solve_program(program)
-    bound = float(body.value(start.x)[0]) - 0.05
+    reached = float(body.value(start.x)[0])
+    bound = reached - 0.05 * max(1.0, abs(reached))
     room = program.parameter("room", 0.0)
     program.subject_to(limit=body <= bound + room)
     dual = solve_program(program).duals["limit"]
-    assert dual < -1e-3
+    assert dual < -1e-4
     program.set(room=1e-4)
     above = solve_program(program).objective
     program.set(room=-1e-4)
     below = solve_program(program).objective
-    assert dual == pytest.approx((above - below) / 2e-4, rel=2e-3, abs=1e-4)
+    assert dual == pytest.approx((above - below) / 2e-4, rel=5e-3)
 
 
 # --- what is refused ----------------------------------------------------------------------------
@@ -423,7 +424,7 @@ def test_terms_of_one_row(case, labels):
     program.minimize(make(x))
     program.subject_to(bound=2 * make(x) <= 2 * value + 1e-3)
     assert solve_program(program).objective == pytest.approx(value, rel=1e-6)
-    assert np.abs(solve_program(program).duals["bound"]) <= 1e-3
+    assert np.max(np.abs(solve_program(program).duals["bound"])) <= 1e-3
 
 
 def test_notation_of_every_term():
