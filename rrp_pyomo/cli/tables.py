@@ -10,7 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Column, Table
 
-from rrp_pyomo.solve.table import SOLVERS, Solver, Takes
+from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.solve.table import SOLVERS, Solver
 
 if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Portfolio

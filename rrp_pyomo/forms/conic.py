@@ -252,7 +252,7 @@ class ConicBuilder:
             place[entries.row],
             entries.col,
             factor[entries.row] * entries.val,
-            np.bincount(place, factor * entries.constant, size),
+            np.bincount(place, factor * entries.constant, size).astype(float),
         )
         return self._add(
             Cone(SEMIDEFINITE, size), rows, self._row_scale(rows, 1), lambda w: w[:, place] * factor

@@ -3,9 +3,10 @@
 from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.modeling import cones as cones
+from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.cones import Cone
 from rrp_pyomo.modeling.constraints import InCone
-from rrp_pyomo.modeling.expressions import Affine, Composite, stack
+from rrp_pyomo.modeling.expressions import Affine, stack
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Parameter, Variable
 from rrp_pyomo.modeling.terms import (

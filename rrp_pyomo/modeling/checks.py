@@ -13,11 +13,11 @@ import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.modeling.coefficients import Block
-from rrp_pyomo.modeling.comparison import Comparison
 from rrp_pyomo.modeling.composite import Composite, Product, Weighted
-from rrp_pyomo.modeling.expressions import Affine, Expression
+from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.labels import FloatArray, aligned
 from rrp_pyomo.modeling.operands import as_numbers
+from rrp_pyomo.modeling.operators import Comparison, Expression
 
 
 def distinct_labels(name: str, labels: Iterable[Hashable]) -> tuple[Hashable, ...]:

@@ -8,16 +8,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.modeling.composite import Composite, Product
 from rrp_pyomo.modeling.cones import CONES, NONNEGATIVE, ROTATED, ZERO, Cone
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Comparison,
-    Composite,
-    Product,
-    flattened,
-    repeated_rows,
-)
+from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows
 from rrp_pyomo.modeling.labels import common_rows
+from rrp_pyomo.modeling.operators import Comparison
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.conic import Rows
@@ -31,86 +29,10 @@ from rrp_pyomo.modeling.coefficients import (
     times,
     triplets,
 )
-from rrp_pyomo.modeling.labels import Labels, aligned, common_rows, positions
-from rrp_pyomo.modeling.notation import Notation, joined, latex, of_numbers, text
-from rrp_pyomo.modeling.numpy_protocol import NumpyProtocol
-
-FloatArray = NDArray[np.float64]
-#: What stands beside an expression: another one, numbers, or a Series.
-Operand: TypeAlias = Any
-
-
-class Expression(NumpyProtocol):
-    """What affine and composite expressions share: comparisons, and half of the arithmetic."""
-
-    __hash__ = object.__hash__
-    size: int
-    labels: Labels
-    notation: Notation
-
-    def __le__(self, other: Operand) -> Comparison:
-        return Comparison(self, "<=", other, self - other)
-
-    def __ge__(self, other: Operand) -> Comparison:
-        return Comparison(self, ">=", other, self - other)
-
-    def __eq__(self, other: Operand) -> Comparison:  # type: ignore[override]
-        return Comparison(self, "==", other, self - other)
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return text(self.notation) if self.notation is not None else self._anonymous()
-
-    def _repr_latex_(self) -> str:
-        written = self.notation if self.notation is not None else self._anonymous()
-        return f"${latex(written)}$"
-
-    def _anonymous(self) -> str:
-        names = dict.fromkeys(name for e in self.affine_parts() for name in e.names())
-        rows = "" if self.size == 1 else f", {self.size} rows"
-        return f"f({', '.join(names)}{rows})"
-
-    # Everything else follows from what the subclasses define.
-
-    def __sub__(self, other: Operand) -> Any:
-        result = self + -_operand(other, self)
-        result.notation = joined("-", self.notation, _notation(other))
-        return result
-
-    def __rsub__(self, other: Operand) -> Any:
-        result = (-self) + other
-        result.notation = joined("-", _notation(other), self.notation)
-        return result
-
-    def __truediv__(self, divisor: float | FloatArray) -> Any:
-        number, _ = numbers(divisor, self)
-        result = self * np.divide(1.0, number)
-        result.notation = joined("/", self.notation, _notation(divisor))
-        return result
-
-    def __pow__(self, power: float) -> Any:
-        if power != 2:
-            raise InputError(f"an expression to the power {power} is not convex calculus; only 2")
-        return square(self)
-
-    def __neg__(self) -> Any:
-        result = self * -1.0
-        result.notation = joined("neg", self.notation)
-        return result
-
-    def __add__(self, other: Operand) -> Any:
-        raise NotImplementedError
-
-    def __mul__(self, other: Operand) -> Any:
-        raise NotImplementedError
-
-    def affine_parts(self) -> Iterator[Affine]:
-        raise NotImplementedError
+from rrp_pyomo.modeling.labels import FloatArray, Labels, aligned, common_rows, positions
+from rrp_pyomo.modeling.notation import Notation, joined, of_numbers, text
+from rrp_pyomo.modeling.operands import notation_of, numbers, written_key
+from rrp_pyomo.modeling.operators import Expression, Operand
 
 
 class Symbol(ABC):
@@ -130,6 +52,9 @@ class Symbol(ABC):
 
 class Affine(Expression):
     """``sum_s block_s s + constant`` over symbols s, a vector of ``size`` rows (1 for a scalar)."""
+
+    #: What two expressions in variables are multiplied to; see `composite`.
+    product: ClassVar[Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Affine:
         # Python asks the right operand first where its class is a subclass of the left one's, and
@@ -159,12 +84,12 @@ class Affine(Expression):
             return NotImplemented
         constant, labels = numbers(other, self)
         size, labels = common_rows(self.size, self.labels, np.size(constant), labels)
-        notation = joined("+", self.notation, _notation(other))
+        notation = joined("+", self.notation, notation_of(other))
         return Affine(size, _broadcast(self, size), self.constant + constant, labels, notation)
 
     def __radd__(self, other: Operand) -> Any:
         result = self + other
-        result.notation = joined("+", _notation(other), self.notation)
+        result.notation = joined("+", notation_of(other), self.notation)
         return result
 
     def __neg__(self) -> Affine:
@@ -185,12 +110,12 @@ class Affine(Expression):
             return NotImplemented
         else:
             result = self._scaled(*numbers(other, self))
-        result.notation = joined("*", self.notation, _notation(other))
+        result.notation = joined("*", self.notation, notation_of(other))
         return result
 
     def __rmul__(self, other: Operand) -> Any:
         result = self._scaled(*numbers(other, self))
-        result.notation = joined("*", _notation(other), self.notation)
+        result.notation = joined("*", notation_of(other), self.notation)
         return result
 
     def __matmul__(self, right: Operand) -> Any:
@@ -202,7 +127,7 @@ class Affine(Expression):
                 f"an expression stands left of a matrix of shape {np.shape(right)}; write "
                 "`matrix.T @ x`"
             )
-        result.notation = joined("@", self.notation, _notation(right))
+        result.notation = joined("@", self.notation, notation_of(right))
         return result
 
     def __rmatmul__(self, left: Any) -> Any:
@@ -289,7 +214,7 @@ class Affine(Expression):
         result = self._times_array(pick)
         if not single and self.labels is not None:
             result.labels = tuple(self.labels[i] for i in at)
-        result.notation = joined("[]", self.notation, _written_key(key))
+        result.notation = joined("[]", self.notation, written_key(key))
         return result
 
     def __iter__(self) -> Iterator[Affine]:
@@ -343,13 +268,13 @@ class Affine(Expression):
 
     @property
     def magnitude(self) -> float:
-        """The largest coefficient in the variables' units, else constant, else 1."""
+        """The largest coefficient in the variables' units, or constant, else 1."""
         largest = 0.0
         for symbol, block in self.terms.items():
             data = block.data if sp.issparse(block) else block
             unit: float = getattr(symbol, "unit", 0.0)
             largest = max(largest, unit * float(np.max(np.abs(data), initial=0.0)))
-        return largest or float(np.max(np.abs(self.constant), initial=0.0)) or 1.0
+        return max(largest, float(np.max(np.abs(self.constant), initial=0.0))) or 1.0
 
     @property
     def number(self) -> Any:
@@ -415,308 +340,6 @@ class Scaled(Symbol):
         return self.factor.names() + self.inner.names()
 
 
-# --- terms beside the affine part ---------------------------------------------------------------
-
-
-class Term(ABC):
-    """A function of affine expressions that is not affine: ``size`` rows.
-
-    A subclass says its value and, in :meth:`epigraph`, which cones it takes to bound it; that is
-    all there is to a new one.
-
-    Attributes
-    ----------
-    name : str
-        What statements call it.
-    curvature : int
-        1 for convex terms, −1 for concave ones, 0 for neither.
-    lower : float
-        What the values are never below.
-    arguments : tuple of Affine
-    """
-
-    name: ClassVar[str]
-    curvature: int
-    lower: ClassVar[float] = -np.inf
-    size: int = 1
-    labels: Labels = None
-    arguments: tuple[Affine, ...]
-
-    @abstractmethod
-    def value(self, x: FloatArray) -> FloatArray:
-        """The rows at a point of all the program's variables."""
-
-    def magnitude(self, *arguments: float) -> float:
-        """The typical size of the rows for arguments of these sizes."""
-        return max(arguments)
-
-    def epigraph(self, bound: Affine, new: Any) -> list[Any]:
-        """The memberships that say term ≤ bound (≥ for concave terms), as :class:`Bounded`.
-
-        Parameters
-        ----------
-        bound : Affine
-            Of as many rows as the term.
-        new : callable
-            ``new(suffix, labels, value, lower)`` introduces an auxiliary variable; ``value`` is the
-            function of a point that gives its best values there.
-        """
-        raise NotImplementedError(f"{self.name} has no epigraph")
-
-
-class Product(Term):
-    """``a ∘ b`` row by row; a square where the two are one."""
-
-    name = "product"
-
-    def __init__(self, a: Affine, b: Affine) -> None:
-        self.a = a
-        self.b = b
-        self.size = a.size
-        self.labels = a.labels
-        self.curvature = 1 if a is b else 0
-        self.arguments = (a,) if a is b else (a, b)
-
-    @property
-    def is_square(self) -> bool:
-        return self.a is self.b
-
-    def value(self, x: FloatArray) -> FloatArray:
-        return self.a.value(x) * self.b.value(x)
-
-    def magnitude(self, *arguments: float) -> float:
-        return arguments[0] * arguments[-1]
-
-
-class Weighted(NamedTuple):
-    """``weight ∘ term``, or the sum of these rows where ``summed``.
-
-    The weight is a number, an array of a number for each row, or affine in parameters.
-    """
-
-    term: Any
-    weight: Any = 1.0
-    summed: bool = False
-
-    @property
-    def numbers(self) -> Any:
-        """The weight, a parameter's by its value."""
-        if not isinstance(self.weight, Affine):
-            return self.weight
-        return self.weight.number
-
-    @property
-    def size(self) -> int:
-        return 1 if self.summed else int(self.term.size)
-
-
-class Composite(Expression):
-    """An affine expression plus Σ weight · term."""
-
-    def __init__(self, affine: Affine, terms: tuple[Weighted, ...], notation: Notation = None):
-        self.size = affine.size
-        self.affine = affine
-        self.terms = terms
-        self.notation = notation
-
-    @classmethod
-    def of(cls, term: Term, notation: Notation = None, summed: bool = False) -> Composite:
-        """A term alone."""
-        size, labels = (1, None) if summed else (term.size, term.labels)
-        return cls(Affine(size, {}, labels=labels), (Weighted(term, 1.0, summed),), notation)
-
-    @property
-    def labels(self) -> Labels:  # type: ignore[override]
-        return self.affine.labels
-
-    @property
-    def is_quadratic(self) -> bool:
-        """Whether all terms are products."""
-        return all(isinstance(w.term, Product) for w in self.terms)
-
-    @property
-    def is_parametric(self) -> bool:
-        """Whether a parameter is in it."""
-        return any(isinstance(w.weight, Affine) for w in self.terms) or any(
-            e.is_parametric for e in self.affine_parts()
-        )
-
-    def __add__(self, other: Operand) -> Composite:
-        if isinstance(other, Composite):
-            affine, terms = self.affine + other.affine, self.terms + other.terms
-        else:
-            affine, terms = self.affine + other, self.terms
-        stretched = tuple(_stretched(w, affine.size) for w in terms)
-        return Composite(affine, stretched, joined("+", self.notation, _notation(other)))
-
-    def __radd__(self, other: Operand) -> Composite:
-        result = self + other
-        result.notation = joined("+", _notation(other), self.notation)
-        return result
-
-    def __mul__(self, factor: Operand) -> Composite:
-        if isinstance(factor, Affine):
-            if factor.is_data:
-                return self._times_parameter(factor)
-            raise InputError(
-                f"{self!r} times {factor!r} is a product of more than two factors; products have "
-                "two factors at most, and terms are multiplied by numbers and parameters only"
-            )
-        value, _ = numbers(factor, self)
-        affine = self.affine * value
-        stretched = (_stretched(w, affine.size) for w in self.terms)
-        terms = tuple(w._replace(weight=w.weight * value) for w in stretched)
-        return Composite(affine, terms, joined("*", _notation(factor), self.notation))
-
-    __rmul__ = __mul__
-
-    def _times_parameter(self, factor: Affine) -> Composite:
-        if any(isinstance(w.weight, Affine) for w in self.terms):
-            raise _not_affine_in_parameters(factor, self)
-        affine = self.affine if not self.affine.terms and not np.any(self.affine.constant) else None
-        affine = factor * self.affine if affine is None else affine
-        size = max(affine.size, factor.size)
-        terms = tuple(
-            w._replace(weight=factor * w.weight) for w in (_stretched(w, size) for w in self.terms)
-        )
-        if affine.size != size:
-            affine = Affine(size, {}, labels=factor.labels)
-        return Composite(affine, terms, joined("*", factor.notation, self.notation))
-
-    def __rmatmul__(self, left: Any) -> Composite:
-        """``c @ terms`` is Σ c_i · term_i."""
-        if np.ndim(left) != 1:
-            raise InputError(
-                f"{self!r} is not affine: only a vector of weights can stand left of it, not a "
-                f"matrix of shape {np.shape(left)}"
-            )
-        result = (self * left).sum()
-        result.notation = joined("@", of_numbers(left), self.notation)
-        return result
-
-    def __matmul__(self, right: Any) -> Composite:
-        return self.__rmatmul__(right)
-
-    def sum(self) -> Composite:
-        """The sum of the rows, a scalar."""
-        terms = tuple(w if w.term.size == 1 else w._replace(summed=True) for w in self.terms)
-        return Composite(self.affine.sum(), terms, joined("sum", self.notation))
-
-    def __getitem__(self, key: Any) -> Any:
-        raise InputError(
-            f"rows of {self!r} cannot be picked; pick them inside, such as abs(x[['a', 'b']])"
-        )
-
-    def __iter__(self) -> Any:
-        return self[0]
-
-    def value(self, x: FloatArray) -> FloatArray:
-        """The rows at a point ``x`` of all the program's variables."""
-        total = self.affine.value(x)
-        for weighted in self.terms:
-            rows = weighted.numbers * weighted.term.value(x)
-            total = total + (np.sum(rows) if weighted.summed else rows)
-        return total
-
-    def affine_parts(self) -> Iterator[Affine]:
-        yield self.affine
-        for weighted in self.terms:
-            yield from weighted.term.arguments
-            if isinstance(weighted.weight, Affine):
-                yield weighted.weight
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """``left <= right``, ``left >= right`` or ``left == right``, row by row.
-
-    Attributes
-    ----------
-    left, right : expressions or numbers
-        As they were written.
-    sense : str
-    body : expression
-        left − right.
-    """
-
-    left: Any
-    sense: str
-    right: Any
-    body: Affine | Composite
-
-    @property
-    def sign(self) -> float:
-        """1 where body ≤ 0 is meant, −1 where body ≥ 0 is."""
-        return -1.0 if self.sense == ">=" else 1.0
-
-    @property
-    def is_parametric(self) -> bool:
-        """Whether a parameter is in it."""
-        return self.body.is_parametric
-
-    def __bool__(self) -> bool:
-        raise InputError(
-            "a constraint has no truth value; state `a <= b <= c` as two constraints, "
-            "and give every constraint to Program.subject_to"
-        )
-
-    def __repr__(self) -> str:
-        return f"{text(_notation(self.left))} {self.sense} {text(_notation(self.right))}"
-
-
-def square(expression: Affine) -> Composite:
-    """The squares of the rows."""
-    if not isinstance(expression, Affine):
-        raise InputError(f"the square of {expression!r}, which is not affine, is not convex")
-    result = Composite.of(Product(expression, expression))
-    result.notation = joined("square", expression.notation)
-    return result
-
-
-# --- sizes and numbers --------------------------------------------------------------------------
-
-
-def numbers(value: Any, beside: Expression) -> tuple[Any, Labels]:
-    """A float for one number or an array for several, and the labels of a Series, aligned."""
-    if type(value) is float or type(value) is int:
-        return float(value), None
-    if hasattr(value, "index") and hasattr(value, "to_numpy"):
-        if value.ndim == 1 and beside.labels is not None:
-            return aligned(value, beside.labels, "the Series"), beside.labels
-        if value.ndim == 1 and beside.size == 1:
-            return value.to_numpy(dtype=float), tuple(value.index)
-        if value.ndim == 1:
-            raise InputError(
-                "a Series stands beside an expression whose rows have no labels, so that its own "
-                "would not be looked at: pass .to_numpy(), in their order"
-            )
-    return as_numbers(value), None
-
-
-def as_numbers(value: Any) -> Any:
-    """A float for a single number, a 1-d array for several."""
-    if isinstance(value, Expression):
-        raise InputError(
-            f"{value!r} stands where numbers are expected; products have two factors at most, and "
-            "terms, products and divisors are multiplied by numbers and parameters only"
-        )
-    try:
-        if hasattr(value, "index") and hasattr(value, "to_numpy"):
-            raise TypeError("its labels would not be looked at: pass .to_numpy(), in their order")
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"a {type(value).__name__} cannot be combined with an expression ({error}); expected "
-            "numbers or an array"
-        ) from None
-    if sum(length > 1 for length in array.shape) > 1:
-        raise InputError(
-            f"an array of shape {array.shape} cannot be combined row by row with an expression; "
-            "expected a number or a vector, or `@` for a product with a matrix"
-        )
-    return array.item() if array.size == 1 else array.ravel()
-
-
 def stack(*expressions: Affine | tuple[Affine, ...]) -> Affine:
     """Affine expressions on top of each other; labels stay where all have them and none repeats."""
     parts = flattened(expressions)
@@ -735,10 +358,11 @@ def stack(*expressions: Affine | tuple[Affine, ...]) -> Affine:
 
 def flattened(parts: Any) -> tuple[Affine, ...]:
     """The affine expressions of a sequence, in which a stacked map's products are tuples."""
-    if all(isinstance(part, Affine) for part in parts):
-        return tuple(parts)
+    given: tuple[Any, ...] = tuple(parts)
+    if all(isinstance(part, Affine) for part in given):
+        return given
     flat: list[Affine] = []
-    for part in parts:
+    for part in given:
         for e in part if isinstance(part, tuple) else (part,):
             if not isinstance(e, Affine):
                 raise InputError(
@@ -767,14 +391,13 @@ def _product(a: Affine, b: Affine) -> Any:
     if a.is_data or b.is_data:
         factor, inner = (a, b) if a.is_data else (b, a)
         if inner.is_parametric:
-            raise _not_affine_in_parameters(factor, inner)
+            raise not_affine_in_parameters(factor, inner)
         return Affine(size, {Scaled(factor, repeated_rows(inner, size)): 1.0}, 0.0, labels)
-    product = Product(a, a) if a is b else Product(repeated_rows(a, size), repeated_rows(b, size))
-    product.labels = labels
-    return Composite.of(product)
+    left = repeated_rows(a, size)
+    return Affine.product(left, left if a is b else repeated_rows(b, size), labels)
 
 
-def _not_affine_in_parameters(a: Expression, b: Expression) -> ModelError:
+def not_affine_in_parameters(a: Expression, b: Expression) -> ModelError:
     return ModelError(
         f"{a!r} times {b!r} is not affine in the parameters; declare another parameter for the "
         "product of two, and set its value"
@@ -790,47 +413,11 @@ def _premultiplied(block: Block, inner: Affine, size: int) -> Affine:
     return Affine(size, {}, applied(block, np.broadcast_to(inner.constant, (inner.size,)), size))
 
 
-def _operand(value: Any, beside: Expression) -> Any:
-    """An expression as it is, numbers as numbers."""
-    if isinstance(value, Expression):
-        return value
-    value, labels = numbers(value, beside)
-    return value if labels is None else Affine(value.size, {}, value, labels)
-
-
-def _notation(value: Any) -> Notation:
-    return value.notation if isinstance(value, Expression) else of_numbers(value)
-
-
-def _written_key(key: Any) -> str:
-    if isinstance(key, slice):
-        return ":".join("" if part is None else str(part) for part in (key.start, key.stop))
-    if isinstance(key, (str, int)):
-        return str(key)
-    keys = [str(k) for k in key] if isinstance(key, list) else [str(key)]
-    return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
-
-
 def _broadcast(expression: Affine, size: int) -> dict[Any, Block]:
     """The terms of a scalar expression repeated over ``size`` rows."""
     if expression.size == size:
         return expression.terms
     return {v: repeated(b, v.size, size) for v, b in expression.terms.items()}
-
-
-def _stretched(weighted: Weighted, size: int) -> Weighted:
-    """A scalar product repeated over ``size`` rows."""
-    if weighted.size == size:
-        return weighted
-    if weighted.summed or not isinstance(weighted.term, Product):
-        raise InputError(
-            f"a scalar {weighted.term.name if not weighted.summed else 'sum'} cannot be repeated "
-            f"over {size} rows; bind it to a variable"
-        )
-    product = weighted.term
-    a = repeated_rows(product.a, size)
-    b = a if product.is_square else repeated_rows(product.b, size)
-    return weighted._replace(term=Product(a, b))
 
 
 def _sum(a: Affine, b: Affine, sign: float = 1.0) -> Affine:

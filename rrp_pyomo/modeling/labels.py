@@ -49,6 +49,14 @@ def common_rows(
     )
 
 
+def rows_together(expressions: Iterable[Any]) -> tuple[int, Labels]:
+    """The rows of several expressions together, as :func:`common_rows` has those of two."""
+    size, labels = 1, None
+    for e in expressions:
+        size, labels = common_rows(size, labels, e.size, e.labels)
+    return size, labels
+
+
 def aligned(values: Any, labels: Sequence[Hashable], what: str, axis: int = 0) -> Any:
     """A Series' values, or a DataFrame's with its columns (axis 1), in the order of ``labels``.
 
@@ -100,11 +108,9 @@ def positions(key: Any, size: int, labels: Labels, what: str) -> tuple[NDArray[n
         if mask.shape != (size,):
             raise InputError(f"{what} has {size} rows, but the mask has shape {mask.shape}")
         return np.flatnonzero(mask), False
-    place = (
-        {label: i for i, label in enumerate(labels)}
-        if labels is not None
-        else {i: i % size for i in range(-size, size)}
-    )
+    place: dict[Hashable, int] = {i: i % size for i in range(-size, size)}
+    if labels is not None:
+        place = {label: i for i, label in enumerate(labels)}
     if isinstance(key, (list, np.ndarray)) or hasattr(key, "to_list"):
         return np.array([_place(place, k, what) for k in _plain(key)], np.intp), False
     return np.array([_place(place, key, what)], np.intp), True

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.modeling.constraints import InCone
-from rrp_pyomo.modeling.expressions import Expression
 from rrp_pyomo.modeling.notation import latex, of_numbers, text
+from rrp_pyomo.modeling.operators import Expression
 
 _SENSES = {"<=": r"\le", ">=": r"\ge", "==": "="}
 

@@ -20,9 +20,12 @@ from rrp_pyomo.modeling.checks import (
     require_convex,
     require_terms,
 )
+from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import Constraint, InCone, membership
-from rrp_pyomo.modeling.expressions import Affine, Comparison, Composite, as_numbers
+from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.notation import joined
+from rrp_pyomo.modeling.operands import as_numbers
+from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.modeling.printing import latex_lines, text_lines
 from rrp_pyomo.modeling.symbols import Domain, Parameter, Variable, require_domain
 
@@ -94,8 +97,10 @@ class Statement:
         """
         self._check_name(name)
         require_domain(name, domain)
-        index = labels
-        if labels is not None and not isinstance(labels, int):
+        index: tuple[Hashable, ...] | int | None
+        if labels is None or isinstance(labels, int):
+            index = labels
+        else:
             index = distinct_labels(name, labels)
         lower, upper = ordered_bounds(name, index, lower, upper)
         if domain == "binary":
@@ -169,7 +174,7 @@ class Statement:
         """What may lose its convexity with another value of a parameter."""
         changes, found = self._weighted
         if changes != self._changes:
-            stated = {f"constraint {name!r}": c for name, c in self.constraints.items()}
+            stated: dict[str, Any] = {f"constraint {n!r}": c for n, c in self.constraints.items()}
             stated["the objective"] = self.objective
             found = [(what, c) for what, c in stated.items() if has_parametric_weight(c)]
             self._weighted = self._changes, found

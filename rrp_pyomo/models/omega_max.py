@@ -6,6 +6,7 @@ import numpy as np
 
 from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import SolverError, require_kind
+from rrp_pyomo.linalg import Named
 from rrp_pyomo.modeling import norm
 from rrp_pyomo.models.weights import state_cone_of_weights
 from rrp_pyomo.program import Program
@@ -69,8 +70,9 @@ def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWei
     tau = program.variable("tau")
     program.maximize(tau)
     program.subject_to(
-        marginal_risk=uncertainty.nominal.operator / Sigma_unit @ x >= tau,
-        perturbation=norm(uncertainty.perturbation.norm_map / Delta_unit @ x) <= 1.0,
+        marginal_risk=Named("Sigma", uncertainty.nominal.operator / Sigma_unit) @ x >= tau,
+        perturbation=norm(Named("Delta", uncertainty.perturbation.norm_map / Delta_unit) @ x)
+        <= 1.0,
     )
     backend = find_solver("clarabel").backend()
     solution = Session(backend, **backend.for_programs).solve(program.conic())

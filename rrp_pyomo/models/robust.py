@@ -185,7 +185,7 @@ class RobustRiskParity(RiskParityProblem):
         program.subject_to(
             perturbation=norm(Delta @ x) <= np.sqrt(n) * y,  # (12b)
             marginal_risk=Omega * y <= Sigma @ x - z,  # (12c)
-            hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (12d)
+            hyperbolic=x * z >= square(t * np.sqrt(n * self.budgets)),  # (12d)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
         )
 

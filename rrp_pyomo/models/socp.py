@@ -70,7 +70,7 @@ class RiskParitySOCP(NominalRiskParity):
         program.minimize(p - t)  # (11a)
         program.subject_to(
             marginal_risk=z == Sigma @ x,  # (11b)
-            hyperbolic=x * z >= square(np.sqrt(n * self.budgets) * t),  # (11c)
+            hyperbolic=x * z >= square(t * np.sqrt(n * self.budgets)),  # (11c)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
         )
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
+from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, UnknownLabelError
 from rrp_pyomo.modeling.cones import NONNEGATIVE
-from rrp_pyomo.modeling.constraints import InCone
+from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Variable
 from rrp_pyomo.realise.lifting import Lowered, over_variables
@@ -35,6 +35,35 @@ def bound_and_lifted(source: Lowered, bind: Mapping[str, Sequence[Any]], kernel:
     return result
 
 
+def without_rows_of_numbers(source: Lowered) -> dict[str, Stated]:
+    """What a block states: all but rows without variables, which have to hold by themselves.
+
+    Raises
+    ------
+    InfeasibleError
+        One does not hold.
+    ModelError
+        One has parameters in it, so that it may hold for some of their values.
+    """
+    stated = dict(source.stated)
+    for name, constraint in source.stated.items():
+        if isinstance(constraint, QuadraticBound) or not all(p.is_data for p in constraint.parts):
+            continue
+        if constraint.is_parametric:
+            raise ModelError(
+                f"constraint {name!r} is about parameters only, which a block of Pyomo cannot "
+                "state; check it before, or solve the program by its conic form"
+            )
+        if (
+            np.max(constraint.cone.violation(*(part.value(_NOWHERE) for part in constraint.parts)))
+            > 1e-9
+        ):
+            raise InfeasibleError(f"constraint {name!r} has no variables and does not hold")
+        del stated[name]
+    return stated
+
+
+_NOWHERE = np.zeros(0)
 _RESERVED = ("objective", "objective_cone", "objective_expression")
 
 

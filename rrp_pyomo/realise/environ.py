@@ -13,7 +13,12 @@ from rrp_pyomo.errors import ModelError
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Parameter, Variable
-from rrp_pyomo.realise.binding import bound_and_lifted, refuse_reserved_names, resolve
+from rrp_pyomo.realise.binding import (
+    bound_and_lifted,
+    refuse_reserved_names,
+    resolve,
+    without_rows_of_numbers,
+)
 from rrp_pyomo.realise.lifting import Lowered
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.realise.quadratic import as_quadratic_bound
@@ -47,7 +52,7 @@ def environ_block(
         if variable.unit != 1.0:
             for component in components[name]:
                 block.scaling_factor[component] = 1.0 / variable.unit
-    for name, constraint in source.stated.items():
+    for name, constraint in without_rows_of_numbers(source).items():
         block.add_component(name, _constraint(name, constraint, components))
     (cost,) = expressions(source.objective, components)
     block.objective_expression = pyo.Expression(expr=cost)
@@ -93,8 +98,9 @@ def _cone(name: str, constraint: InCone, components: Components) -> pyo.Constrai
         return _labelled(as_quadratic_bound(name, constraint), components)
     members = [expressions(part, components) for part in constraint.parts]
     members = [m * (max(map(len, members)) // len(m)) for m in members]
-    rows = [cone.smooth(*entries) for entries in cone.entries(members)] if cone.heads else [None]
-    if rows[0] is None:
+    smooth = [cone.smooth(*entries) for entries in cone.entries(members)] if cone.heads else []
+    rows = [functions for functions in smooth if functions is not None]
+    if not rows:
         raise ModelError(
             f"constraint {name!r} is a matter of the {cone.name} cone, which no block of Pyomo can "
             "state; solve the program by its conic form, with 'clarabel' or 'scs'"

@@ -13,11 +13,17 @@ import pyomo.kernel as pmo
 import scipy.sparse as sp
 from pyomo.core.kernel.variable import IVariable
 
+from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
-from rrp_pyomo.modeling.expressions import Affine, Composite, Weighted
+from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Parameter, Variable
-from rrp_pyomo.realise.binding import bound_and_lifted, refuse_reserved_names, resolve
+from rrp_pyomo.realise.binding import (
+    bound_and_lifted,
+    refuse_reserved_names,
+    resolve,
+    without_rows_of_numbers,
+)
 from rrp_pyomo.realise.lifting import Lowered, is_sum_of_squares
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 
@@ -43,7 +49,7 @@ def kernel_block(
         if variable.unit != 1.0:
             for component in components[name]:
                 block.scaling_factor[component] = 1.0 / variable.unit
-    for name, constraint in source.stated.items():
+    for name, constraint in without_rows_of_numbers(source).items():
         setattr(block, name, _constraint(name, constraint, components))
     block.objective_expression = pmo.expression(expressions(source.objective, components)[0])
     if objective:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rrp_pyomo.modeling.composite import Composite, Product, Weighted
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
 from rrp_pyomo.modeling.constraints import (
     Bounded,
@@ -24,13 +25,8 @@ from rrp_pyomo.modeling.constraints import (
     Stated,
     membership,
 )
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Comparison,
-    Composite,
-    Product,
-    Weighted,
-)
+from rrp_pyomo.modeling.expressions import Affine
+from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Variable
 

@@ -8,8 +8,9 @@ import numpy as np
 from pyomo.core.expr.numeric_expr import LinearExpression
 
 from rrp_pyomo.modeling.coefficients import triplets
+from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.constraints import QuadraticBound
-from rrp_pyomo.modeling.expressions import Affine, Composite, Weighted
+from rrp_pyomo.modeling.expressions import Affine
 
 #: Pyomo variables and parameters by name in the program, in label order.
 Components: TypeAlias = dict[str, list[Any]]

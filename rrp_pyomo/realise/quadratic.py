@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.conic import Rows, stacked
 from rrp_pyomo.forms.quadratic import QuadraticForm
+from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.constraints import QuadraticBound, Stated
-from rrp_pyomo.modeling.expressions import Affine, Composite, Weighted
+from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.conic import sparse
 from rrp_pyomo.realise.lifting import Lowered
 
@@ -75,8 +76,8 @@ def as_quadratic_bound(name: str, constraint: Stated) -> QuadraticBound:
     if isinstance(constraint, QuadraticBound):
         return constraint
     if constraint.cone.is_linear:
-        body, lower, upper = constraint.bounded_body
-        return QuadraticBound(_as_composite(body), lower, upper)
+        affine, lower, upper = constraint.bounded_body
+        return QuadraticBound(_as_composite(affine), lower, upper)
     bound = constraint.cone.quadratic(*constraint.parts)
     if bound is None:
         raise ModelError(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.modeling.constraints import InCone, membership
-from rrp_pyomo.modeling.expressions import Comparison
+from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.conic import CompiledStatement
 from rrp_pyomo.solve.certificate import (
@@ -123,8 +123,8 @@ def duals(program: Program, compiled: CompiledStatement, answer: ConicSolution) 
             size = constraint.body.size
             total = np.zeros(size)
             for source in sources:
-                members = compiled.members(source.membership, answer.z)[source.part]
-                rows = members if members.size == size else np.array([members.sum()])
+                w = compiled.members(source.membership, answer.z)[source.part]
+                rows = w if w.size == size else np.array([w.sum()])
                 total = total + source.coefficient * rows
             labels = constraint.body.labels
             found[name] = labelled(sign * total, labels, name, size == 1 and labels is None)

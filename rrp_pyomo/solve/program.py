@@ -7,8 +7,8 @@ from typing import Any
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone
-from rrp_pyomo.modeling.expressions import Composite
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lifting import is_sum_of_squares
 from rrp_pyomo.solve.by_pyomo import solve_by_pyomo

@@ -9,6 +9,7 @@ import numpy as np
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InfeasibleError, SolverError, warn
+from rrp_pyomo.modeling.constraints import InCone
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lifting import Lowered
 from rrp_pyomo.realise.quadratic import quadratic_form
@@ -66,14 +67,12 @@ def _duals(program: Program, flat: Lowered, answer: NonlinearSolution) -> Mappin
         size = _rows(constraint)
         starts[name], row = slice(row, row + size), row + size
     found = {}
-    for name, constraint in program.constraints.items():
+    for name, comparison in program.constraints.items():
         stated = flat.stated.get(name)
-        body = getattr(constraint, "body", None)
-        is_linear = stated is not None and getattr(
-            getattr(stated, "cone", None), "is_linear", False
-        )
-        is_quadratic = stated is not None and hasattr(stated, "body")
-        if body is None or not (is_linear or is_quadratic) or _rows(stated) != body.size:
+        body = getattr(comparison, "body", None)
+        if body is None or stated is None or _rows(stated) != body.size:
+            continue
+        if isinstance(stated, InCone) and not stated.cone.is_linear:
             continue
         numbers = sign * answer.row_multipliers[starts[name]]
         scalar = body.size == 1 and body.labels is None

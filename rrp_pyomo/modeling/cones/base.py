@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import reduce
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.conic import ConicBuilder, Rows, stacked
 from rrp_pyomo.forms.problem_classes import Takes
-from rrp_pyomo.modeling.expressions import Affine, Composite, repeated_rows
-from rrp_pyomo.modeling.labels import common_rows
+from rrp_pyomo.modeling.composite import Composite
+from rrp_pyomo.modeling.expressions import Affine, repeated_rows
+from rrp_pyomo.modeling.labels import rows_together
 
 FloatArray = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ class Cone(ABC):
         sizes = {part.size for part in parts}
         if sizes <= {1, count}:
             # Row by row, as expressions are added.
-            reduce(lambda rows, part: common_rows(*rows, part.size, part.labels), parts, (1, None))
+            rows_together(parts)
             return tuple(repeated_rows(part, count) for part in parts)
         raise InputError(
             f"the parts of a {self.name} cone have {', '.join(str(p.size) for p in parts)} rows; "

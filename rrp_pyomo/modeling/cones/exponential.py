@@ -39,7 +39,8 @@ class Exponential(Cone):
         inside = np.maximum(y, 1e-300)
         along_z = inside * np.exp(np.minimum(x / inside, _LARGEST)) - z
         along_x = x - inside * np.log(np.maximum(z, 1e-300) / inside)
-        return np.where(y > 0.0, np.minimum(np.minimum(along_z, along_x), face), face)
+        missed: FloatArray = np.where(y > 0.0, np.minimum(np.minimum(along_z, along_x), face), face)
+        return missed
 
     def smooth(self, *entries: Any) -> list[Any]:
         x, y, z = entries

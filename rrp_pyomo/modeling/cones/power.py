@@ -42,12 +42,14 @@ class Power(Cone):
         self.alpha = float(alpha)
 
     def rows(self, builder: ConicBuilder, parts: Sequence[Rows]) -> int:
-        return builder.power(*parts, self.alpha)
+        a, b, c = parts
+        return builder.power(a, b, c, self.alpha)
 
     def violation(self, *parts: FloatArray) -> FloatArray:
         a, b, c = parts
         mean = np.maximum(a, 0.0) ** self.alpha * np.maximum(b, 0.0) ** (1.0 - self.alpha)
-        return np.max([np.abs(c) - mean, -a, -b], axis=0)
+        missed: FloatArray = np.max([np.abs(c) - mean, -a, -b], axis=0)
+        return missed
 
     def smooth(self, *entries: Any) -> list[Any]:
         a, b, c = entries

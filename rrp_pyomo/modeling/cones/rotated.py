@@ -10,9 +10,10 @@ import pyomo.kernel as pmo
 
 from rrp_pyomo.forms.conic import ConicBuilder, Rows
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.cones.base import Cone, FloatArray, Quadratic, interleaved, lengths
 from rrp_pyomo.modeling.cones.second_order import squares
-from rrp_pyomo.modeling.expressions import Affine, Composite
+from rrp_pyomo.modeling.expressions import Affine
 
 
 class Rotated(Cone):
@@ -37,7 +38,8 @@ class Rotated(Cone):
     def violation(self, *parts: FloatArray) -> FloatArray:
         a, b, *pieces = parts
         product = np.sqrt(np.maximum(a, 0.0) * np.maximum(b, 0.0))
-        return np.max([lengths(pieces, a.size) - product, -a, -b], axis=0)
+        missed: FloatArray = np.max([lengths(pieces, a.size) - product, -a, -b], axis=0)
+        return missed
 
     def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[float]) -> float:
         """As a second-order cone, in multiples of the heads' sizes: √(a b) has no slope at 0."""

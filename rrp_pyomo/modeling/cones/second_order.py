@@ -10,8 +10,9 @@ import pyomo.kernel as pmo
 
 from rrp_pyomo.forms.conic import ConicBuilder, Rows
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.modeling.composite import Composite, Product, Weighted
 from rrp_pyomo.modeling.cones.base import Cone, FloatArray, Quadratic, interleaved, lengths
-from rrp_pyomo.modeling.expressions import Affine, Composite, Product, Weighted
+from rrp_pyomo.modeling.expressions import Affine
 
 
 class SecondOrder(Cone):

@@ -45,8 +45,9 @@ class Semidefinite(Cone):
     def violation(self, *parts: FloatArray) -> FloatArray:
         d = _side(parts[0].size)
         matrix = parts[0].reshape(d, d)
-        return -np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[:1]
+        smallest: FloatArray = np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[:1].astype(float)
+        return -smallest
 
 
 def _side(entries: int) -> int:
-    return round(np.sqrt(entries))
+    return round(float(np.sqrt(entries)))

@@ -1,6 +1,6 @@
 """The terms of the language: what may stand beside the affine part of a side or an objective."""
 
-from rrp_pyomo.modeling.expressions import square
+from rrp_pyomo.modeling.composite import square
 from rrp_pyomo.modeling.terms.logarithms import entropy, exp, log, log_sum_exp, relative_entropy
 from rrp_pyomo.modeling.terms.maxima import maximum, positive
 from rrp_pyomo.modeling.terms.means import geometric_mean

@@ -7,19 +7,13 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from rrp_pyomo.modeling.composite import Composite, Term
 from rrp_pyomo.modeling.cones import EXPONENTIAL, NONNEGATIVE
 from rrp_pyomo.modeling.constraints import Bounded, InCone
-from rrp_pyomo.modeling.expressions import (
-    Affine,
-    Composite,
-    FloatArray,
-    Term,
-    flattened,
-    numbers,
-    repeated_rows,
-)
-from rrp_pyomo.modeling.labels import common_rows
+from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows
+from rrp_pyomo.modeling.labels import FloatArray, common_rows
 from rrp_pyomo.modeling.notation import joined
+from rrp_pyomo.modeling.operands import numbers
 
 _ONE = Affine(1, {}, 1.0)
 
@@ -68,7 +62,8 @@ class Entropy(_RowByRow):
     curvature = -1
 
     def value(self, x: FloatArray) -> FloatArray:
-        return scipy.special.entr(self.arguments[0].value(x))
+        value: FloatArray = scipy.special.entr(self.arguments[0].value(x))
+        return value
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         return [Bounded("", InCone((bound, self.arguments[0], _ONE), EXPONENTIAL), 0)]
@@ -81,7 +76,8 @@ class RelativeEntropy(_RowByRow):
     curvature = 1
 
     def value(self, x: FloatArray) -> FloatArray:
-        return scipy.special.rel_entr(*(e.value(x) for e in self.arguments))
+        value: FloatArray = scipy.special.rel_entr(*(e.value(x) for e in self.arguments))
+        return value
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         e, f = self.arguments

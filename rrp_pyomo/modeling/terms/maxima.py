@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.modeling.composite import Composite, Term
 from rrp_pyomo.modeling.cones import NONNEGATIVE
 from rrp_pyomo.modeling.constraints import Bounded, InCone
-from rrp_pyomo.modeling.expressions import Affine, FloatArray, flattened, repeated_rows
-from rrp_pyomo.modeling.labels import common_rows
+from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows
+from rrp_pyomo.modeling.labels import FloatArray, rows_together
 from rrp_pyomo.modeling.notation import joined, of_numbers
 from rrp_pyomo.modeling.operands import numbers
 
@@ -24,13 +23,13 @@ class Maximum(Term):
     curvature = 1
 
     def __init__(self, arguments: tuple[Affine, ...]) -> None:
-        rows = reduce(lambda r, e: common_rows(*r, e.size, e.labels), arguments, (1, None))
-        self.size, self.labels = rows
+        self.size, self.labels = rows_together(arguments)
         self.arguments = arguments
 
     def value(self, x: FloatArray) -> FloatArray:
         values = [np.broadcast_to(e.value(x), (self.size,)) for e in self.arguments]
-        return np.max(values, axis=0)
+        value: FloatArray = np.max(values, axis=0)
+        return value
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         slacks = [bound - e for e in self.arguments]
@@ -51,7 +50,8 @@ class Largest(Term):
         self.arguments = (e,)
 
     def value(self, x: FloatArray) -> FloatArray:
-        return self.arguments[0].value(x).max(keepdims=True)
+        value: FloatArray = self.arguments[0].value(x).max(keepdims=True)
+        return value
 
     def epigraph(self, bound: Affine, new: Any) -> list[Bounded]:
         (e,) = self.arguments
