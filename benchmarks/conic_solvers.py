@@ -24,8 +24,8 @@ from pyomo.contrib.solver.solvers.highs import Highs
 
 from rrp_pyomo.data import CovarianceUncertainty, FactorModel
 from rrp_pyomo.models import RobustRiskParity
-from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
 from rrp_pyomo.solvers.conic import Clarabel
+from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
 from rrp_pyomo.solvers.reading.standard_form import read_model
 

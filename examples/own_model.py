@@ -13,20 +13,19 @@ from rrp_pyomo.data import datasets
 
 data = datasets.french()
 model = FactorModel.fit(data.returns, data.factors)
-mu = model.expected_returns.to_numpy()
+mu = model.expected_returns
 delta, risk_aversion = 0.005, 4.0
 
-# The statement: norm(w) <= s makes s the length of w, for the objective makes s small.
+# The statement. In Pyomo's blocks a variable bounds norm(w), and the objective makes it small.
 program = Program("robust_mean_variance")
 w = program.variable("w", model.labels, lower=0)
-s = program.variable("s", lower=0)
 variance = sum_squares(model.covariance.root @ w)
-program.maximize(mu @ w - delta * s - risk_aversion / 2 * variance)
-program.subject_to(fully_invested=w.sum() == 1, length=norm(w) <= s)
+program.maximize(mu @ w - delta * norm(w) - risk_aversion / 2 * variance)
+program.subject_to(fully_invested=w.sum() == 1)
 
 # One statement, three realisations: matrices and cones, a kernel block, an environ block.
 solution = solve_program(program, "clarabel")
-answers = {"conic form": (solution.objective, solution.values["w"])}
+answers = {"conic form": (solution.objective, solution.arrays["w"])}
 for kind, block in (("kernel block", program.kernel()), ("environ block", program.block())):
     SolverFactory("clarabel").solve(block)
     answers[kind] = value(block.objective), np.array([value(block.w[a]) for a in model.labels])
@@ -35,7 +34,7 @@ for kind, block in (("kernel block", program.kernel()), ("environ block", progra
 # multiplier ν, no asset has c > ν, and those in the portfolio have c = ν.
 for kind, (objective, weights) in answers.items():
     length = np.linalg.norm(weights)
-    c = mu - delta * weights / length - risk_aversion * (model.covariance.operator @ weights)
+    c = mu.to_numpy() - delta * weights / length - risk_aversion * (model.covariance.operator @ weights)
     slack = c.max() - weights @ c
     held = int((weights > 1e-4).sum())
     print(f"{kind:14s} objective {objective:.9f}, {held} assets, optimal to {slack:.1e}")

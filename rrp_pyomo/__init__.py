@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrp_pyomo import models as models
-from rrp_pyomo import solvers as solvers  # registers them
+from rrp_pyomo import solvers as solvers
 from rrp_pyomo._lazy import exports
 from rrp_pyomo._version import __version__ as __version__
+from rrp_pyomo.solve.table import SOLVERS
 
 if TYPE_CHECKING:
     from rrp_pyomo.data import CovarianceUncertainty as CovarianceUncertainty
@@ -83,3 +84,8 @@ __all__, __getattr__, __dir__ = exports(
         "solve.program": ("solve_program",),
     },
 )
+
+# The solvers of this package, under their names in both of Pyomo's factories.
+for _solver in SOLVERS.values():
+    if _solver.module:
+        solvers.register_on_demand(_solver.pyomo_name, _solver.module)

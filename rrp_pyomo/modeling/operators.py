@@ -111,6 +111,12 @@ class Expression(NumpyProtocol):
         result.notation = joined("/", self.notation, notation_of(divisor))
         return result
 
+    def __rtruediv__(self, dividend: Operand) -> Any:
+        raise InputError(
+            f"{dividend!r} / {self!r} is not affine; a square over an expression is "
+            "quad_over_lin(e, y)"
+        )
+
     def __pow__(self, power: float) -> Any:
         if power != 2:
             raise InputError(f"an expression to the power {power} is not convex calculus; only 2")
