@@ -34,7 +34,7 @@ for kind, block in (("kernel block", program.kernel()), ("environ block", progra
 # multiplier ν, no asset has c > ν, and those in the portfolio have c = ν.
 for kind, (objective, weights) in answers.items():
     length = np.linalg.norm(weights)
-    c = mu.to_numpy() - delta * weights / length - risk_aversion * (model.covariance.operator @ weights)
+    c = mu - delta * weights / length - risk_aversion * (model.covariance.operator @ weights)
     slack = c.max() - weights @ c
     held = int((weights > 1e-4).sum())
     print(f"{kind:14s} objective {objective:.9f}, {held} assets, optimal to {slack:.1e}")
