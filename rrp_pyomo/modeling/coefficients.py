@@ -93,6 +93,13 @@ def stacked_blocks(blocks: Sequence[Block | None], sizes: Sequence[int], columns
     return np.vstack(parts)
 
 
+def entry_count(block: Block, size: int, columns: int) -> int:
+    """How many numbers a block of ``size`` rows has."""
+    if sp.issparse(block):
+        return int(block.nnz)
+    return size * columns if np.ndim(block) == 2 else size
+
+
 def triplets(block: Block, size: int, columns: int, offset: int) -> tuple[Any, Any, Any]:
     """Rows, columns (the first one being ``offset``) and values."""
     if sp.issparse(block):

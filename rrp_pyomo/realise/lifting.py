@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrp_pyomo.modeling.composite import Composite, Product, Weighted
+from rrp_pyomo.modeling.coefficients import entry_count
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
 from rrp_pyomo.modeling.constraints import (
     Bounded,
@@ -249,11 +250,11 @@ def _lifted_if_dense(result: Lowered, weighted: Weighted, small: Composite) -> W
     term = weighted.term
     if not term.is_square or is_multiple(term.a) or not is_sum_of_squares(small):
         return weighted
-    rows = term.a.rows()
-    by_row = np.bincount(rows.row, minlength=rows.size)
-    columns = len(np.unique(rows.col))
-    squared = min(float(by_row @ (by_row + 1)), columns * (columns + 1.0)) / 2
-    if squared <= rows.col.size + 2 * rows.size:
+    rows, columns = term.a.size, sum(symbol.size for symbol in term.a.terms)
+    entries = sum(entry_count(b, rows, s.size) for s, b in term.a.terms.items())
+    by_row = entries / rows
+    squared = min(entries * (by_row + 1.0), columns * (columns + 1.0)) / 2
+    if squared <= entries + 2 * rows:
         return weighted
     v = result.introduce("objective_vector", term.a)
     return weighted._replace(term=Product(v, v))
