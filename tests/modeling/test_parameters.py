@@ -127,7 +127,18 @@ def assigned(block: Any) -> None:
             block.v[label].value = value
 
 
-@EACH
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(strict=True, reason="a parameter for each of several squares")
+            if name == "weights_of_rows"
+            else (),
+        )
+        for name in STATEMENTS
+    ],
+)
 def test_kernel_blocks_carry_parameters(statement):
     block = parametric(statement, OLD).kernel()
     assert isinstance(block.k, pmo.parameter)
