@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,12 @@ class Covariance(ABC):
         """Σ multiplied out and labelled, shape (n, n)."""
         labels = list(self.labels)
         return pd.DataFrame(multiplied_out(self.operator), index=labels, columns=labels)
+
+    def __matmul__(self, weights: Any) -> pd.Series:
+        """Σx for weights, as :meth:`marginal_risk` has it; for expressions, see the language."""
+        if isinstance(weights, (pd.Series, np.ndarray)):
+            return self.marginal_risk(weights)
+        return NotImplemented
 
     def marginal_risk(self, weights: Vector) -> pd.Series:
         """Σx, the marginal risk of each asset, in units of variance.

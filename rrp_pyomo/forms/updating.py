@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -39,58 +41,54 @@ class FormPattern:
     def with_numbers(
         self,
         groups: Mapping[int, ScaledRows],
-        objective: Rows,
-        quadratic: Triplets | None,
+        objective: tuple[Rows, Triplets | None] | None,
     ) -> ConicForm | None:
         """The form with other numbers; None where they do not have the same places.
 
         Parameters
         ----------
         groups : mapping of int to ScaledRows
-        objective : Rows
-            One row.
-        quadratic : triplets, optional
-            Those of ½x'Px, in the same order as those that the form was built from.
+            Those of the constructor.
+        objective : (Rows, triplets or None), optional
+            One row, and ½x'Px in the same order as that which the form was built from; what the
+            form has by default.
         """
         form = self._form
+        changes: dict[str, Any] = {} if objective is None else self._objective(*objective)
+        if not groups:
+            return replace(form, **changes)
         data, b, scale = form.A.data.copy(), form.b.copy(), form.row_scale.copy()
         restored = list(form.groups)
         for g, new in groups.items():
-            old, place = self._groups[g], self._places[g]
-            if not (
-                np.array_equal(old.rows.row, new.rows.row)
-                and np.array_equal(old.rows.col, new.rows.col)
-            ):
+            old, (place, repeats) = self._groups[g].rows, self._places[g]
+            same = np.array_equal(old.row, new.rows.row) and np.array_equal(old.col, new.rows.col)
+            if not same:
                 return None
             own = form.groups[g].rows
             values = -new.rows.val * new.scale[new.rows.row] * form.column_scale[new.rows.col]
-            data[place] = 0.0
-            np.add.at(data, place, values)
+            data[place] = 0.0 if repeats else values
+            if repeats:
+                np.add.at(data, place, values)
             b[own], scale[own] = new.rows.constant * new.scale, new.scale
             restored[g] = form.groups[g]._replace(restore=new.restore)
-        A = sp.csc_matrix((data, form.A.indices, form.A.indptr), shape=form.A.shape)
-        q = np.zeros(form.q.size)
-        np.add.at(q, objective.col, objective.val * form.column_scale[objective.col])
-        P = self._matrix(quadratic)
-        objective_scale = scale_of_objective(q, P)
-        if P is not None:
-            P.data *= objective_scale
-        return replace(
-            form,
-            P=P,
-            q=q * objective_scale,
-            A=A,
-            b=b,
-            constant=float(objective.constant[0]),
-            row_scale=scale,
-            objective_scale=objective_scale,
-            groups=tuple(restored),
-        )
+        A = _with_data(form.A, data)
+        return replace(form, A=A, b=b, row_scale=scale, groups=tuple(restored), **changes)
 
-    def _place(self, g: int) -> IntArray:
-        """Where the triplets of a group are among the nonzeros of A."""
+    def _objective(self, row: Rows, quadratic: Triplets | None) -> dict[str, Any]:
+        units = self._form.column_scale
+        q = np.bincount(row.col, row.val * units[row.col], units.size).astype(float)
+        P = self._matrix(quadratic)
+        scale = scale_of_objective(q, P)
+        if P is not None:
+            P.data *= scale
+        constant = float(row.constant[0])
+        return {"P": P, "q": q * scale, "constant": constant, "objective_scale": scale}
+
+    def _place(self, g: int) -> tuple[IntArray, bool]:
+        """Where the triplets of a group are among the nonzeros of A, and whether some repeat."""
         rows = self._groups[g].rows
-        return _found(self._form.A, rows.row + self._form.groups[g].rows.start, rows.col)
+        place = _found(self._form.A, rows.row + self._form.groups[g].rows.start, rows.col)
+        return place, np.unique(place).size < place.size
 
     def _matrix(self, quadratic: Triplets | None) -> sp.csc_matrix | None:
         P = self._form.P
@@ -100,8 +98,15 @@ class FormPattern:
         if self._quadratic is None:
             self._quadratic = _found(P, i, j)
         units = self._form.column_scale
-        data = np.bincount(self._quadratic, v * units[i] * units[j], P.data.size)
-        return sp.csc_matrix((data, P.indices, P.indptr), shape=P.shape)
+        data = np.bincount(self._quadratic, v * units[i] * units[j], P.data.size).astype(float)
+        return _with_data(P, data)
+
+
+def _with_data(matrix: sp.csc_matrix, data: FloatArray) -> sp.csc_matrix:
+    """The same pattern with other numbers."""
+    result = copy.copy(matrix)
+    result.data = data
+    return result
 
 
 def _found(matrix: sp.csc_matrix, row: IntArray, col: IntArray) -> IntArray:

@@ -292,10 +292,15 @@ class Affine(Expression):
 
     def rows(self) -> Rows:
         """The expression as triplets over the program's columns."""
-        if self.is_parametric:
-            return self.evaluated().rows()
         constant = np.full(self.size, self.constant, dtype=float)
-        parts = [triplets(b, self.size, v.size, v.offset) for v, b in self.terms.items()]
+        parts: list[Any] = []
+        for symbol, block in self.terms.items():
+            if symbol.is_variable:
+                parts.append(triplets(block, self.size, symbol.size, symbol.offset))
+            else:
+                *entries, shift = _premultiplied(block, symbol.evaluated(), self.size).rows()
+                parts.append(tuple(entries))
+                constant = constant + shift
         if len(parts) == 1:
             return Rows(*parts[0], constant)
         if not parts:

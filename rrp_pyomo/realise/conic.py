@@ -94,11 +94,12 @@ class CompiledStatement:
             return None
         if self._pattern is None:
             self._pattern = FormPattern(self.form, self._changing)
-        changed = {}
+        changed: dict[int, ScaledRows] = {}
         for name, constraint in self._parametric.items():
             builder = ConicBuilder(self.form.column_scale)
             changed[self.groups[name]] = builder.group(_add(builder, constraint))
-        return self._pattern.with_numbers(changed, *self._objective.numbers())
+        objective = self._objective.numbers() if self._objective.is_parametric else None
+        return self._pattern.with_numbers(changed, objective)
 
 
 def _add(builder: ConicBuilder, constraint: InCone) -> int:
@@ -119,6 +120,7 @@ class Objective:
     def __init__(self, source: Lowered) -> None:
         body = source.objective * (-1.0 if source.maximizing else 1.0)
         self._body = body if isinstance(body, Composite) else Composite(body, ())
+        self.is_parametric = self._body.is_parametric
         self._columns = source.columns
         self._known: dict[int, Square] = {}
 

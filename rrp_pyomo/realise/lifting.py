@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rrp_pyomo.modeling.composite import Composite, Product, Weighted
 from rrp_pyomo.modeling.coefficients import entry_count
+from rrp_pyomo.modeling.composite import Composite, Product, Weighted
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
 from rrp_pyomo.modeling.constraints import (
     Bounded,
@@ -227,12 +227,14 @@ def _at_most_zero(result: Lowered, name: str, small: Composite, sign: float) -> 
     return [Source(name, 0, -1.0)]
 
 
-def is_sum_of_squares(body: Composite) -> bool:
-    """Whether a quadratic is Σ w‖e‖² + affine with w ≥ 0, by its form."""
+def is_sum_of_squares(body: Composite, sign: float = 1.0) -> bool:
+    """Whether a quadratic (or its negative) is Σ w‖e‖² + affine with w ≥ 0, by its form."""
     if body.size > 1 and any(w.summed for w in body.terms):
         return False
     return all(
-        isinstance(w.term, Product) and w.term.is_square and np.all(np.asarray(w.numbers) >= 0)
+        isinstance(w.term, Product)
+        and w.term.is_square
+        and np.all(sign * np.asarray(w.numbers) >= 0)
         for w in body.terms
     )
 

@@ -103,8 +103,8 @@ def needs(program: Program) -> frozenset[Takes]:
     for constraint in source.stated.values():
         needed.add(constraint.cone.takes if isinstance(constraint, InCone) else Takes.NONCONVEX)
     if isinstance(source.objective, Composite) and source.objective.terms:
-        cost = -source.objective if program.maximizing else source.objective
-        needed.add(Takes.QUADRATIC if is_sum_of_squares(cost) else Takes.NONCONVEX)
+        convex = is_sum_of_squares(source.objective, -1.0 if program.maximizing else 1.0)
+        needed.add(Takes.QUADRATIC if convex else Takes.NONCONVEX)
     if any(v.domain != "continuous" for v in program.variables.values()):
         needed.add(Takes.INTEGER)
     return frozenset(needed)

@@ -109,7 +109,7 @@ class Solver:
         """What it takes, however it is stated, though not all of it together."""
         return frozenset().union(*self.kernel, *self.environ, *self.direct)
 
-    @property
+    @functools.cached_property
     def combinations(self) -> Combinations:
         """What it takes together, however it is stated; nothing that another one holds."""
         every = (*self.direct, *self.kernel, *self.environ)
