@@ -17,6 +17,8 @@ import pytest
 from rrp_pyomo import solve_program
 from rrp_pyomo.errors import ModelError
 
+pytestmark = pytest.mark.slow  # it runs the page
+
 PAGE = Path(__file__).parents[1] / "docs" / "programs.md"
 LONGEST = 12  # lines of an example's code
 
