@@ -23,6 +23,7 @@ from rrp_pyomo.models.registry import PROBLEMS, find_problem, name_and_number
 from rrp_pyomo.models.weights import state_weights
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.session import ProgramSession
+from rrp_pyomo.solve.table import is_own
 
 # How far the weights of a user's function may sum from 1.
 _SUM_TOLERANCE = 1e-6
@@ -160,7 +161,7 @@ class RiskParity:
     @cached_property
     def _is_plain(self) -> bool:
         """Equal budgets by Newton, where stating the problem would take longer than solving it."""
-        return self.solver == "newton" and self.budgets is None and self.weight_set is None
+        return is_own(self.solver) and self.budgets is None and self.weight_set is None
 
 
 def nominal_in_place_of(strategy: Strategy) -> RiskParity:

@@ -302,7 +302,8 @@ class Affine(Expression):
                 parts.append(tuple(entries))
                 constant = constant + shift
         if len(parts) == 1:
-            return Rows(*parts[0], constant)
+            row, col, val = parts[0]
+            return Rows(row, col, val, constant)
         if not parts:
             none = np.zeros(0, np.intp)
             return Rows(none, none, np.zeros(0), constant)

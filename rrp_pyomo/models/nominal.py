@@ -14,6 +14,7 @@ from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
 from rrp_pyomo.models.weights import binds
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.solve.table import is_own
 
 # A relative risk contribution this close to its budget counts as equal to it.
 RISK_PARITY_TOLERANCE = 1e-6
@@ -90,7 +91,7 @@ class NominalRiskParity(RiskParityProblem):
         ``solver="newton"`` is Newton's method on the convex log form, for weights that are just
         long-only and fully invested; its options are ``max_iter`` and ``tol``.
         """
-        if solver != "newton":
+        if solver is None or not is_own(solver):
             return super().solve(solver, **options)
         if not self.weight_set.is_simplex:
             raise ModelError(

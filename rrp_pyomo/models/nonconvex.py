@@ -19,6 +19,7 @@ from rrp_pyomo.models.socp import RiskParitySOCP
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.solve.table import is_own
 
 Weights: TypeAlias = pd.Series | Mapping[Any, float] | ArrayLike
 STARTS = ("convex", "inverse_volatility", "equal")
@@ -51,7 +52,7 @@ class NonconvexRiskParity(NominalRiskParity):
         InputError
             It lacks an asset or holds something else than finite numbers.
         """
-        if solver == "newton":
+        if is_own(solver):
             return super().solve(solver, **options)
         near = isinstance(start, str) and start == "convex"
         return self._solve(solver, lambda: self._start(start), options, near)

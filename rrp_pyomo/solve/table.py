@@ -79,6 +79,8 @@ class Solver:
     feasibility_options : tuple of str
         What limits by how much its answers may violate a row, where the default is no smaller than
         what :func:`~rrp_pyomo.solve_program` tolerates.
+    own : bool
+        Whether it is an algorithm of this package for particular problems, not for programs.
     embedded_name : str
         Pyomo's name of the interface where what was found is embedded in a Python package.
     new_interface : callable, optional
@@ -101,6 +103,7 @@ class Solver:
     near: Mapping[str, object] = field(default_factory=dict)
     time_limit_option: str = ""
     feasibility_options: tuple[str, ...] = ()
+    own: bool = False
     embedded_name: str = ""
     new_interface: Callable[[], Any] | None = None
 
@@ -163,6 +166,11 @@ class Solver:
                 f"solver {self.name!r} is not installed here; to install it: {self.install}"
             )
         return found
+
+
+def is_own(name: str | None) -> bool:
+    """Whether a solver is an algorithm of this package for particular problems."""
+    return name is not None and find_solver(name).own
 
 
 def find_solver(name: str) -> Solver:
@@ -308,7 +316,7 @@ SOLVERS: dict[str, Solver] = {
         Solver(
             "newton", (), (), 1e-14, False,
             "BSD-3-Clause; nominal risk parity only, long-only and fully invested",
-            "part of this package", _newton,
+            "part of this package", _newton, own=True,
         ),
         Solver(
             "gurobi", _together(_GUROBI), _together(_GUROBI), 1e-5, True,
