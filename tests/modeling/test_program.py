@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 
 import numpy as np
+import pyomo.environ as pyo
+import pyomo.kernel as pmo
 import pytest
 import scipy.sparse as sp
 
@@ -13,6 +15,7 @@ from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
 from rrp_pyomo.linalg import Factor, LinearMap
 from rrp_pyomo.modeling import Affine, norm, square, sum_squares
 from rrp_pyomo.program import Program
+from rrp_pyomo.solve.program import solve_program
 
 
 @pytest.fixture
@@ -105,8 +108,11 @@ def test_an_empty_program_has_every_realisation():
     program = Program()
     assert program.conic().A.shape == (0, 0)
     assert program.quadratic().A.shape == (0, 0)
-    assert program.kernel() is not None
-    assert program.block() is not None
+    kernel, block = program.kernel(), program.block()
+    assert pyo.value(kernel.objective) == pyo.value(block.objective) == 0.0
+    assert list(kernel.components(pmo.variable.ctype)) == []
+    assert list(block.component_data_objects(pyo.Var)) == []
+    assert solve_program(program).objective == 0.0
 
 
 OTHER = Program("theirs").variable("w", ["a", "b"])
