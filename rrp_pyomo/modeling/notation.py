@@ -99,7 +99,7 @@ def latex(notation: Notation) -> str:
         case ("/", _, a, b):
             return rf"\frac{{{latex(a)}}}{{{latex(b)}}}"
         case ("[]", _, a, key):
-            return rf"{_wrapped(latex, a, 5)}_{{\mathrm{{{_escaped(str(key))}}}}}"
+            return rf"{_wrapped(latex, a, 5)}_{{\mathrm{{{escaped(str(key))}}}}}"
         case ("sum", _, a):
             return rf"\mathbf{{1}}^\top {_wrapped(latex, a, 3)}"
         case (name, _, *arguments):
@@ -108,7 +108,7 @@ def latex(notation: Notation) -> str:
                 return _LATEX_FUNCTIONS[name].format(", ".join(written))
             if name == "quad_over_lin":
                 return _LATEX_FUNCTIONS[name].format(*written)
-            return rf"\operatorname{{{_escaped(name)}}}\left({', '.join(written)}\right)"
+            return rf"\operatorname{{{escaped(name)}}}\left({', '.join(written)}\right)"
     return str(notation)
 
 
@@ -126,11 +126,16 @@ def _wrapped(write: Any, notation: Notation, least: int) -> str:
 
 
 def _latex_name(name: str) -> str:
+    """A letter or a Greek one with what follows as its index; other names are written out."""
     if name.startswith("["):
         return rf"[{name[1:-1]}]".replace("×", r" \times ")
+    if not name.isidentifier():
+        return rf"\text{{{escaped(name)}}}"
     head, _, tail = name.partition("_")
-    written = f"\\{head}" if head in _GREEK else head if len(head) == 1 else rf"\mathrm{{{head}}}"
-    return written + (rf"_{{\mathrm{{{_escaped(tail)}}}}}" if tail else "")
+    if head not in _GREEK and len(head) > 1:
+        return rf"\mathrm{{{escaped(name)}}}"
+    written = f"\\{head}" if head in _GREEK else head
+    return written + (rf"_{{\mathrm{{{escaped(tail)}}}}}" if tail else "")
 
 
 def _latex_number(number: float) -> str:
@@ -138,5 +143,6 @@ def _latex_number(number: float) -> str:
     return mantissa if not exponent else rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
 
 
-def _escaped(words: str) -> str:
-    return words.replace("_", r"\_")
+def escaped(words: str) -> str:
+    """Words with TeX's special characters as they are."""
+    return "".join(f"\\{c}" if c in "_&%#${}" else c for c in words.replace("\\", ""))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.modeling.constraints import InCone
-from rrp_pyomo.modeling.notation import latex, of_numbers, text
+from rrp_pyomo.modeling.notation import escaped, latex, of_numbers, text
 from rrp_pyomo.modeling.operators import Expression
 
 _SENSES = {"<=": r"\le", ">=": r"\ge", "==": "="}
@@ -19,6 +19,8 @@ def text_lines(statement: Any) -> str:
     rows = [(verb, repr(statement.objective), "", "")]
     rows += [(name, *_written(c)) for name, c in statement.constraints.items()]
     names, lefts, senses = (max(len(row[k]) for row in rows) for k in range(3))
+    kinds = [kind for kind in ("variables", "parameters") if vars(statement)[kind]]
+    names = max(names, *map(len, kinds), 0)
     lefts = max((len(row[1]) for row in rows if row[2]), default=lefts)
     lines = [
         f"{name:{names}}  {left:{lefts}} {sense:{senses}} {right}".rstrip()
@@ -39,14 +41,14 @@ def latex_lines(statement: Any) -> str:
     rows = [rf"{verb}\quad & {_latex(statement.objective)} &&"]
     for k, (name, constraint) in enumerate(statement.constraints.items()):
         before = r"\text{subject to}\quad " if k == 0 else ""
-        label = name.replace("_", " ")
+        label = escaped(name.replace("_", " "))
         rows.append(rf"{before}& {_latex_constraint(constraint)} && \text{{{label}}}")
     return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
 
 def _written(constraint: Any) -> tuple[str, str, str]:
     if isinstance(constraint, InCone):
-        parts = ", ".join(map(repr, constraint.parts))
+        parts = ", ".join(map(_side, constraint.parts))
         return f"({parts})", "in", f"{constraint.cone.name} cone"
     return _side(constraint.left), constraint.sense, _side(constraint.right)
 
