@@ -9,7 +9,8 @@ from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.realise.conic import CompiledStatement
-from rrp_pyomo.realise.lifting import Lowered, lowered, over_variables
+from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.realise.lowering import Lowered, lowered
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo

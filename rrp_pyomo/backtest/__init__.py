@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.strategies import InverseVolatility as InverseVolatility
     from rrp_pyomo.backtest.strategies import MinimumVariance as MinimumVariance
     from rrp_pyomo.backtest.strategies import Registered as Registered
+    from rrp_pyomo.backtest.strategies import Relaxation as Relaxation
     from rrp_pyomo.backtest.strategies import RiskParity as RiskParity
     from rrp_pyomo.backtest.strategies import Robust as Robust
 
@@ -41,6 +42,7 @@ __all__, __getattr__, __dir__ = exports(
             "InverseVolatility",
             "MinimumVariance",
             "Registered",
+            "Relaxation",
             "RiskParity",
             "Robust",
         ),

@@ -10,7 +10,7 @@ bounds into second-order cones and sorts everything into one :class:`ConicForm`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -18,36 +18,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+from rrp_pyomo.forms.rows import FloatArray, IntArray, Rows, scattered
 
 ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second_order"
 SEMIDEFINITE, EXPONENTIAL, POWER = "semidefinite", "exponential", "power"
 _ORDER = (ZERO, NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, EXPONENTIAL, POWER)
-
-
-class Rows(NamedTuple):
-    """Affine rows ``G x + constant`` as triplets; triplets may repeat a position (they add up)."""
-
-    row: IntArray
-    col: IntArray
-    val: FloatArray
-    constant: FloatArray
-
-    @property
-    def size(self) -> int:
-        """The number of rows."""
-        return self.constant.size
-
-    def above(self, other: Rows) -> Rows:
-        """These rows, and below them others."""
-        return stacked((self, other))
-
-    def times(self, factor: float | FloatArray) -> Rows:
-        """The rows multiplied by a number, or each by its own."""
-        if isinstance(factor, np.ndarray):
-            return self._replace(val=factor[self.row] * self.val, constant=factor * self.constant)
-        return self._replace(val=factor * self.val, constant=factor * self.constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +174,7 @@ class ConicBuilder:
         length = vector.size // count
         first = np.arange(count) * (1 + length)
         rest = (first[:, None] + np.arange(1, 1 + length)).ravel()
-        rows = _scatter(count * (1 + length), (bound, first, 1.0), (vector, rest, 1.0))
+        rows = scattered(count * (1 + length), (bound, first, 1.0), (vector, rest, 1.0))
         return self.second_order_rows(rows, 1 + length)
 
     def second_order_rows(self, rows: Rows, dimension: int) -> int:
@@ -224,7 +199,7 @@ class ConicBuilder:
         rho_c = 2.0 * np.sqrt(rho_a * rho_b)
         first = np.arange(count) * (2 + length)
         rest = (first[:, None] + np.arange(2, 2 + length)).ravel()
-        rows = _scatter(
+        rows = scattered(
             count * (2 + length),
             (a, first, rho_a),
             (b, first, rho_b),
@@ -261,7 +236,7 @@ class ConicBuilder:
     def exponential(self, x: Rows, y: Rows, z: Rows) -> int:
         """y_k exp(x_k / y_k) ≤ z_k, y_k > 0, and the closure of this set, for each row k."""
         first = np.arange(x.size) * 3
-        rows = _scatter(3 * x.size, (x, first, 1.0), (y, first + 1, 1.0), (z, first + 2, 1.0))
+        rows = scattered(3 * x.size, (x, first, 1.0), (y, first + 1, 1.0), (z, first + 2, 1.0))
         return self._add(Cone(EXPONENTIAL, 3, x.size), rows, self._row_scale(rows, x.size))
 
     def power(self, a: Rows, b: Rows, c: Rows, alpha: float) -> int:
@@ -271,7 +246,7 @@ class ConicBuilder:
         """
         count = a.size
         first = np.arange(count) * 3
-        rows = _scatter(3 * count, (a, first, 1.0), (b, first + 1, 1.0), (c, first + 2, 1.0))
+        rows = scattered(3 * count, (a, first, 1.0), (b, first + 1, 1.0), (c, first + 2, 1.0))
         rho_a, rho_b = 1.0 / self._magnitude(a, count), 1.0 / self._magnitude(b, count)
         scale = np.empty((count, 3))
         scale[:, 0], scale[:, 1], scale[:, 2] = rho_a, rho_b, rho_a**alpha * rho_b ** (1.0 - alpha)
@@ -355,36 +330,6 @@ def scale_of_objective(q: FloatArray, P: sp.csc_matrix | None) -> float:
     """One over the largest coefficient, 1 where there is none."""
     largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max())
     return 1.0 / float(largest) if largest > 0 else 1.0
-
-
-def stacked(pieces: Sequence[Rows]) -> Rows:
-    """Groups of rows, one below the other."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if not pieces:
-        none = np.zeros(0, np.intp)
-        return Rows(none, none, np.zeros(0), np.zeros(0))
-    starts = np.cumsum([0] + [piece.size for piece in pieces])
-    return Rows(
-        np.concatenate([piece.row + start for piece, start in zip(pieces, starts, strict=False)]),
-        np.concatenate([piece.col for piece in pieces]),
-        np.concatenate([piece.val for piece in pieces]),
-        np.concatenate([piece.constant for piece in pieces]),
-    )
-
-
-def _scatter(size: int, *parts: tuple[Rows, IntArray, float | FloatArray]) -> Rows:
-    """Add up groups of rows, each multiplied by a factor (or one per row), at the places given."""
-    constant = np.zeros(size)
-    scaled = [rows.times(factor) for rows, _, factor in parts]
-    for rows, (_, place, _) in zip(scaled, parts, strict=True):
-        constant[place] += rows.constant
-    return Rows(
-        np.concatenate([place[rows.row] for rows, place, _ in parts]),
-        np.concatenate([rows.col for rows in scaled]),
-        np.concatenate([rows.val for rows in scaled]),
-        constant,
-    )
 
 
 def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArray[Any]:

@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from rrp_pyomo.forms.conic import (
-    ConicForm,
-    FloatArray,
-    IntArray,
-    Rows,
-    ScaledRows,
-    scale_of_objective,
-)
+from rrp_pyomo.forms.conic import ConicForm, ScaledRows, scale_of_objective
+from rrp_pyomo.forms.rows import FloatArray, IntArray, Rows
 
 Triplets = tuple[IntArray, IntArray, FloatArray]
 

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
-from rrp_pyomo.forms.conic import Rows
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.linalg import LinearMap, Named, Stack
 from rrp_pyomo.modeling.coefficients import (
     Block,

@@ -12,7 +12,8 @@ from rrp_pyomo.modeling.cones import NONNEGATIVE
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Variable
-from rrp_pyomo.realise.lifting import Lowered, over_variables
+from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.realise.lowering import Lowered
 
 
 def bound_and_lifted(source: Lowered, bind: Mapping[str, Sequence[Any]], kernel: bool) -> Lowered:

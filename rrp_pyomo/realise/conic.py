@@ -10,12 +10,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
-from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, IntArray, Rows, ScaledRows
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, ScaledRows
+from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.forms.updating import FormPattern, Triplets
 from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.modeling.expressions import Affine
-from rrp_pyomo.realise.lifting import Lowered, is_sum_of_squares
+from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
 
 FloatArray = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from rrp_pyomo.realise.binding import (
     resolve,
     without_rows_of_numbers,
 )
-from rrp_pyomo.realise.lifting import Lowered
+from rrp_pyomo.realise.lowering import Lowered
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.realise.quadratic import as_quadratic_bound
 

@@ -24,7 +24,7 @@ from rrp_pyomo.realise.binding import (
     resolve,
     without_rows_of_numbers,
 )
-from rrp_pyomo.realise.lifting import Lowered, is_sum_of_squares
+from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 
 _DOMAINS = {"continuous": pmo.RealSet, "binary": pmo.IntegerSet, "integer": pmo.IntegerSet}

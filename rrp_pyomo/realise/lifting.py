@@ -1,272 +1,24 @@
-"""Where terms become cones, and cones come to be over variables.
+"""Where cones come to be over variables: what Pyomo's cones, and quadratics that stay sparse, need.
 
-Two steps, each of which makes a statement with the original variables at their places:
-
-* :func:`lowered` replaces terms by what bounds them: every constraint is then a membership in a
-  cone, or a quadratic that is none;
-* :func:`over_variables` replaces the affine members of cones and squares by auxiliary variables
-  that linear rows define: what Pyomo's cones, and quadratics that stay sparse, need.
+Affine members of cones and squares are replaced by auxiliary variables that linear rows define.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rrp_pyomo.modeling.coefficients import entry_count
-from rrp_pyomo.modeling.composite import Composite, Product, Weighted
-from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
+from rrp_pyomo.modeling.composite import Composite, Product
 from rrp_pyomo.modeling.constraints import (
-    Bounded,
     InCone,
     QuadraticBound,
     Stated,
-    membership,
 )
 from rrp_pyomo.modeling.expressions import Affine
-from rrp_pyomo.modeling.operators import Comparison
-from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Variable
-
-FloatArray = NDArray[np.float64]
-_ONE = Affine(1, {}, 1.0)
-
-
-class Source(NamedTuple):
-    """Where the dual of a comparison is read: ``coefficient`` times the multiplier of a part."""
-
-    membership: str
-    part: int
-    coefficient: Any
-
-
-class Lowered(Statement):
-    """A statement whose constraints are memberships and quadratics only.
-
-    Attributes
-    ----------
-    stated : dict of str to InCone or QuadraticBound
-    duals : dict of str to list of Source
-        By the name of each comparison whose dual is a sum of multipliers.
-    """
-
-    stated: dict[str, Stated]
-    duals: dict[str, list[Source]]
-
-    def define(self, name: str, expression: Affine, *args: Any, **kwargs: Any) -> Variable:
-        variable = super().define(name, expression, *args, **kwargs)
-        definition = f"{name}_definition"
-        comparison: Any = self.constraints[definition]
-        cone = membership(comparison)
-        assert cone is not None
-        self.stated[definition] = cone
-        self.duals[definition] = [Source(definition, 0, 1.0)]
-        return variable
-
-    def introduce(self, name: str, expression: Affine, lower: float = -np.inf) -> Variable:
-        """A variable that equals an expression, with a free name and a unit that fits."""
-        labels = None if expression.size == 1 else expression.labels or expression.size
-        return self.define(
-            self.free_name(name), expression, labels, lower=lower, unit=expression.magnitude
-        )
-
-
-def copied(source: Statement) -> Lowered:
-    """A statement to be changed, with the same variables."""
-    result = Lowered.__new__(Lowered)
-    vars(result).update(vars(source))
-    for name in ("variables", "constraints", "duals", "stated"):
-        setattr(result, name, dict(getattr(source, name, {})))
-    result.definitions = list(source.definitions)
-    return result
-
-
-# --- terms become cones ---------------------------------------------------------------------------
-
-
-def lowered(statement: Statement) -> Lowered:
-    """The statement with its terms replaced by what bounds them, and squares by rotated cones.
-
-    The squares of an objective stay, unless lifting them is what keeps a factored variance
-    factored.
-    """
-    result = copied(statement)
-    for name, constraint in statement.constraints.items():
-        if isinstance(constraint, InCone):
-            result.stated[name] = constraint
-        else:
-            _lower_comparison(result, name, constraint)
-    if isinstance(statement.objective, Composite):
-        sign = -1.0 if statement.maximizing else 1.0
-        small = _without_terms(result, "objective", statement.objective * sign)
-        result.objective = _without_dense_squares(result, small) * sign
-    return result
-
-
-def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> None:
-    cone = membership(comparison)
-    if cone is not None:
-        result.stated[name] = cone
-        if cone.cone.is_linear:
-            result.duals[name] = [Source(name, 0, cone.sign)]
-        return
-    if comparison.sense == "==":
-        result.stated[name] = QuadraticBound(_composite(comparison.body), 0.0, 0.0)
-        return
-    small = _composite(comparison.body if comparison.sign > 0.0 else -comparison.body)
-    if _is_bounded_term(small):
-        sources = _bound_directly(result, name, small)
-    else:
-        small = _without_terms(result, name, small)
-        sources = _at_most_zero(result, name, small, -comparison.sign)
-    result.duals[name] = [
-        source._replace(coefficient=comparison.sign * source.coefficient) for source in sources
-    ]
-
-
-def _is_bounded_term(small: Composite) -> bool:
-    """Whether it is number · term + affine, so that affine bounds the term."""
-    if len(small.terms) != 1:
-        return False
-    term, weight, summed = small.terms[0]
-    return (
-        not isinstance(term, Product)
-        and not isinstance(weight, Affine)
-        and bool(np.all(np.asarray(weight) != 0.0))
-        and (not summed or term.size == 1)
-    )
-
-
-def _bound_directly(result: Lowered, name: str, small: Composite) -> list[Source]:
-    """c · term + affine ≤ 0 as term ≤ −affine / c (≥ for the concave ones, where c < 0)."""
-    term, weight, _ = small.terms[0]
-    if type(weight) is float and weight == 1.0:
-        return _bounded(result, name, term, -small.affine, -1.0)
-    return _bounded(result, name, term, small.affine * (-1.0 / weight), -1.0 / weight)
-
-
-def _bounded(
-    result: Lowered, name: str, term: Any, bound: Affine, coefficient: Any
-) -> list[Source]:
-    def new(
-        suffix: str,
-        labels: Iterable[Hashable] | int | None,
-        value: Callable[[FloatArray], FloatArray],
-        lower: float,
-    ) -> Variable:
-        unit = term_magnitude(term)
-        variable = result.variable(
-            result.free_name(f"{name}_{suffix}"), labels, lower=lower, unit=unit
-        )
-        result.definitions.append((variable, value))
-        return variable
-
-    sources = []
-    bounded: list[Bounded] = term.epigraph(bound, new)
-    for suffix, cone, part, own in bounded:
-        full = name if not suffix else f"{name}_{suffix}"
-        if full in result.stated or (suffix and full in result.constraints):
-            full = result.free_name(full)
-        result.stated[full] = cone
-        if part is not None:
-            sources.append(Source(full, part, coefficient * own))
-    return sources
-
-
-def _without_terms(result: Lowered, name: str, small: Composite) -> Composite:
-    """Terms other than products replaced by variables that bound them."""
-    affine, products = small.affine, []
-    for weighted in small.terms:
-        term = weighted.term
-        has_parameter = isinstance(weighted.weight, Affine)
-        if isinstance(term, Product) and (name == "objective" or not has_parameter):
-            products.append(weighted)
-            continue
-        if not has_parameter and np.all(np.asarray(weighted.weight) == 0.0):
-            continue
-        affine = affine + _in_its_place(result, name, weighted)
-    return Composite(affine, tuple(products), small.notation)
-
-
-def _in_its_place(result: Lowered, name: str, weighted: Weighted) -> Affine:
-    """``weight ∘ s``, summed where the term is, with a new s that bounds the term."""
-    term = weighted.term
-    labels = None if term.size == 1 else term.labels or term.size
-    s = result.variable(
-        result.free_name(f"{name}_{term.name}"),
-        labels,
-        lower=max(term.lower, 0.0 if isinstance(term, Product) else term.lower),
-        unit=term_magnitude(term),
-    )
-    result.definitions.append((s, term.value))
-    if isinstance(term, Product):
-        result.stated[f"{s.name}_cone"] = InCone((s, _ONE, term.a), ROTATED)
-    else:
-        _bounded(result, f"{s.name}_bound", term, s, 1.0)
-    scaled: Affine = s * weighted.weight
-    return scaled.sum() if weighted.summed else scaled
-
-
-def _at_most_zero(result: Lowered, name: str, small: Composite, sign: float) -> list[Source]:
-    """affine + products ≤ 0 as linear rows, as a rotated cone, or as a quadratic.
-
-    Where ``sign`` is 1 it was written as −affine − products ≥ 0.
-    """
-    if not small.terms:
-        result.stated[name] = InCone((-small.affine,), NONNEGATIVE, sign)
-    elif is_sum_of_squares(small):
-        roots = (w.term.a * np.sqrt(w.numbers) for w in small.terms)
-        result.stated[name] = InCone((-small.affine, _ONE, *roots), ROTATED, sign)
-    else:
-        bounds = (-np.inf, 0.0) if sign < 0 else (0.0, np.inf)
-        result.stated[name] = QuadraticBound(small * -sign, *bounds)
-        return []
-    return [Source(name, 0, -1.0)]
-
-
-def is_sum_of_squares(body: Composite, sign: float = 1.0) -> bool:
-    """Whether a quadratic (or its negative) is Σ w‖e‖² + affine with w ≥ 0, by its form."""
-    if body.size > 1 and any(w.summed for w in body.terms):
-        return False
-    return all(
-        isinstance(w.term, Product)
-        and w.term.is_square
-        and np.all(sign * np.asarray(w.numbers) >= 0)
-        for w in body.terms
-    )
-
-
-def _without_dense_squares(result: Lowered, small: Composite) -> Composite:
-    """Squares whose matrix G'G would have more entries than G and the variables v = G x."""
-    return Composite(
-        small.affine,
-        tuple(_lifted_if_dense(result, w, small) for w in small.terms),
-        small.notation,
-    )
-
-
-def _lifted_if_dense(result: Lowered, weighted: Weighted, small: Composite) -> Weighted:
-    term = weighted.term
-    if not term.is_square or is_multiple(term.a) or not is_sum_of_squares(small):
-        return weighted
-    rows, columns = term.a.size, sum(symbol.size for symbol in term.a.terms)
-    entries = sum(entry_count(b, rows, s.size) for s, b in term.a.terms.items())
-    by_row = entries / rows
-    squared = min(entries * (by_row + 1.0), columns * (columns + 1.0)) / 2
-    if squared <= entries + 2 * rows:
-        return weighted
-    v = result.introduce("objective_vector", term.a)
-    return weighted._replace(term=Product(v, v))
-
-
-def _composite(body: Any) -> Composite:
-    return body if isinstance(body, Composite) else Composite(body, ())
-
-
-# --- cones over variables -------------------------------------------------------------------------
+from rrp_pyomo.realise.lowering import Lowered, copied, is_multiple
 
 
 def over_variables(source: Lowered, kernel: bool = False, loose: Collection[str] = ()) -> Lowered:
@@ -358,18 +110,6 @@ class _Lifting:
         return Composite(body.affine, tuple(terms), body.notation)
 
 
-def is_multiple(expression: Affine) -> bool:
-    """Whether each row is a multiple of one entry of one variable, without a constant."""
-    return (
-        len(expression.terms) == 1
-        and not np.any(expression.constant)
-        and all(
-            s.is_variable and isinstance(b, (float, np.ndarray)) and np.ndim(b) < 2
-            for s, b in expression.terms.items()
-        )
-    )
-
-
 def bare(expression: Affine) -> Variable | None:
     """The variable that it is, None where it is something else."""
     if not is_multiple(expression):
@@ -377,12 +117,6 @@ def bare(expression: Affine) -> Variable | None:
     ((variable, block),) = expression.terms.items()
     fits = variable.size == expression.size and np.all(block == 1.0)
     return variable if fits else None
-
-
-def term_magnitude(term: Any) -> float:
-    """The typical size of a term's values."""
-    sizes = [e.magnitude for e in term.arguments]
-    return float(term.magnitude(*sizes))
 
 
 def _positive_multiple(bound: Affine) -> float:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
-from rrp_pyomo.forms.conic import Rows, stacked
 from rrp_pyomo.forms.quadratic import QuadraticForm
+from rrp_pyomo.forms.rows import Rows, stacked
 from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.constraints import QuadraticBound, Stated
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.conic import sparse
-from rrp_pyomo.realise.lifting import Lowered
+from rrp_pyomo.realise.lowering import Lowered
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

@@ -10,7 +10,7 @@ from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone
 from rrp_pyomo.program import Program
-from rrp_pyomo.realise.lifting import is_sum_of_squares
+from rrp_pyomo.realise.lowering import is_sum_of_squares
 from rrp_pyomo.solve.by_pyomo import solve_by_pyomo
 from rrp_pyomo.solve.conic import solve_conic
 from rrp_pyomo.solve.smooth import solve_smooth

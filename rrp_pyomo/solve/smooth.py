@@ -11,7 +11,7 @@ from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondi
 from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.modeling.constraints import InCone
 from rrp_pyomo.program import Program
-from rrp_pyomo.realise.lifting import Lowered
+from rrp_pyomo.realise.lowering import Lowered
 from rrp_pyomo.realise.quadratic import quadratic_form
 from rrp_pyomo.solve.certificate import certificate_of_point
 from rrp_pyomo.solve.solution import ProgramSolution, Start, labelled, start_values

@@ -8,9 +8,8 @@ import pytest
 
 from rrp_pyomo import RobustRiskParity
 from rrp_pyomo.data import DenseCovariance
-
-from rrp_pyomo.modeling import InCone, abs as abs_  # isort: skip
-from rrp_pyomo.modeling import exp, geometric_mean, norm, square, sum_squares
+from rrp_pyomo.modeling import InCone, exp, geometric_mean, norm, square, sum_squares
+from rrp_pyomo.modeling import abs as abs_
 from rrp_pyomo.modeling.cones import EXPONENTIAL, SECOND_ORDER
 from rrp_pyomo.program import Program
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
 
-from rrp_pyomo.forms.conic import ConicBuilder, Rows
+from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.modeling.cones.base import Cone, FloatArray
 
 _LARGEST = 700.0  # beyond it, exp overflows

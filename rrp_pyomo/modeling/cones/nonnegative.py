@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rrp_pyomo.forms.conic import ConicBuilder, Rows
+from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.modeling.cones.base import Cone, FloatArray
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyomo.kernel as pmo
 
-from rrp_pyomo.forms.conic import ConicBuilder, Rows
+from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.cones.base import Cone, FloatArray, Quadratic, interleaved, lengths
 from rrp_pyomo.modeling.cones.second_order import squares

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.forms.conic import ConicBuilder, Rows
+from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.modeling.cones.base import Cone, FloatArray
 from rrp_pyomo.modeling.expressions import Affine
 

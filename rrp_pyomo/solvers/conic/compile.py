@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pyomo.common.errors import InfeasibleConstraintException
 
-from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, IntArray, Rows
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm
+from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members
 from rrp_pyomo.solvers.conic.quadratics import (
     AffineRow,

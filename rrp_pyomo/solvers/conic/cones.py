@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyomo.core.kernel import conic
 
-from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, IntArray, Rows
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm
+from rrp_pyomo.forms.rows import IntArray, Rows
 
 FloatArray = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondi
 from pyomo.contrib.solver.common.util import NoDualsError, NoReducedCostsError, NoSolutionError
 from pyomo.core.staleflag import StaleFlagManager
 
-from rrp_pyomo.forms.conic import Rows
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.solvers.conic.compile import CompiledModel
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
 from rrp_pyomo.solvers.pyomo_solver import KernelSuffixes

@@ -20,8 +20,8 @@ from rrp_pyomo.forms.conic import (
     SEMIDEFINITE,
     ZERO,
     ConicForm,
-    IntArray,
 )
+from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.solvers.conic.semidefinite import lower_triangles, matrix_order
 from rrp_pyomo.solvers.conic.session import Tolerances
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern

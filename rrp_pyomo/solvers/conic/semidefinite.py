@@ -6,7 +6,8 @@ from math import isqrt
 
 import numpy as np
 
-from rrp_pyomo.forms.conic import SEMIDEFINITE, Cone, ConicForm, IntArray
+from rrp_pyomo.forms.conic import SEMIDEFINITE, Cone, ConicForm
+from rrp_pyomo.forms.rows import IntArray
 
 
 def matrix_order(cone: Cone) -> int:

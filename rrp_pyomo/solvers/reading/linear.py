@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyomo.common.errors import PyomoException
 from pyomo.core.kernel.matrix_constraint import matrix_constraint
 
-from rrp_pyomo.forms.conic import IntArray, Rows
+from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.solvers.reading.checks import INFINITE, not_finite
 
 FloatArray = NDArray[np.float64]

@@ -31,7 +31,7 @@ from pyomo.core.kernel.suffix import ISuffix
 from pyomo.environ import Constraint, Objective, Suffix, maximize
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 
-from rrp_pyomo.forms.conic import Rows
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.solvers.reading.checks import (
     CONTINUOUS,
     INFINITE,

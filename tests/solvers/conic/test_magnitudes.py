@@ -7,7 +7,8 @@ import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
 
-from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, Rows
+from rrp_pyomo.forms.conic import ConicBuilder, ConicForm
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.solvers.conic import Clarabel
 
 NONE = np.zeros(0, np.intp)

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError, ModelError, SolverError, UnknownLabelError
-from rrp_pyomo.forms.conic import NONNEGATIVE, Cone, ConicBuilder, ConicForm, Rows
+from rrp_pyomo.forms.conic import NONNEGATIVE, Cone, ConicBuilder, ConicForm
+from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.solvers.conic import clarabel as clarabel_module
 from rrp_pyomo.solvers.conic import scs as scs_module
 from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
