@@ -120,7 +120,7 @@ class Affine(Expression):
 
     def __matmul__(self, right: Operand) -> Any:
         """``x @ c`` is Σ x_i c_i, for numbers, a parameter or another expression."""
-        if isinstance(right, Affine) or np.ndim(right) == 1:
+        if isinstance(right, Expression) or np.ndim(right) == 1:
             result = (self * right).sum()
         else:
             raise InputError(

@@ -5,7 +5,7 @@ Convex quadratics are cones too where there are cones: MOSEK takes no model with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -144,12 +144,25 @@ def _bound_squares(block: pmo.block, cost: Composite, components: Components) ->
     if plain:
         block.objective_cone = _square_cone(plain, sign, components)
         total = total + sign * block.objective_cone.r1
-    for k, weighted in enumerate(w for w in cost.terms if isinstance(w.weight, Affine)):
-        cone = _square_cone([weighted._replace(weight=1.0)], 1.0, components)
+    multiplied = [w for w in cost.terms if isinstance(w.weight, Affine)]
+    for k, (weight, root) in enumerate(_weights_and_roots(multiplied, components)):
+        cone = pmo.conic.rotated_quadratic.as_domain(None, 0.5, root)
         setattr(block, f"objective_cone_{k}", cone)
-        (weight,) = expressions(weighted.weight, components)
         total = total + weight * cone.r1
     block.objective.expr = total
+
+
+def _weights_and_roots(
+    squares: list[Weighted], components: Components
+) -> Iterator[tuple[Any, list[Any]]]:
+    """The weights that parameters make, and the vectors whose squares they multiply."""
+    for weighted in squares:
+        weights = expressions(weighted.weight, components)
+        roots = expressions(weighted.term.a, components)
+        if len(weights) == 1:
+            yield weights[0], roots
+        else:
+            yield from ((weight, [root]) for weight, root in zip(weights, roots, strict=True))
 
 
 def _square_cone(squares: list[Weighted], sign: float, components: Components) -> Any:
