@@ -1,11 +1,28 @@
-"""Names of a package that are imported when they are first used."""
+"""Names of a package that are imported when they are first used, and names that have moved."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
+
+#: By module, the names that it had before and where each of them is now; the package's front knows.
+MOVED: dict[str, dict[str, str]] = {}
+
+
+def moved(module: str) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` for the names that are elsewhere now, with a warning."""
+
+    def get(name: str) -> Any:
+        home = MOVED.get(module, {}).get(name)
+        if home is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is {home}.{name} now", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(home), name)
+
+    return get
 
 
 def exports(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
+from rrp_pyomo._lazy import moved
 from rrp_pyomo.data import Covariance
 from rrp_pyomo.data.validation import by_label
 from rrp_pyomo.errors import InputError
@@ -235,3 +236,6 @@ def _finite(value: Any) -> Any:
 
 def _plain(series: pd.Series) -> dict[str, float]:
     return {str(label): float(value) for label, value in series.items()}
+
+
+__getattr__ = moved(__name__)

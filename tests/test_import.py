@@ -140,3 +140,16 @@ def test_options_reach_a_solver_that_is_made_on_demand(factory):
     m.cost = pyo.Objective(expr=(m.x - 3) ** 2)
     factory("clarabel").solve(m)
     assert m.x.value == pytest.approx(3, abs=1e-5)
+
+
+def test_names_that_have_moved_are_found_with_a_warning():
+    import rrp_pyomo.modeling
+    import rrp_pyomo.portfolio
+    from rrp_pyomo.models.robust import RobustCertificate
+
+    with pytest.warns(DeprecationWarning, match=r"modeling.Program is rrp_pyomo.program.Program"):
+        assert rrp_pyomo.modeling.Program is rrp_pyomo.Program
+    with pytest.warns(DeprecationWarning, match=r"is rrp_pyomo\.models\.robust"):
+        assert rrp_pyomo.portfolio.RobustCertificate is RobustCertificate
+    with pytest.raises(AttributeError, match="no attribute 'Progam'"):
+        _ = rrp_pyomo.modeling.Progam

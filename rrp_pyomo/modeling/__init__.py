@@ -1,5 +1,6 @@
 """How a problem is stated: arrays of variables, expressions, terms, cones, named constraints."""
 
+from rrp_pyomo._lazy import moved
 from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.modeling import cones as cones
@@ -53,3 +54,5 @@ __all__ = [
     "stack",
     "sum_squares",
 ]
+
+__getattr__ = moved(__name__)
