@@ -127,18 +127,7 @@ def assigned(block: Any) -> None:
             block.v[label].value = value
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(strict=True, reason="a parameter for each of several squares")
-            if name == "weights_of_rows"
-            else (),
-        )
-        for name in STATEMENTS
-    ],
-)
+@EACH
 def test_kernel_blocks_carry_parameters(statement):
     block = parametric(statement, OLD).kernel()
     assert isinstance(block.k, pmo.parameter)
@@ -184,7 +173,6 @@ def test_a_solution_remembers_what_it_was_solved_for():
     assert program.numbers["k"].tolist() == [100.0]
 
 
-@pytest.mark.xfail(strict=True, reason="an expression left of terms is asked for its dimensions")
 def test_a_parameter_multiplies_terms_as_a_vector():
     p = Program()
     w, v = p.variable("w", ASSETS), p.parameter("v", OLD["v"])

@@ -103,7 +103,7 @@ def test_a_program_as_text():
         == """\
 maximise    mu @ x - lambda_risk * sum_squares([2×2] @ x) - 2 * y
 nested      x.sum() - 3 * (y - x[a]) <= 1
-cone        (y, x[2])                in second-order cone
+cone        (y, x)                   in second-order cone
 term        norm1(x - mu) / 2        <= lambda_risk
 minus       -x                       >= -(x + 1)
 whole       i.sum() + on             == 2

@@ -388,7 +388,7 @@ def test_a_weight_of_nought_says_nothing():
 
 @pytest.mark.parametrize("case", ["positive", "maximum"])
 def test_bounds_that_no_variable_can_meet_are_infeasible(case):
-    program, x = two()
+    program, x = two(lower=-2.0)
     term = positive(x) if case == "positive" else maximum(x, 0.5)
     program.minimize(x.sum())
     program.subject_to(impossible=term <= [1.0, -0.25])
