@@ -214,6 +214,19 @@ def test_exponents_of_power_cones_are_inside_the_unit_interval(alpha):
         Power(alpha)
 
 
+def test_exponential_cones_are_missed_by_the_smallest_of_three_distances():
+    """y exp(x/y) explodes for small y, where a small change of x does."""
+    found = EXPONENTIAL.violation(*np.array([[0.01, -1.0, 1.0], [1e-3, -1e-9, 1.0], [1.0, 1.0, 2]]))
+    np.testing.assert_allclose(found, [0.01 - 1e-3 * np.log(1e3), 1e-9, 1.0 - np.log(2)], rtol=1e-9)
+
+
+def test_rotated_cones_are_measured_as_second_order_ones():
+    """√(a b) has no slope at 0: a rounding error of a is no error of v."""
+    parts = [np.array([1e-12]), np.array([1.0]), np.array([1e-5])]
+    assert 0.0 < ROTATED.relative_violation(parts, [1.0, 1.0, 1.0]) <= 1e-9
+    assert ROTATED.violation(*parts)[0] == pytest.approx(9e-6)
+
+
 def test_cones_are_equal_by_what_they_are():
     assert Power(0.2) == Power(0.2)
     assert hash(Power(0.2)) == hash(Power(0.2))

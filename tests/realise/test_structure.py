@@ -92,7 +92,7 @@ def weekly_risk(scale: float) -> Program:
     program = Program("weekly")
     w = program.variable("w", ["a", "b", "c", "d"], lower=0)
     s = program.variable("s", lower=0, unit=scale)
-    program.minimize(s + 0.1 * scale * norm(w - 0.3))
+    program.minimize(s + 0.1 * norm(root @ w - 0.3 * scale))
     program.subject_to(risk=norm(root @ w) <= s, invested=w.sum() == 1)
     return program
 
@@ -105,7 +105,7 @@ def test_auxiliary_variables_have_the_size_of_what_they_stand_for(scale):
     assert {v.name for v in new} >= {"risk_vector", "objective_norm"}
     units = {v.name: v.unit for v in new}
     assert scale <= units["risk_vector"] <= 2 * scale
-    assert 0.1 <= units["objective_norm"] <= 10
+    assert scale <= units["objective_norm"] <= 2 * scale
     for realisation in ("kernel", "block"):
         block = getattr(program, realisation)()
         factors = block.scaling_factor
