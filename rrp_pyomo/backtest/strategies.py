@@ -350,6 +350,7 @@ def parse_strategy(text: str) -> Strategy:
     if name not in known:
         raise UnknownLabelError("strategy", name, known)
     _, number = name_and_number(text, "strategy")
-    if name not in STRATEGIES:
+    make = STRATEGIES.get(name)
+    if make is None or (number is not None and make is not Robust):
         return Registered(text.strip())
-    return STRATEGIES[name]() if number is None else Robust(number)
+    return make() if number is None else Robust(number)

@@ -75,6 +75,14 @@ class Expression(NumpyProtocol):
     def __eq__(self, other: Operand) -> Comparison:  # type: ignore[override]
         return Comparison(self, "==", other, self - other)
 
+    def __lt__(self, other: Operand) -> Comparison:
+        raise InputError(
+            "strict comparisons have no optimum to offer; state <= or >=, and take maximum(a, b) "
+            "for the larger of two expressions"
+        )
+
+    __gt__ = __lt__
+
     def __len__(self) -> int:
         return self.size
 

@@ -97,7 +97,8 @@ def _cone(name: str, constraint: InCone, components: Components) -> pyo.Constrai
     if cone.quadratic(*constraint.parts) is not None:
         return _labelled(as_quadratic_bound(name, constraint), components)
     members = [expressions(part, components) for part in constraint.parts]
-    members = [m * (max(map(len, members)) // len(m)) for m in members]
+    count = cone.count(constraint.parts)
+    members = [m * count if len(m) == 1 else m for m in members]
     smooth = [cone.smooth(*entries) for entries in cone.entries(members)] if cone.heads else []
     rows = [functions for functions in smooth if functions is not None]
     if not rows:

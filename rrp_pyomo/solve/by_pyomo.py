@@ -10,6 +10,9 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+from pyomo.solvers.plugins.solvers.direct_or_persistent_solver import (
+    DirectOrPersistentSolver,
+)
 
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError
 from rrp_pyomo.program import Program
@@ -123,12 +126,22 @@ def _run_legacy(
 ) -> tuple[str, bool, bool]:
     if time_limit is not None:
         options = {entry.time_limit_option: time_limit, **options}
-    solver = pyo.SolverFactory(entry.pyomo_name, options=options)
-    # Without `save_results` it takes blocks that are not ConcreteModels.
-    results = solver.solve(block, load_solutions=False, save_results=False, tee=tee)
+    solver = pyo.SolverFactory(entry.pyomo_name)
+    for name, value in options.items():
+        solver.options[name] = value
+    if isinstance(solver, DirectOrPersistentSolver):
+        # Without `save_results` it takes blocks that are not ConcreteModels.
+        results = solver.solve(block, load_solutions=False, save_results=False, tee=tee)
+    else:
+        model = pyo.ConcreteModel()
+        model.block = block
+        results = solver.solve(model, load_solutions=False, tee=tee)
     ended = results.solver.termination_condition
     if ended == "optimal":
-        solver.load_vars()
+        if hasattr(solver, "load_vars"):
+            solver.load_vars()
+        else:
+            model.solutions.load_from(results)
     return str(ended), ended == "optimal", ended == "infeasible"
 
 
@@ -144,4 +157,12 @@ def _initialise(program: Any, block: Any, start: Mapping[str, Any]) -> None:
 
 def _values(component: Any) -> FloatArray:
     entries = component.values() if hasattr(component, "values") else [component]
-    return np.array([pyo.value(entry) for entry in entries])
+    return np.array([_value(entry) for entry in entries])
+
+
+def _value(variable: Any) -> float:
+    """A variable's value; one that nothing is about gets none from solvers, and may have any."""
+    if variable.value is not None:
+        return float(variable.value)
+    lower, upper = (0.0 if bound is None else bound for bound in variable.bounds)
+    return float(min(max(0.0, lower), upper if variable.has_ub() else np.inf))

@@ -12,7 +12,7 @@ from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.modeling.constraints import InCone
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lowering import Lowered
-from rrp_pyomo.realise.quadratic import quadratic_form
+from rrp_pyomo.realise.quadratic import as_quadratic_bound, quadratic_form
 from rrp_pyomo.solve.certificate import certificate_of_point
 from rrp_pyomo.solve.solution import ProgramSolution, Start, labelled, start_values
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
@@ -64,7 +64,7 @@ def _duals(program: Program, flat: Lowered, answer: NonlinearSolution) -> Mappin
     sign = 1.0 if program.maximizing else -1.0
     starts, row = {}, 0
     for name, constraint in flat.stated.items():
-        size = _rows(constraint)
+        size = as_quadratic_bound(name, constraint).body.size
         starts[name], row = slice(row, row + size), row + size
     found = {}
     for name, comparison in program.constraints.items():

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rrp_pyomo.errors import UnknownLabelError
 from rrp_pyomo.modeling.labels import Labels
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.solve.certificate import ProgramCertificate
@@ -33,6 +34,12 @@ def labelled(numbers: FloatArray, labels: Labels, name: str, scalar: bool) -> An
     return pd.Series(numbers, index=index, name=name)
 
 
+class UnknownNameError(UnknownLabelError, KeyError):
+    """What a mapping raises for a name that it does not have; suggests the nearest."""
+
+    __str__ = Exception.__str__
+
+
 class Values(Mapping[str, Any]):
     """Values by variable name: a float for a scalar, a Series by label for the others."""
 
@@ -41,6 +48,8 @@ class Values(Mapping[str, Any]):
         self._x = x
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._variables:
+            raise UnknownNameError("variable", name, self._variables)
         v = self._variables[name]
         numbers = self._x[v.offset : v.offset + v.size]
         return labelled(numbers, v.labels, name, v.index is None)

@@ -11,7 +11,12 @@ import pandas as pd
 import pytest
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InfeasibleError, RiskParityWarning, SolverError
+from rrp_pyomo.errors import (
+    InfeasibleError,
+    RiskParityWarning,
+    SolverError,
+    UnknownLabelError,
+)
 from rrp_pyomo.modeling import exp, log, norm, square, sum_squares
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.certificate import certificate_of_point, relative_residuals
@@ -300,3 +305,18 @@ def test_what_is_almost_a_solution_and_far_from_one_is_warned_of():
     assert max(solution.certificate.primal_residual, solution.certificate.gap) > 1e-6
     best = solve_program(hilbert()).objective
     assert abs(solution.objective / best - 1) > 1e-7
+
+
+@pytest.mark.parametrize("solver", ["highs", "scip", "gurobi"])
+def test_a_variable_that_nothing_is_about_has_a_value_within_its_bounds(solver, need):
+    program = Program("idle")
+    x = program.variable("x", lower=1)
+    program.variable("idle", ["a", "b"], lower=2)
+    program.variable("below", upper=-3)
+    program.minimize(x)
+    values = solve_program(program, need(solver)).values
+    assert values["idle"].tolist() == [2.0, 2.0]
+    assert values["below"] == -3.0
+    with pytest.raises(UnknownLabelError, match="'idel'; did you mean 'idle'"):
+        values["idel"]
+    assert "idel" not in values

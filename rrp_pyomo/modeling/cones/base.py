@@ -43,7 +43,7 @@ class Cone(ABC):
     nonnegative : tuple of int
         The heads that are nonnegative in the cone.
     takes : Takes
-        What a solver must take.
+        What a solver must take. A cone that is linear or second-order has a quadratic form.
     shapes : tuple of tuple of int
         Sizes of parts that go together, for whoever tries the cone out.
     """
@@ -59,7 +59,10 @@ class Cone(ABC):
 
     @abstractmethod
     def rows(self, builder: ConicBuilder, parts: Sequence[Rows]) -> int:
-        """Hand the parts to a builder; the number of their group."""
+        """Hand the parts to a builder; the number of their group.
+
+        Multipliers come back through :meth:`split`, as the builder's method has its rows.
+        """
 
     @abstractmethod
     def violation(self, *parts: FloatArray) -> FloatArray:
@@ -103,7 +106,7 @@ class Cone(ABC):
     @property
     def is_linear(self) -> bool:
         """Whether it is a matter of linear rows."""
-        return self.takes is Takes.LINEAR
+        return self.takes is Takes.LINEAR and len(self.part_names) == 1
 
     def shaped(self, parts: tuple[Affine, ...]) -> tuple[Affine, ...]:
         """The parts, scalar ones repeated where there are several cones.

@@ -86,7 +86,7 @@ class ClarabelBackend:
     """
 
     #: Its options for programs, which are stated in known units.
-    for_programs: ClassVar[dict[str, object]] = {
+    for_programs: ClassVar[Mapping[str, object]] = {
         name: tolerance for name, tolerance in ACCURATE.items() if not name.startswith("reduced")
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, ClassVar, TextIO
 
@@ -87,8 +88,8 @@ class ScsBackend:
         The setting has another type.
     """
 
-    #: Its options for programs, which are stated in known units.
-    for_programs: ClassVar[dict[str, object]] = {}
+    #: What it does by default.
+    for_programs: ClassVar[Mapping[str, object]] = {}
 
     def __init__(self, **options: object) -> None:
         if not find_spec("scs"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, Protocol, TextIO
+from typing import ClassVar, NamedTuple, Protocol, TextIO
 
 from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
@@ -29,6 +30,9 @@ class Backend(Protocol):
 
     Its options are the solver's own, by name; it checks them when it is made.
     """
+
+    #: The options for programs, which are stated in known units.
+    for_programs: ClassVar[Mapping[str, object]]
 
     def __init__(self, **options: object) -> None: ...
 
