@@ -11,7 +11,7 @@ bounds into second-order cones and sorts everything into one :class:`ConicForm`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,6 +171,8 @@ class ConicBuilder:
     def second_order(self, bound: Rows, vector: Rows) -> int:
         """‖vector_k‖₂ ≤ bound_k for each row k of ``bound``, all vector_k of the same length."""
         count = bound.size
+        if count == 1:
+            return self.second_order_rows(bound.above(vector), 1 + vector.size)
         length = vector.size // count
         first = np.arange(count) * (1 + length)
         rest = (first[:, None] + np.arange(1, 1 + length)).ravel()
@@ -347,11 +349,14 @@ def _merged(cones: list[Cone]) -> tuple[Cone, ...]:
     """Neighbouring zero and nonnegative cones joined, equal neighbours counted together."""
     merged: list[Cone] = []
     for cone in cones:
+        kind, dimension, count, alpha = cone.kind, cone.dimension, cone.count, cone.alpha
         last = merged[-1] if merged else None
-        if last is not None and last.kind == cone.kind and cone.kind in (ZERO, NONNEGATIVE):
-            merged[-1] = replace(last, dimension=last.dimension + cone.dimension)
-        elif last is not None and replace(last, count=cone.count) == cone:
-            merged[-1] = replace(last, count=last.count + cone.count)
-        else:
-            merged.append(cone)
+        if last is not None and last.kind == kind:
+            if kind in (ZERO, NONNEGATIVE):
+                merged[-1] = Cone(kind, last.dimension + dimension)
+                continue
+            if last.dimension == dimension and last.alpha == alpha:
+                merged[-1] = Cone(kind, dimension, last.count + count, alpha)
+                continue
+        merged.append(cone)
     return tuple(merged)

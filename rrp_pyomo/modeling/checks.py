@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.modeling.coefficients import Block
-from rrp_pyomo.modeling.composite import Composite, Product, Weighted
+from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.labels import FloatArray, aligned
 from rrp_pyomo.modeling.operands import as_numbers
@@ -117,7 +117,9 @@ def _require_own_and_finite(program: Any, what: str, expression: Affine) -> None
 def _finite(block: Block) -> bool:
     if isinstance(block, float):
         return math.isfinite(block)
-    return bool(np.isfinite(block.data if sp.issparse(block) else block).all())
+    numbers = block.data if sp.issparse(block) else block
+    # A finite sum has finite terms; one that is not may have overflowed.
+    return math.isfinite(np.sum(numbers)) or bool(np.isfinite(numbers).all())
 
 
 def require_convex(what: str, stated: Any, maximizing: bool = False) -> None:
@@ -134,7 +136,7 @@ def require_convex(what: str, stated: Any, maximizing: bool = False) -> None:
     sign = -1.0 if sense == ">=" or (maximizing and not sense) else 1.0
     for weighted in body.terms:
         term = weighted.term
-        if isinstance(term, Product):
+        if term.is_product:
             if sense and isinstance(weighted.weight, Affine):
                 _require_convex_multiple(what, weighted, sign, sense)
             continue

@@ -40,6 +40,7 @@ class Term(ABC):
     name: ClassVar[str]
     curvature: int
     lower: ClassVar[float] = -np.inf
+    is_product: ClassVar[bool] = False
     size: int = 1
     labels: Labels = None
     arguments: tuple[Affine, ...]
@@ -70,6 +71,7 @@ class Product(Term):
     """``a ∘ b`` row by row; a square where the two are one."""
 
     name = "product"
+    is_product = True
 
     def __init__(self, a: Affine, b: Affine) -> None:
         self.a = a
@@ -134,7 +136,7 @@ class Composite(Expression):
     @property
     def is_quadratic(self) -> bool:
         """Whether all terms are products."""
-        return all(isinstance(w.term, Product) for w in self.terms)
+        return all(w.term.is_product for w in self.terms)
 
     @property
     def is_parametric(self) -> bool:
@@ -241,7 +243,7 @@ def _stretched(weighted: Weighted, size: int) -> Weighted:
     """A scalar product repeated over ``size`` rows."""
     if weighted.size == size:
         return weighted
-    if weighted.summed or not isinstance(weighted.term, Product):
+    if weighted.summed or not weighted.term.is_product:
         raise InputError(
             f"a scalar {weighted.term.name if not weighted.summed else 'sum'} cannot be repeated "
             f"over {size} rows; bind it to a variable"

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.modeling.composite import Composite, Product
+from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.cones import CONES, NONNEGATIVE, ROTATED, ZERO, Cone
 from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows
 from rrp_pyomo.modeling.labels import common_rows
@@ -143,7 +143,7 @@ def _is_one_product(side: object) -> bool:
     return (
         isinstance(side, Composite)
         and len(side.terms) == 1
-        and isinstance(side.terms[0].term, Product)
+        and side.terms[0].term.is_product
         and not side.affine.terms
         and not np.any(side.affine.constant)
     )

@@ -126,7 +126,7 @@ def _is_bounded_term(small: Composite) -> bool:
         return False
     term, weight, summed = small.terms[0]
     return (
-        not isinstance(term, Product)
+        not term.is_product
         and not isinstance(weight, Affine)
         and bool(np.all(np.asarray(weight) != 0.0))
         and (not summed or term.size == 1)
@@ -175,7 +175,7 @@ def _without_terms(result: Lowered, name: str, small: Composite) -> Composite:
     for weighted in small.terms:
         term = weighted.term
         has_parameter = isinstance(weighted.weight, Affine)
-        if isinstance(term, Product) and (name == "objective" or not has_parameter):
+        if term.is_product and (name == "objective" or not has_parameter):
             products.append(weighted)
             continue
         if not has_parameter and np.all(np.asarray(weighted.weight) == 0.0):
@@ -191,11 +191,11 @@ def _in_its_place(result: Lowered, name: str, weighted: Weighted) -> Affine:
     s = result.variable(
         result.free_name(f"{name}_{term.name}"),
         labels,
-        lower=max(term.lower, 0.0 if isinstance(term, Product) else term.lower),
+        lower=max(term.lower, 0.0 if term.is_product else term.lower),
         unit=term_magnitude(term),
     )
     result.definitions.append((s, term.value))
-    if isinstance(term, Product):
+    if term.is_product:
         result.stated[f"{s.name}_cone"] = InCone((s, _ONE, term.a), ROTATED)
     else:
         _bounded(result, f"{s.name}_bound", term, s, 1.0)
@@ -225,7 +225,7 @@ def is_sum_of_squares(body: Composite, sign: float = 1.0) -> bool:
     if body.size > 1 and any(w.summed for w in body.terms):
         return False
     return all(
-        isinstance(w.term, Product)
+        w.term.is_product
         and w.term.is_square
         and np.all(sign * np.asarray(w.numbers) >= 0)
         for w in body.terms
