@@ -225,9 +225,7 @@ def is_sum_of_squares(body: Composite, sign: float = 1.0) -> bool:
     if body.size > 1 and any(w.summed for w in body.terms):
         return False
     return all(
-        w.term.is_product
-        and w.term.is_square
-        and np.all(sign * np.asarray(w.numbers) >= 0)
+        w.term.is_product and w.term.is_square and np.all(sign * np.asarray(w.numbers) >= 0)
         for w in body.terms
     )
 
