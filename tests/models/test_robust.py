@@ -52,6 +52,7 @@ def transcription(uncertainty, omega, budgets=None, constraints=lambda x: []):
     return x.value, problem.value * np.sqrt(unit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("omega", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize(("n", "seeds"), [(2, 3), (5, 3), (25, 3), (100, 1)])
 def test_transcription(make_uncertainty, n, seeds, omega):
