@@ -134,11 +134,6 @@ class Composite(Expression):
         return self.affine.labels
 
     @property
-    def is_quadratic(self) -> bool:
-        """Whether all terms are products."""
-        return all(w.term.is_product for w in self.terms)
-
-    @property
     def is_parametric(self) -> bool:
         """Whether a parameter is in it."""
         return any(isinstance(w.weight, Affine) for w in self.terms) or any(
@@ -252,6 +247,11 @@ def _stretched(weighted: Weighted, size: int) -> Weighted:
     a = repeated_rows(product.a, size)
     b = a if product.is_square else repeated_rows(product.b, size)
     return weighted._replace(term=Product(a, b))
+
+
+def as_composite(body: Affine | Composite) -> Composite:
+    """An expression as one with terms, of which it may have none."""
+    return body if isinstance(body, Composite) else Composite(body, ())
 
 
 def product(a: Affine, b: Affine, labels: Labels) -> Composite:

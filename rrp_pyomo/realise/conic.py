@@ -13,7 +13,7 @@ from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, ScaledRows
 from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.forms.updating import FormPattern, Triplets
-from rrp_pyomo.modeling.composite import Composite, Weighted
+from rrp_pyomo.modeling.composite import Weighted, as_composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
@@ -119,8 +119,7 @@ class Objective:
     """
 
     def __init__(self, source: Lowered) -> None:
-        body = source.objective * (-1.0 if source.maximizing else 1.0)
-        self._body = body if isinstance(body, Composite) else Composite(body, ())
+        self._body = as_composite(source.objective * (-1.0 if source.maximizing else 1.0))
         self.is_parametric = self._body.is_parametric
         self._columns = source.columns
         self._known: dict[int, Square] = {}

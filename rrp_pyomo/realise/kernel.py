@@ -13,7 +13,7 @@ import pyomo.kernel as pmo
 import scipy.sparse as sp
 from pyomo.core.kernel.variable import IVariable
 
-from rrp_pyomo.modeling.composite import Composite, Weighted
+from rrp_pyomo.modeling.composite import Composite, Weighted, as_composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.statement import Statement
@@ -98,7 +98,7 @@ def _constraint(name: str, constraint: Stated, components: Components) -> Any:
     if constraint.cone.is_linear:
         body, lower, upper = constraint.bounded_body
         if body.is_parametric:
-            rows = _rows(QuadraticBound(Composite(body, ()), lower, upper), components)
+            rows = _rows(QuadraticBound(as_composite(body), lower, upper), components)
             return _labelled(body.labels, rows)
         return _matrix_rows(body, lower, upper, components)
     if not constraint.cone.heads:  # Pyomo has no matrices: the cone says so

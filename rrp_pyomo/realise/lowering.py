@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrp_pyomo.modeling.coefficients import entry_count
-from rrp_pyomo.modeling.composite import Composite, Product, Weighted
+from rrp_pyomo.modeling.composite import Composite, Product, Weighted, as_composite
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
 from rrp_pyomo.modeling.constraints import (
     Bounded,
@@ -94,7 +94,8 @@ def lowered(statement: Statement) -> Lowered:
             _lower_comparison(result, name, constraint)
     if isinstance(statement.objective, Composite):
         sign = -1.0 if statement.maximizing else 1.0
-        small = _without_terms(result, "objective", statement.objective * sign)
+        small = statement.objective * sign
+        small = _without_terms(result, "objective", small, parametric_squares=True)
         result.objective = _without_dense_squares(result, small) * sign
     return result
 
@@ -107,9 +108,9 @@ def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> Non
             result.duals[name] = [Source(name, 0, cone.sign)]
         return
     if comparison.sense == "==":
-        result.stated[name] = QuadraticBound(_composite(comparison.body), 0.0, 0.0)
+        result.stated[name] = QuadraticBound(as_composite(comparison.body), 0.0, 0.0)
         return
-    small = _composite(comparison.body if comparison.sign > 0.0 else -comparison.body)
+    small = as_composite(comparison.body if comparison.sign > 0.0 else -comparison.body)
     if _is_bounded_term(small):
         sources = _bound_directly(result, name, small)
     else:
@@ -150,12 +151,7 @@ def _bounded(
         value: Callable[[FloatArray], FloatArray],
         lower: float,
     ) -> Variable:
-        unit = term_magnitude(term)
-        variable = result.variable(
-            result.free_name(f"{name}_{suffix}"), labels, lower=lower, unit=unit
-        )
-        result.definitions.append((variable, value))
-        return variable
+        return _auxiliary(result, f"{name}_{suffix}", term, labels, value, lower)
 
     sources = []
     bounded: list[Bounded] = term.epigraph(bound, new)
@@ -169,13 +165,33 @@ def _bounded(
     return sources
 
 
-def _without_terms(result: Lowered, name: str, small: Composite) -> Composite:
-    """Terms other than products replaced by variables that bound them."""
+def _auxiliary(
+    result: Lowered,
+    name: str,
+    term: Any,
+    labels: Iterable[Hashable] | int | None,
+    value: Callable[[FloatArray], FloatArray],
+    lower: float,
+) -> Variable:
+    """A variable of a term's size, with the function of a point that gives its best values."""
+    unit = term_magnitude(term)
+    variable = result.variable(result.free_name(name), labels, lower=lower, unit=unit)
+    result.definitions.append((variable, value))
+    return variable
+
+
+def _without_terms(
+    result: Lowered, name: str, small: Composite, parametric_squares: bool = False
+) -> Composite:
+    """Terms other than products replaced by variables that bound them.
+
+    Squares that a parameter multiplies are terms of their own, unless they may stay.
+    """
     affine, products = small.affine, []
     for weighted in small.terms:
         term = weighted.term
         has_parameter = isinstance(weighted.weight, Affine)
-        if term.is_product and (name == "objective" or not has_parameter):
+        if term.is_product and (parametric_squares or not has_parameter):
             products.append(weighted)
             continue
         if not has_parameter and np.all(np.asarray(weighted.weight) == 0.0):
@@ -188,13 +204,8 @@ def _in_its_place(result: Lowered, name: str, weighted: Weighted) -> Affine:
     """``weight ∘ s``, summed where the term is, with a new s that bounds the term."""
     term = weighted.term
     labels = None if term.size == 1 else term.labels or term.size
-    s = result.variable(
-        result.free_name(f"{name}_{term.name}"),
-        labels,
-        lower=max(term.lower, 0.0 if term.is_product else term.lower),
-        unit=term_magnitude(term),
-    )
-    result.definitions.append((s, term.value))
+    lower = 0.0 if term.is_product else term.lower
+    s = _auxiliary(result, f"{name}_{term.name}", term, labels, term.value, lower)
     if term.is_product:
         result.stated[f"{s.name}_cone"] = InCone((s, _ONE, term.a), ROTATED)
     else:
@@ -251,10 +262,6 @@ def _lifted_if_dense(result: Lowered, weighted: Weighted, small: Composite) -> W
         return weighted
     v = result.introduce("objective_vector", term.a)
     return weighted._replace(term=Product(v, v))
-
-
-def _composite(body: Any) -> Composite:
-    return body if isinstance(body, Composite) else Composite(body, ())
 
 
 def is_multiple(expression: Affine) -> bool:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.forms.rows import Rows, stacked
-from rrp_pyomo.modeling.composite import Composite, Weighted
+from rrp_pyomo.modeling.composite import Composite, Weighted, as_composite
 from rrp_pyomo.modeling.constraints import QuadraticBound, Stated
-from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.conic import sparse
 from rrp_pyomo.realise.lowering import Lowered
 
@@ -39,7 +38,7 @@ def quadratic_form(source: Lowered) -> QuadraticForm:
             )
     bounds = [as_quadratic_bound(name, c) for name, c in source.stated.items()]
     sign = -1.0 if source.maximizing else 1.0
-    objective = _expanded(_as_composite(source.objective * sign))
+    objective = _expanded(as_composite(source.objective * sign))
     bodies = [_expanded(bound.body) for bound in bounds]
     starts = np.cumsum([0] + [body.affine.size for body in bodies])
     A, constant = sparse(stacked([body.affine for body in bodies]), source.columns)
@@ -77,7 +76,7 @@ def as_quadratic_bound(name: str, constraint: Stated) -> QuadraticBound:
         return constraint
     if constraint.cone.is_linear:
         affine, lower, upper = constraint.bounded_body
-        return QuadraticBound(_as_composite(affine), lower, upper)
+        return QuadraticBound(as_composite(affine), lower, upper)
     bound = constraint.cone.quadratic(*constraint.parts)
     if bound is None:
         raise ModelError(
@@ -88,10 +87,6 @@ def as_quadratic_bound(name: str, constraint: Stated) -> QuadraticBound:
     if constraint.sign < 0:
         return QuadraticBound(-body, -upper, -lower)
     return QuadraticBound(body, lower, upper)
-
-
-def _as_composite(body: Affine | Composite) -> Composite:
-    return body if isinstance(body, Composite) else Composite(body, ())
 
 
 class _Expanded(NamedTuple):

@@ -366,3 +366,15 @@ def test_threads_solve_one_program():
     assert len(found) == 20
     np.testing.assert_allclose([objective for objective, _ in found], best, rtol=1e-9)
     assert max(residual for _, residual in found) <= 1e-7
+
+
+def test_a_constraint_may_be_called_objective():
+    """Its squares take new values of their parameter, as those of other constraints do."""
+    program = Program("names")
+    x = program.variable("x", ["a", "b"])
+    weight = program.parameter("weight", 1.0)
+    program.maximize(x.sum())
+    program.subject_to(objective=weight * sum_squares(x) <= 2)
+    assert solve_program(program).objective == pytest.approx(2.0)
+    program.set(weight=4.0)
+    assert solve_program(program).objective == pytest.approx(1.0)
