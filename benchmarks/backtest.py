@@ -16,12 +16,12 @@ from collections.abc import Callable
 import cvxpy as cp
 import numpy as np
 import pandas as pd
-from rrp_pyomo.backtest.solvers import Solvers
 
 from rrp_pyomo.backtest.engine import Panel, simulate
 from rrp_pyomo.backtest.estimators import Estimate, FactorModelEstimator
 from rrp_pyomo.backtest.strategies import Robust
 from rrp_pyomo.paper.experiments import EXPERIMENTS
+from rrp_pyomo.solve.session import ProgramSession
 
 N, M = 25, 3
 EXPERIMENT = EXPERIMENTS["1"]
@@ -100,7 +100,7 @@ def main() -> None:
     fit = [milliseconds(lambda h=h: estimator(h).uncertainty) for h in histories]
     print(f"{'  fit and uncertainty set':42} {statistics.median(fit):6.2f} ms")
 
-    solvers, peer, ours, theirs, gaps = Solvers(), Parametrised(), [], [], []
+    solvers, peer, ours, theirs, gaps = ProgramSession(), Parametrised(), [], [], []
     for history in histories:
         estimate = estimator(history)
         peer.load(estimate)
