@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Warnings of results to look at are errors; said here, the import is seen by coverage."""
     config.addinivalue_line("filterwarnings", "error::rrp_pyomo.errors.RiskParityWarning")
+    # Whoever starts the tests may ignore Ctrl-C, as `&` does: tests of interrupts would not end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def labels(n: int) -> list[str]:

@@ -95,14 +95,13 @@ def test_a_local_worker_dies(panel, tmp_path, expected) -> None:
 
 _SCRIPT = """
 if __name__ == "__main__":
-    import pickle, signal, sys
+    import pickle, sys
     from pathlib import Path
     from jobs import HeldBack
     from rrp_pyomo.paper.experiments import Job, chunks_of
     from rrp_pyomo.paper.reproduce import run_settings
     from rrp_pyomo.paper.runner import RunFolder, run_chunks
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where they are ignored, as by &
     experiment, panel, trials, seed, parts = pickle.loads(Path(sys.argv[1]).read_bytes())
     folder = RunFolder(parts["run"], run_settings(experiment, panel, seed))
     job = HeldBack(Job(experiment, panel, seed), parts["begun"], parts["gate"], free=3)
