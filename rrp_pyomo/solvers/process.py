@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO, cast
 
@@ -44,6 +45,9 @@ class _OutputByThread:
 
 
 _LOCK = threading.Lock()
+# Up to Python 3.13, print() only borrows sys.stdout: what one thread puts back must not vanish
+# while another one is still printing to it. So they are kept, and used again.
+_OUTPUTS: deque[_OutputByThread] = deque(maxlen=16)
 
 
 @contextlib.contextmanager
@@ -59,7 +63,7 @@ def printing_to(log: TextIO | None) -> Iterator[None]:
     thread = threading.get_ident()
     with _LOCK:
         if not isinstance(sys.stdout, _OutputByThread):
-            sys.stdout = cast(TextIO, _OutputByThread(sys.stdout))
+            sys.stdout = cast(TextIO, _output_for(sys.stdout))
         output = cast(_OutputByThread, sys.stdout)
         output.users += 1
         before = output.logs.get(thread)
@@ -74,6 +78,14 @@ def printing_to(log: TextIO | None) -> Iterator[None]:
             output.users -= 1
             if not output.users and cast(object, sys.stdout) is output:
                 sys.stdout = output.shared
+
+
+def _output_for(shared: TextIO) -> _OutputByThread:
+    for known in _OUTPUTS:
+        if known.shared is shared:
+            return known
+    _OUTPUTS.append(_OutputByThread(shared))
+    return _OUTPUTS[-1]
 
 
 @contextlib.contextmanager

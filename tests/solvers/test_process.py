@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -65,6 +66,33 @@ def test_other_threads_keep_what_they_print(name: str, tee: bool) -> None:
     assert not any("other thread" in log for log in logs)
     assert stream.getvalue() == ("".join(logs) if tee else "")
     assert all(logs) == (tee or name == "casadi_ipopt")
+
+
+_PRINTING = """
+import io, sys, threading, time
+from contextlib import redirect_stdout
+from rrp_pyomo.solvers.process import printing_to
+
+def chat():
+    while not stopped.is_set():
+        print("another thread")
+
+stopped, end = threading.Event(), time.monotonic() + 1.5
+sys.setswitchinterval(1e-6)
+with redirect_stdout(io.StringIO()):
+    thread = threading.Thread(target=chat)
+    thread.start()
+    while time.monotonic() < end:
+        with printing_to(io.StringIO()):
+            pass
+    stopped.set()
+    thread.join()
+"""
+
+
+def test_the_standard_output_outlives_those_who_print_to_it() -> None:
+    """Up to Python 3.13 a print() crashes the process where what it prints to is thrown away."""
+    assert subprocess.run([sys.executable, "-c", _PRINTING], timeout=60).returncode == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
