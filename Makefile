@@ -11,12 +11,13 @@ export COVERAGE_FILE := $(CURDIR)/.venv/coverage
 export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
 export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
-.PHONY: help demo test test-fast lint types bench clean
+.PHONY: help demo test test-fast fuzz lint types bench clean
 
 help:
 	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
 	@echo "make test       the tests; PYTEST_ARGS for more options"
 	@echo "make test-fast  the inner loop, in a minute: no backtests, command line, paper, docs"
+	@echo "make fuzz       random cases against independent oracles: N=1000 SUITE=all SEED=0"
 	@echo "make lint       formatting and style"
 	@echo "make types      static types"
 	@echo "make bench      speed against other packages"
@@ -37,6 +38,10 @@ SLOW := backtest cli paper conformance test_examples.py test_import.py test_plot
 
 test-fast: .venv/installed-dev
 	$(BIN)/python -m pytest -m "not slow" $(addprefix --ignore=tests/,$(SLOW)) $(PYTEST_ARGS)
+
+fuzz: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz --suite $(or $(SUITE),all) --cases $(or $(N),1000) \
+	    --seed $(or $(SEED),0)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

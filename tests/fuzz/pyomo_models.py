@@ -1,0 +1,127 @@
+"""Random Pyomo models through the package's solvers, against solutions known otherwise."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+import pyomo.kernel as pmo
+from judging import Answer, Outcome, judge
+from natural import draw_natural
+from planted import Plant, infeasible, unbounded
+from pyomo.common.errors import PyomoException
+from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+from rendering import Rendering
+
+from rrp_pyomo.errors import RiskParityError
+
+SOLVERS = ("clarabel", "scs", "casadi_ipopt")
+VERDICTS = {
+    TerminationCondition.provenInfeasible: "infeasible",
+    TerminationCondition.unbounded: "unbounded",
+    TerminationCondition.infeasibleOrUnbounded: "infeasibleOrUnbounded",
+}
+
+
+def case(seed: int) -> Outcome:
+    """One model, by one or more solvers."""
+    rng = np.random.default_rng(seed)
+    outcome = Outcome()
+    kernel = bool(rng.random() < 0.45)
+    if rng.random() < 0.65:
+        plant = Plant(rng)
+        stated = plant.draw(kernel)
+        chance = rng.random()
+        if chance < 0.1:
+            stated = infeasible(plant, stated)
+        elif chance < 0.2:
+            stated = unbounded(plant, stated)
+    else:
+        found = draw_natural(rng)
+        if found is None:
+            outcome.counts["skipped: references are not sure"] += 1
+            return outcome
+        stated = found
+    solver = str(rng.choice(SOLVERS, p=[0.55, 0.2, 0.25]))
+    legacy = bool(rng.random() < 0.25)
+    rendered = Rendering(stated, rng, kernel)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        answer = ask(rendered, solver, legacy, outcome)
+    if answer is not None:
+        judge(stated, answer, solver, outcome, lorentz=not kernel or solver == "casadi_ipopt")
+    return outcome
+
+
+def ask(
+    rendered: Rendering, solver: str, legacy: bool, outcome: Outcome, made: Any = None
+) -> Answer | None:
+    """The answer of a solver; what it raises is a finding."""
+    try:
+        return (
+            _by_legacy(rendered, solver)
+            if legacy
+            else _by_new(rendered, made or SolverFactory(solver))
+        )
+    except RiskParityError as error:
+        outcome.found("refused", f"{solver}: {type(error).__name__}", error)
+    except PyomoException as error:
+        outcome.found("refused", f"{solver}: {type(error).__name__}", error)
+    except Exception as error:
+        outcome.found("crash", f"{solver}: {type(error).__name__}", error)
+    return None
+
+
+def _by_new(rendered: Rendering, solver: Any) -> Answer:
+    model = rendered.model
+    results = solver.solve(model, raise_exception_on_nonoptimal_result=False, load_solutions=False)
+    status, condition = results.solution_status, results.termination_condition
+    words = str(getattr(results.extra_info, "status", condition.name))
+    if status not in (SolutionStatus.optimal, SolutionStatus.feasible):
+        return Answer(VERDICTS.get(condition, condition.name), words)
+    loader = results.solution_loader
+    values = loader.get_vars()
+    answer = Answer(
+        status.name, words, [values.get(v) for v in rendered.x],
+        results.incumbent_objective, results.objective_bound,
+    )  # fmt: skip
+    if status is SolutionStatus.optimal:
+        duals, costs = loader.get_duals(), loader.get_reduced_costs()
+        answer.duals = [duals.get(c) for c in rendered.rows]
+        answer.cone_duals = [duals.get(c) for c in rendered.cones]
+        answer.costs = [costs.get(v) for v in rendered.x]
+        loader.load_vars()
+        for v, value in zip(rendered.x, answer.x, strict=True):
+            if value is not None and v.value != value:
+                raise AssertionError(f"{v.name} was loaded as {v.value}, not {value}")
+    return answer
+
+
+def _by_legacy(rendered: Rendering, solver: str) -> Answer:
+    model = rendered.model
+    suffix = pmo.suffix if rendered.kernel else pyo.Suffix
+    model.dual, model.rc = (suffix(direction=suffix.IMPORT) for _ in range(2))
+    try:
+        results = pyo.SolverFactory(solver).solve(model)
+    except PyomoException as error:
+        if type(error).__name__ not in ("NoFeasibleSolutionError", "NoDualsError"):
+            raise
+        results = pyo.SolverFactory(solver).solve(model, load_solutions=False)
+        return Answer(
+            str(results.solver.termination_condition), str(results.solver.termination_message)
+        )
+    condition = str(results.solver.termination_condition)
+    problem = results.problem
+    objective, bound = problem.upper_bound, problem.lower_bound
+    if rendered.stated.maximise:
+        objective, bound = bound, objective
+    return Answer(
+        "optimal" if condition == "optimal" else "feasible", condition,
+        [v.value for v in rendered.x], objective, bound,
+        [model.dual.get(c) for c in rendered.rows],
+        [model.dual.get(c) for c in rendered.cones],
+        [model.rc.get(v) for v in rendered.x],
+    )  # fmt: skip
