@@ -59,9 +59,20 @@ def _shortened(items: list[str], most: int = 12) -> str:
     return ", ".join(items[:most]) + more
 
 
+def brief(value: object, most: int = 60) -> str:
+    """A value as messages show it."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # such as for an int of more than 4300 digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}… (a {type(value).__name__})"
+
+
 def require_kind(value: object, kind: type, name: str, remedy: str) -> None:
     """Raise where an argument is of another type."""
-    if not isinstance(value, kind):
-        raise InputError(
-            f"{name} is a {type(value).__name__}; expected a {kind.__name__}, {remedy}"
-        )
+    if isinstance(value, kind):
+        return
+    given = "None" if value is None else f"a {type(value).__name__}"
+    if isinstance(value, type):
+        given = f"the class {value.__name__} itself"
+    raise InputError(f"{name} is {given}; expected a {kind.__name__}, {remedy}")

@@ -13,8 +13,8 @@ import pandas as pd
 
 from rrp_pyomo._lazy import moved
 from rrp_pyomo.data import Covariance
-from rrp_pyomo.data.validation import by_label
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.data.validation import by_label, index_of
+from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class Portfolio:
         UnknownLabelError
             Weights of assets that the covariance does not know.
         InputError
-            Weights that are missing or not finite.
+            Weights that are missing or not finite; no covariance.
         """
+        _require_covariance(covariance)
         budgets = np.full(covariance.size, 1.0 / covariance.size)
         return cls(_aligned(weights, covariance), covariance, budgets, model=model)
 
@@ -109,8 +110,9 @@ class Portfolio:
         Raises
         ------
         InputError
-            The covariance has other assets.
+            The covariance has other assets, or is none.
         """
+        _require_covariance(covariance)
         weights = _aligned(self.weights, covariance)
         budgets = by_label(
             pd.Series(self.budgets, self.weights.index), covariance.labels, "budgets"
@@ -222,9 +224,15 @@ class Portfolio:
         return plot_portfolio(self)
 
 
+def _require_covariance(covariance: object) -> None:
+    require_kind(
+        covariance, Covariance, "covariance", "such as DenseCovariance(matrix) of a table or array"
+    )
+
+
 def _aligned(weights: pd.Series, covariance: Covariance) -> pd.Series:
     x = by_label(weights, covariance.labels, "weights")
-    return pd.Series(x, index=list(covariance.labels), name="weights")
+    return pd.Series(x, index=index_of(covariance.labels), name="weights")
 
 
 def _finite(value: Any) -> Any:

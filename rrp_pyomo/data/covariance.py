@@ -19,11 +19,12 @@ from rrp_pyomo.data.validation import (
     as_floats,
     by_label,
     frozen,
+    index_of,
     labels_of,
     require_finite,
     require_shape,
 )
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
 # Rounding leaves asymmetries and negative eigenvalues of this size, relative to the largest entry
@@ -73,7 +74,7 @@ class Covariance(ABC):
 
     def matrix(self) -> pd.DataFrame:
         """Σ multiplied out and labelled, shape (n, n)."""
-        labels = list(self.labels)
+        labels = index_of(self.labels)
         return pd.DataFrame(multiplied_out(self.operator), index=labels, columns=labels)
 
     def __matmul__(self, weights: Any) -> pd.Series:
@@ -102,7 +103,7 @@ class Covariance(ABC):
         Costa & Kwon (2020), equation (2).
         """
         x = by_label(weights, self.labels, "weights")
-        return pd.Series(self.operator @ x, index=list(self.labels), name="marginal_risk")
+        return pd.Series(self.operator @ x, index=index_of(self.labels), name="marginal_risk")
 
     def variance(self, weights: Vector) -> float:
         """x'Σx, the variance of a portfolio per period; ``weights`` as in :meth:`marginal_risk`."""
@@ -111,7 +112,7 @@ class Covariance(ABC):
 
     def volatilities(self) -> pd.Series:
         """√Σ_ii, the standard deviation of each asset's return per period."""
-        return pd.Series(np.sqrt(self.variances), index=list(self.labels), name="volatility")
+        return pd.Series(np.sqrt(self.variances), index=index_of(self.labels), name="volatility")
 
     @cached_property
     def mean_row_sum(self) -> float:
@@ -206,18 +207,20 @@ class FactorCovariance(Covariance):
     @cached_property
     def loadings(self) -> pd.DataFrame:
         """V with labels, shape (m, n)."""
-        return pd.DataFrame(self.V, index=list(self.factor_labels), columns=list(self.labels))
+        return pd.DataFrame(
+            self.V, index=index_of(self.factor_labels), columns=index_of(self.labels)
+        )
 
     @cached_property
     def factor_covariance(self) -> pd.DataFrame:
         """F with labels, shape (m, m)."""
-        factors = list(self.factor_labels)
+        factors = index_of(self.factor_labels)
         return pd.DataFrame(self.F, index=factors, columns=factors)
 
     @cached_property
     def residual_variance(self) -> pd.Series:
         """The diagonal of D with labels, shape (n,)."""
-        return pd.Series(self.D, index=list(self.labels), name="residual_variance")
+        return pd.Series(self.D, index=index_of(self.labels), name="residual_variance")
 
     @cached_property
     def operator(self) -> LinearMap:
@@ -285,8 +288,8 @@ class DenseCovariance(Covariance):
         labels: Iterable[Hashable] | None = None,
         repair: Literal["clip"] | None = None,
     ) -> None:
-        if repair not in (None, "clip"):
-            raise InputError(f"repair is {repair!r}; expected None or 'clip'")
+        if not (repair is None or (isinstance(repair, str) and repair == "clip")):
+            raise InputError(f"repair is {brief(repair)}; expected None or 'clip'")
         array = as_floats(matrix, "covariance", 2)
         n = len(array)
         require_shape(array, (n, n), "covariance", f"{n} assets")

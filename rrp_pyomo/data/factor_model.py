@@ -17,9 +17,11 @@ from rrp_pyomo.data.validation import (
     Matrix,
     agreed_labels,
     as_floats,
+    index_of,
     require_dates,
     require_finite,
     require_same_dates,
+    unique_labels,
 )
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
@@ -132,7 +134,7 @@ class FactorModel:
             raise InputError(
                 f"{p} observations are too few for {m} factors; at least m + 2 = {m + 2} are needed"
             )
-        dates = pd.RangeIndex(p) if dates is None else dates
+        dates = pd.RangeIndex(p) if dates is None else _dates(dates, p)
         require_finite(Y, "return", dates, assets)
         require_finite(X, "factor return", dates, names)
         return cls(assets, names, dates, _least_squares(Y, X, assets, names))
@@ -165,13 +167,13 @@ class FactorModel:
     @cached_property
     def factor_covariance(self) -> pd.DataFrame:
         """F, the sample covariance (ddof = 1) of the factors, shape (m, m)."""
-        factors = list(self.factor_labels)
+        factors = index_of(self.factor_labels)
         return pd.DataFrame(self._estimates.F, index=factors, columns=factors)
 
     @cached_property
     def residuals(self) -> pd.DataFrame:
         """ε of (8), shape (p, n)."""
-        return pd.DataFrame(self._estimates.residuals, self.dates, list(self.labels))
+        return pd.DataFrame(self._estimates.residuals, self.dates, index_of(self.labels))
 
     @cached_property
     def expected_returns(self) -> pd.Series:
@@ -203,14 +205,25 @@ class FactorModel:
         )
 
     def _by_asset(self, values: FloatArray, name: str) -> pd.Series:
-        return pd.Series(values, index=list(self.labels), name=name)
+        return pd.Series(values, index=index_of(self.labels), name=name)
 
     def _by_factor(self, values: FloatArray) -> pd.DataFrame:
-        return pd.DataFrame(values, index=list(self.factor_labels), columns=list(self.labels))
+        return pd.DataFrame(
+            values, index=index_of(self.factor_labels), columns=index_of(self.labels)
+        )
 
     def __repr__(self) -> str:
         n, m, p = len(self.labels), len(self.factor_labels), self.observations
         return f"FactorModel({n} assets, {m} factors, {p} observations)"
+
+
+def _dates(dates: Iterable[Hashable], periods: int) -> pd.Index:
+    index = dates if isinstance(dates, pd.Index) else index_of(unique_labels(dates, "date"))
+    if len(index) != periods:
+        raise InputError(
+            f"dates are {len(index)} where returns have {periods} periods; give one for each"
+        )
+    return index
 
 
 def _least_squares(Y: FloatArray, X: FloatArray, labels: Labels, factors: Labels) -> _Estimates:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data.validation import require_dates, require_same_dates, unique_labels
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.data.validation import as_floats, require_dates, require_same_dates, unique_labels
+from rrp_pyomo.errors import InputError, require_kind
 
 RISK_FREE = "RF"
 
@@ -108,11 +108,17 @@ def excess_returns(returns: pd.DataFrame, risk_free: pd.Series | None) -> pd.Dat
     InputError
         Dates that are not the same in both; the first that differs is named.
     """
+    require_dates(returns, "returns")
     if risk_free is None:
         return returns
-    require_dates(returns, "returns")
+    require_kind(
+        risk_free, pd.Series, "risk_free", "by date, such as pd.Series(0.01, returns.index)"
+    )
     require_same_dates(returns.index, risk_free.index, "returns", "risk_free")
-    return returns.sub(risk_free, axis=0)
+    rate = as_floats(risk_free, "risk_free", 1)
+    return pd.DataFrame(
+        as_floats(returns, "returns", 2) - rate[:, None], returns.index, returns.columns
+    )
 
 
 def _read_table(path: str | Path) -> pd.DataFrame:

@@ -21,12 +21,13 @@ from rrp_pyomo.data.validation import (
     Matrix,
     agreed_labels,
     as_floats,
+    as_number,
+    index_of,
     labels_of,
     require_finite,
-    require_nonnegative,
     require_shape,
 )
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap
 
 MOST_FACTORS = 20
@@ -55,7 +56,7 @@ class Perturbation:
 
     def matrix(self) -> pd.DataFrame:
         """Σ^Δ multiplied out and labelled, shape (n, n)."""
-        labels = list(self.labels)
+        labels = index_of(self.labels)
         return pd.DataFrame(multiplied_out(self.operator), index=labels, columns=labels)
 
 
@@ -114,7 +115,13 @@ class CovarianceUncertainty:
             ``scale`` or a standard error negative or not finite, standard errors that do not fit
             the loadings, more than 20 factors.
         """
-        scale = require_nonnegative(scale, "scale")
+        require_kind(
+            nominal,
+            FactorCovariance,
+            "nominal",
+            "such as FactorModel.fit(returns, factors).covariance",
+        )
+        scale = as_number(scale, "scale", least=0.0)
         width = scale * _standard_errors(standard_errors, nominal)
         m = len(nominal.factor_labels)
         if m > MOST_FACTORS:
@@ -206,13 +213,14 @@ class CovarianceUncertainty:
         InputError
             ω negative or not finite.
         """
-        return require_nonnegative(omega, "omega") * self.relative_size
+        return as_number(omega, "omega", least=0.0) * self.relative_size
 
     def contains(self, covariance: Covariance) -> bool:
         """Whether a covariance is in the set (7), to 1e-12 of its largest entry; O(n²).
 
         An entry may lie anywhere between its bounds, whichever of the two is the larger one.
         """
+        require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
         agreed_labels("asset", self.size, set=self.labels, covariance=covariance.labels)
         upper, entries = (
             multiplied_out(self.worst_case.operator),

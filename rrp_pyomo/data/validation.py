@@ -1,18 +1,25 @@
-"""Checks that several data objects share; every message names the thing, the value, the remedy."""
+"""Checks that several data objects share; every message names the thing, the value, the remedy.
+
+An argument is checked once, where it enters: a number by :func:`as_number`, an array or anything
+that holds numbers by :func:`as_floats`, a table by :func:`require_dates`, labels by
+:func:`unique_labels`, an object of a class by :func:`rrp_pyomo.errors.require_kind`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.errors import InputError, UnknownLabelError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 
 Labels = tuple[Hashable, ...]
@@ -21,13 +28,35 @@ Matrix = pd.DataFrame | ArrayLike
 
 
 def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
-    """The labels as a tuple; a repeated one is an error."""
-    labels = _listed(labels)
-    if len(set(labels)) < len(labels):
+    """The labels as a tuple: hashable, none missing, none repeated, no two that read the same.
+
+    Tables, files and figures know an asset by the text of its label: 1 and "1" would be one.
+    """
+    labels = _listed(labels, kind)
+    try:
+        distinct = len(set(labels))
+    except TypeError:
+        label = next(label for label in labels if not _is_hashable(label))
+        raise InputError(
+            f"{kind} label {brief(label)} is a {type(label).__name__}, which cannot be a label; "
+            "expected text, numbers, dates or tuples of them"
+        ) from None
+    if distinct < len(labels):
         label, count = Counter(labels).most_common(1)[0]
         raise InputError(
             f"{kind} label {str(label)!r} occurs {count} times; labels must be unique: "
             "rename or drop the repetitions"
+        )
+    if {*map(type, labels)} in (set(), {str}, {int}):  # the common cases
+        return labels
+    if any(map(_is_missing, labels)):
+        k = next(k for k, label in enumerate(labels) if _is_missing(label))
+        raise InputError(f"{kind} label {k + 1} is missing ({labels[k]}); name it or leave it out")
+    text, count = Counter(map(str, labels)).most_common(1)[0]
+    if count > 1:
+        alike = ", ".join(repr(label) for label in labels if str(label) == text)
+        raise InputError(
+            f"{kind} labels {alike} read the same in tables and files; rename all but one"
         )
     return labels
 
@@ -36,17 +65,27 @@ def agreed_labels(kind: str, size: int, **sources: Iterable[Hashable] | None) ->
     """The labels on which all sources agree; 0 … size − 1 where no source has any."""
     if size == 0:
         raise InputError(f"there are no {kind}s; at least one is needed")
-    given = [(name, _listed(labels)) for name, labels in sources.items() if labels is not None]
+    for name, labels in sources.items():
+        if isinstance(labels, set | frozenset):
+            raise InputError(f"{name} is a set, which has no order; give a list of the {kind}s")
+    given = [
+        (name, _listed(labels, kind)) for name, labels in sources.items() if labels is not None
+    ]
     if not given:
         return tuple(range(size))
     first, labels = given[0][0], unique_labels(given[0][1], kind)
     if len(labels) != size:
-        raise InputError(f"{first} holds {len(labels)} {kind}s where {size} are expected")
+        raise InputError(
+            f"{first} holds {len(labels)} {kind}s where {size} are expected; give one for each"
+        )
     for name, others in given[1:]:
         if others == labels:
             continue
         if len(others) != size:
-            raise InputError(f"{name} holds {len(others)} {kind}s where {first} holds {size}")
+            raise InputError(
+                f"{name} holds {len(others)} {kind}s where {first} holds {size}; give both the "
+                f"same {kind}s, such as with reindex or .loc"
+            )
         k = next(k for k in range(size) if others[k] != labels[k])
         raise InputError(
             f"{kind} {k + 1} is {str(labels[k])!r} in {first} but {str(others[k])!r} in {name}; "
@@ -61,21 +100,42 @@ def labels_of(values: object, axis: int = 0) -> Iterable[Hashable] | None:
 
 
 def as_floats(values: Vector | Matrix, name: str, ndim: int) -> FloatArray:
-    """The values as a float array of ``ndim`` dimensions, not copied where that can be avoided."""
-    try:
-        if isinstance(values, pd.DataFrame | pd.Series):
-            array = values.to_numpy()  # np.asarray takes ten times as long
-        else:
-            array = np.asarray(values)
-        if array.dtype.kind not in "fiubO":  # numpy would take dates for numbers
-            raise TypeError(f"found {array.dtype}")
-        array = np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        where = _first_other(values) if isinstance(values, pd.DataFrame) else str(error)
-        raise InputError(f"{name} must hold numbers only: {where}") from None
+    """The values as a float array of ``ndim`` dimensions, not copied where that can be avoided.
+
+    Real numbers of any kind will do (numpy's, Fraction, Decimal); None and pandas' NA are NaN.
+
+    Raises
+    ------
+    InputError
+        Text, booleans, dates, complex numbers and objects, which numpy would take or let pass;
+        integers that no float can hold; another number of dimensions.
+    """
+    array = _as_array(values, name)
+    if array.dtype.kind not in "fiu":
+        array = _numbers(array, values, name)
+    array = np.asarray(array, dtype=np.float64)
     if array.ndim != ndim:
         raise InputError(f"{name} has shape {array.shape}; {ndim} dimension(s) are expected")
     return array
+
+
+def as_number(value: object, name: str, least: float = -np.inf, finite: bool = True) -> float:
+    """A real number of any kind as a float.
+
+    Raises
+    ------
+    InputError
+        Something else than a number, NaN, a number below ``least``, or an infinite one where a
+        finite one is expected.
+    """
+    number = np.nan
+    with contextlib.suppress(InputError):
+        number = float(as_floats(value, name, 0))  # type: ignore[arg-type]
+    if number >= least and (not finite or abs(number) < np.inf):
+        return number
+    expected = "a finite number" if finite else "a number"
+    expected += f" of at least {least:g}" if least > -np.inf else ""
+    raise InputError(f"{name} is {brief(value)}; expected {expected}")
 
 
 def frozen(array: FloatArray) -> FloatArray:
@@ -113,13 +173,6 @@ def require_shape(array: FloatArray, shape: tuple[int, ...], name: str, reason: 
         raise InputError(f"{name} has shape {array.shape}; {reason} need {shape}")
 
 
-def require_nonnegative(value: float, name: str) -> float:
-    """The value as a float; negative, infinite and NaN are errors."""
-    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
-        raise InputError(f"{name} is {value!r}; expected a finite number of at least 0")
-    return float(value)
-
-
 def positions(given: Iterable[Hashable], labels: Labels) -> list[int]:
     """Where assets stand among the labels; an unknown or repeated one is an error."""
     place = {label: i for i, label in enumerate(labels)}
@@ -134,10 +187,12 @@ def placed(
 ) -> tuple[list[int], FloatArray]:
     """What a Series or mapping holds: the positions among the labels, and the numbers there."""
     if isinstance(values, Mapping):
-        return positions(values, labels), as_floats(list(values.values()), name, 1)
-    if isinstance(values, pd.Series):
-        return positions(values.index, labels), as_floats(values, name, 1)
-    raise InputError(f"{name} are a {type(values).__name__}; expected a mapping or Series by asset")
+        values = pd.Series(list(values.values()), index_of(tuple(values)), dtype=object)
+    if not isinstance(values, pd.Series):
+        raise InputError(
+            f"{name} are a {type(values).__name__}; expected a mapping or Series by asset"
+        )
+    return positions(values.index, labels), as_floats(values, name, 1)
 
 
 def by_label(values: Mapping[Any, float] | Vector, labels: Labels, name: str) -> FloatArray:
@@ -160,17 +215,34 @@ def by_label(values: Mapping[Any, float] | Vector, labels: Labels, name: str) ->
 
 
 def require_dates(frame: pd.DataFrame, name: str) -> None:
-    """Raise where columns are repeated, or dates repeated or unsorted."""
-    if not frame.columns.is_unique:
-        unique_labels(frame.columns, f"{name}: column")
+    """Raise unless this is a table with columns that are labels, and dates in increasing order."""
+    require_kind(
+        frame,
+        pd.DataFrame,
+        name,
+        "by date and column, such as read_returns(path) or pd.DataFrame(values, dates, columns)",
+    )
+    unique_labels(frame.columns, f"{name}: column")
     index = frame.index
+    if not isinstance(index, pd.MultiIndex) and index.hasnans:
+        raise InputError(
+            f"{name} have no date in row {int(index.isna().argmax()) + 1}; give it one, or drop "
+            "the row"
+        )
     if not index.is_unique:
         raise InputError(
             f"{name} have several rows for {shown(index[index.duplicated()][0])}; keep one row "
             "per date"
         )
     if not index.is_monotonic_increasing:
-        k = next(k for k in range(1, len(index)) if not index[k - 1] < index[k])
+        try:
+            k = next(k for k in range(1, len(index)) if not index[k - 1] < index[k])
+        except TypeError:
+            kinds = ", ".join(sorted({type(date).__name__ for date in index}))
+            raise InputError(
+                f"{name} have dates of several kinds ({kinds}, or with and without time zones); "
+                "make them of one kind, such as with pd.to_datetime(index, utc=True)"
+            ) from None
         raise InputError(
             f"{name} are not sorted by date: {shown(index[k])} comes after {shown(index[k - 1])}; "
             "use sort_index()"
@@ -181,7 +253,15 @@ def require_same_dates(left: pd.Index, right: pd.Index, left_name: str, right_na
     """Raise where two sorted indices differ, naming the first date that only one of them has."""
     if left is right or left.equals(right):
         return
+    kinds = [(f"{i.inferred_type} {getattr(i, 'tz', None) or ''}").strip() for i in (left, right)]
+    if kinds[0] != kinds[1]:
+        raise InputError(
+            f"{left_name} have dates of kind {kinds[0]} and {right_name} of kind {kinds[1]}; make "
+            "them of one kind, such as with pd.to_datetime(index)"
+        )
     differing = left.symmetric_difference(right)
+    if differing.empty:  # both sorted and without repetitions: the same dates
+        return
     first, count = differing[0], len(differing)
     has, lacks = (left_name, right_name) if first in left else (right_name, left_name)
     raise InputError(
@@ -190,22 +270,97 @@ def require_same_dates(left: pd.Index, right: pd.Index, left_name: str, right_na
     )
 
 
-def _listed(labels: Iterable[Hashable]) -> Labels:
-    return tuple(labels.tolist() if isinstance(labels, pd.Index) else labels)
-
-
-def _first_other(frame: pd.DataFrame) -> str:
-    """Where a frame holds something that is not a number."""
-    for label, column in frame.items():
-        if column.dtype.kind in "mMc":
-            return f"{shown(label)} holds {column.dtype}"
-        bad = pd.to_numeric(column, errors="coerce").isna()
-        if bad.any():
-            return f"{shown(label)} at {shown(bad.idxmax())} is {column[bad].iloc[0]!r}"
-    return f"found {frame.to_numpy().dtype}"
-
-
 @lru_cache(maxsize=64)
-def index_of(labels: Labels) -> pd.Index:
-    """Labels as pandas has them; finding out their type takes longer than anything done with it."""
-    return pd.Index(list(labels))
+def index_of(labels: Labels, name: str | None = None) -> pd.Index:
+    """Labels as pandas has them; finding out their type takes longer than anything done with it.
+
+    Tuples of one length are a MultiIndex, as pandas has it, unless the index has a name; others,
+    which pandas would fill up with NaN, and tuples beside other labels are labels as they are.
+    """
+    sizes = {len(label) if isinstance(label, tuple) else 0 for label in labels}
+    levels = name is None and len(sizes) == 1 and sizes > {1}
+    return pd.Index(list(labels), tupleize_cols=levels, name=name)
+
+
+def _listed(labels: Iterable[Hashable], kind: str) -> Labels:
+    if isinstance(labels, pd.Index):
+        return tuple(labels.tolist())
+    try:
+        return tuple(labels)
+    except TypeError:
+        raise InputError(
+            f"{kind} labels are {brief(labels)}; expected a list of labels, such as ['A', 'B']"
+        ) from None
+
+
+def _is_hashable(label: object) -> bool:
+    try:
+        hash(label)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_missing(label: Any) -> bool:
+    if isinstance(label, tuple):
+        return any(map(_is_missing, label))
+    return bool(pd.api.types.is_scalar(label) and pd.isna(label))
+
+
+def _as_array(values: Any, name: str) -> NDArray[Any]:
+    """The values as numpy has them, each kept as it is where their kinds differ."""
+    if isinstance(values, pd.DataFrame | pd.Series):
+        return values.to_numpy()  # np.asarray takes ten times as long
+    if np.ma.isMaskedArray(values):
+        values = np.ma.filled(values.astype(object), None)
+    try:
+        # Of a list numpy would make booleans numbers, and numbers text.
+        return np.asarray(values, dtype=object if isinstance(values, list | tuple) else None)
+    except Exception:  # of __array__, or of rows that do not fit together
+        raise InputError(
+            f"{name} must hold numbers only: {brief(values)} is no array of them"
+        ) from None
+
+
+def _numbers(array: NDArray[Any], values: object, name: str) -> FloatArray:
+    """An array of objects as floats, or an error that says where there is no number."""
+    if array.dtype.kind == "O":
+        if all(map(_is_numeric, {*map(type, array.flat)})):
+            with contextlib.suppress(ArithmeticError, ValueError):
+                return np.where(pd.isna(array), np.nan, array).astype(np.float64)
+        where = _first_other(array, values)
+    else:
+        where = f"found {array.dtype}"
+    raise InputError(f"{name} must hold numbers only: {where}")
+
+
+def _is_numeric(kind: type) -> bool:
+    """Whether values of this type are real numbers, or missing ones."""
+    if issubclass(kind, bool | np.timedelta64):  # which count as integers
+        return False
+    return issubclass(kind, Real | Decimal) or kind in (type(None), type(pd.NA))
+
+
+def _first_other(array: NDArray[Any], values: object) -> str:
+    """Where there is something that is not a number."""
+    at, value = next((at, v) for at, v in np.ndenumerate(array) if not _is_float(v))
+    if isinstance(values, pd.DataFrame):
+        row, column = at
+        dtype = values.dtypes.iloc[column]
+        if dtype.kind in "mMcb":
+            return f"{shown(values.columns[column])} holds {dtype}"
+        where = f"{shown(values.columns[column])} at {shown(values.index[row])}"
+    elif isinstance(values, pd.Series):
+        where = shown(values.index[at[0]])
+    else:
+        where = f"entry {', '.join(map(str, at))}" if at else "it"
+    return f"{where} is {brief(value)}"
+
+
+def _is_float(value: Any) -> bool:
+    if not _is_numeric(type(value)):
+        return False
+    try:
+        return value is None or value is pd.NA or float(value) is not None
+    except (ArithmeticError, ValueError):
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,11 +14,12 @@ from scipy.optimize import LinearConstraint, milp
 from rrp_pyomo.data.validation import (
     Labels,
     as_floats,
+    as_number,
     placed,
     require_finite,
     unique_labels,
 )
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 
 Bounds = float | Mapping[Any, float] | pd.Series | None
@@ -150,8 +151,8 @@ class WeightSet:
             upper[upper >= 1.0] = np.inf
         rows = _rows(self.groups, self.rows)
         names = unique_labels([row.name for row in rows], "group or row")
-        row_lower = _row_bounds([row.lower for row in rows], -np.inf)
-        row_upper = _row_bounds([row.upper for row in rows], np.inf)
+        row_lower = _row_bounds(rows, "lower", -np.inf)
+        row_upper = _row_bounds(rows, "upper", np.inf)
         _require_order(row_lower, row_upper, names, "row")
         resolved = ResolvedWeightSet(
             labels=labels,
@@ -168,6 +169,16 @@ class WeightSet:
         if not resolved.is_simplex:
             _require_nonempty(resolved)
         return resolved
+
+
+def resolved_weight_set(
+    weight_set: WeightSet | None, labels: Iterable[Hashable]
+) -> ResolvedWeightSet:
+    """A problem's weight set in numbers for its assets; without one, weights x ≥ 0 with 1'x = 1."""
+    if weight_set is None:
+        return WeightSet().resolve(labels)
+    require_kind(weight_set, WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
+    return weight_set.resolve(labels)
 
 
 def _simplex(labels: Labels) -> ResolvedWeightSet:
@@ -193,25 +204,53 @@ def _rows(
     groups: Mapping[str, Group | tuple[Any, ...]] | None, rows: Sequence[LinearRow] | None
 ) -> list[LinearRow]:
     """Groups as rows of ones, then the rows."""
+    if groups is not None:
+        require_kind(groups, Mapping, "groups", "such as {'energy': Group(['XOM'], upper=0.3)}")
+    if isinstance(rows, LinearRow | str | Mapping | Iterator) or not (
+        rows is None or isinstance(rows, Iterable)
+    ):
+        raise InputError(f"rows are {brief(rows)}; expected a list of them: [LinearRow(...)]")
     totals = []
     for name, group in (groups or {}).items():
         if not (isinstance(group, tuple) and len(group) in (2, 3)):
-            raise InputError(f"group {name!r} is {group!r}; expected Group(members, lower, upper)")
+            raise InputError(
+                f"group {name!r} is {brief(group)}; expected Group(members, lower, upper)"
+            )
         members, *bounds = group
+        if isinstance(members, str | bytes | Iterator):  # letter by letter, or only once
+            raise InputError(
+                f"members of group {name!r} are {brief(members)}; expected a list of assets, "
+                "such as ['XOM', 'CVX']"
+            )
         members = unique_labels(members, f"group {name!r}: asset")
         totals.append(LinearRow(name, dict.fromkeys(members, 1.0), *bounds))
-    return totals + [LinearRow(*row) for row in rows or ()]
+    for row in () if rows is None else rows:
+        if not (isinstance(row, tuple | list) and 2 <= len(row) <= 4):
+            raise InputError(
+                f"row {brief(row)} is none; expected LinearRow(name, coefficients, lower, upper)"
+            )
+        totals.append(LinearRow(*row))
+    return totals
 
 
-def _row_bounds(given: list[float | None], default: float) -> FloatArray:
-    return as_floats([default if bound is None else bound for bound in given], "row bounds", 1)
+def _row_bounds(rows: list[LinearRow], side: str, default: float) -> FloatArray:
+    given = [(row.name, getattr(row, side)) for row in rows]
+    return np.array(
+        [
+            default if bound is None else as_number(bound, f"{side} of {name!r}", finite=False)
+            for name, bound in given
+        ]
+    )
 
 
 def _matrix(rows: list[LinearRow], labels: Labels) -> sp.csr_matrix:
     parts = []
     for row in rows:
-        place, values = placed(row.coefficients, labels, f"coefficients of {row.name!r}")
-        require_finite(values, f"coefficient in {row.name!r}", row.coefficients.keys())
+        coefficients = row.coefficients
+        if isinstance(coefficients, pd.Series) and coefficients.dtype == bool:  # a mask by asset
+            coefficients = coefficients.astype(float)
+        place, values = placed(coefficients, labels, f"coefficients of {row.name!r}")
+        require_finite(values, f"coefficient in {row.name!r}", coefficients.keys())
         if not values.any() or (row.lower is None and row.upper is None):
             raise InputError(
                 f"row {row.name!r} bounds nothing; give it assets and a lower or an upper bound"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrp_pyomo.data import CovarianceUncertainty, ResolvedWeightSet, WeightSet
+from rrp_pyomo.data.weight_set import resolved_weight_set
 from rrp_pyomo.errors import SolverError, require_kind
 from rrp_pyomo.linalg import Named
 from rrp_pyomo.modeling import norm
@@ -54,7 +55,7 @@ def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | No
         "uncertainty",
         "such as FactorModel.fit(returns, factors).covariance_uncertainty()",
     )
-    return largest_omega_of(uncertainty, (weight_set or WeightSet()).resolve(uncertainty.labels))
+    return largest_omega_of(uncertainty, resolved_weight_set(weight_set, uncertainty.labels))
 
 
 def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWeightSet) -> float:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
 from rrp_pyomo.data.validation import Labels, index_of
-from rrp_pyomo.errors import InputError, require_kind
+from rrp_pyomo.data.weight_set import resolved_weight_set
+from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.weights import described, state_weights
@@ -54,9 +55,7 @@ class PortfolioProblem(ABC):
     budgets: FloatArray | None = None
 
     def __init__(self, labels: Iterable[Hashable], weight_set: WeightSet | None = None) -> None:
-        if weight_set is not None:
-            require_kind(weight_set, WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
-        self.weight_set: ResolvedWeightSet = (weight_set or WeightSet()).resolve(labels)
+        self.weight_set: ResolvedWeightSet = resolved_weight_set(weight_set, labels)
 
     @property
     def labels(self) -> Labels:
