@@ -16,7 +16,7 @@ from rrp_pyomo.modeling.constraints import (
     QuadraticBound,
     Stated,
 )
-from rrp_pyomo.modeling.expressions import Affine
+from rrp_pyomo.modeling.expressions import Affine, Scaled
 from rrp_pyomo.modeling.symbols import Variable
 from rrp_pyomo.realise.lowering import Lowered, copied, is_multiple
 
@@ -27,7 +27,9 @@ def over_variables(source: Lowered, kernel: bool = False, loose: Collection[str]
     * ``‖e‖₂ ≤ k r`` becomes ``‖v‖₂ ≤ r`` with ``v = e / k``;
     * heads of cones get variables with their sign, vectors a variable each (for ``kernel`` in the
       scale of Pyomo's cones, otherwise multiples of a variable stay what they are);
-    * ``‖e‖²`` gets a variable v = e, unless e is a multiple of one.
+    * ``‖e‖²`` gets a variable v = e, unless e is a multiple of one;
+    * for ``kernel``, a product of a parameter that many rows share gets a variable: they stay rows
+      of numbers, which a matrix holds.
 
     Parameters
     ----------
@@ -55,8 +57,26 @@ class _Lifting:
             body = self._squares(name, constraint.body)
             return QuadraticBound(body, constraint.lower, constraint.upper)
         if constraint.cone.is_linear:
-            return constraint
+            return self._rows(name, constraint) if self.kernel else constraint
         return self._membership(name, constraint)
+
+    def _rows(self, name: str, constraint: InCone) -> InCone:
+        """Linear rows, of numbers where the only parameters are in products that rows share."""
+        (part,) = constraint.parts
+
+        def is_shared(symbol: Any) -> bool:
+            return isinstance(symbol, Scaled) and symbol.size < part.size
+
+        if not part.is_parametric or not all(s.is_variable or is_shared(s) for s in part.terms):
+            return constraint
+        terms = {
+            self._product(name, s) if is_shared(s) else s: block for s, block in part.terms.items()
+        }
+        rows = Affine(part.size, terms, part.constant, part.labels, part.notation)
+        return InCone((rows,), constraint.cone, constraint.sign)
+
+    def _product(self, name: str, product: Scaled) -> Affine:
+        return self.result.introduce(f"{name}_product", Affine(product.size, {product: 1.0}))
 
     def _membership(self, name: str, constraint: InCone) -> InCone:
         cone, parts = constraint.cone, constraint.parts

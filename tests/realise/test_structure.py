@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
 import scipy.sparse as sp
@@ -12,6 +13,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.modeling import exp, norm, sum_squares
 from rrp_pyomo.modeling.cones import SECOND_ORDER
 from rrp_pyomo.modeling.constraints import InCone
+from rrp_pyomo.models import RobustRiskParity
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 
@@ -131,6 +133,58 @@ def test_the_unit_of_the_data_does_not_matter_to_blocks(scale):
     SolverFactory("clarabel").solve(kernel)
     w = [variable.value for variable in kernel.w.values()]
     np.testing.assert_allclose(w, best.arrays["w"], atol=1e-3)
+
+
+# --- products with parameters ---------------------------------------------------------------------
+
+
+def penalised(sense: str, k: float, offset: bool = False) -> Program:
+    """Rows that share the product of k and a scalar."""
+    program = Program("penalised")
+    w, y = program.variable("w", ["a", "b", "c"], -9, 9), program.variable("y", lower=1)
+    product = program.parameter("k", k) * y
+    slack = np.diag([1.0, 2.0, 4.0]) @ w - np.arange(3.0)
+    if offset:
+        product = product + program.parameter("o", 0.0)
+    program.minimize(y + sum_squares(w - 1))
+    rows = {"<=": product <= slack, ">=": slack >= product, "==": product == slack}
+    program.subject_to(rows=rows[sense])
+    return program
+
+
+SENSES = pytest.mark.parametrize("sense", ["<=", ">=", "=="])
+
+
+@SENSES
+@pytest.mark.parametrize("k", np.random.default_rng(3).normal(0.0, 2.0, 4))
+def test_rows_that_share_a_product_with_a_parameter_are_a_matrix(sense, k):
+    """Another value on the block is what the program itself would say, its duals by row too."""
+    block = penalised(sense, 0.7).kernel()
+    assert isinstance(block.rows, pmo.matrix_constraint)
+    block.k.value = k
+    results = SolverFactory("clarabel").solve(block)
+    best = solve_program(penalised(sense, k))
+    assert pyo.value(block.objective) == pytest.approx(best.objective, rel=1e-7)
+    found = [variable.value for variable in block.w.values()]
+    np.testing.assert_allclose(found, best.arrays["w"], atol=1e-5)
+    duals = results.solution_loader.get_duals()
+    np.testing.assert_allclose([duals[row] for row in block.rows], best.duals["rows"], atol=1e-5)
+
+
+@SENSES
+def test_rows_with_other_parameters_stay_rows_of_expressions(sense):
+    block = penalised(sense, 0.7, offset=True).kernel()
+    assert isinstance(block.rows, pmo.constraint_dict)
+    SolverFactory("clarabel").solve(block)
+    best = solve_program(penalised(sense, 0.7)).objective
+    assert pyo.value(block.objective) == pytest.approx(best, rel=1e-7)
+
+
+def test_marginal_risks_of_the_robust_problem_are_a_matrix(make_uncertainty):
+    """One row has the parameter in it, whatever the number of assets."""
+    block = RobustRiskParity(make_uncertainty(6), omega=1.0).kernel()
+    assert block.marginal_risk.A.shape[0] == 6
+    assert len(block.marginal_risk_product_definition) == 1
 
 
 # --- unknown kinds ------------------------------------------------------------------------------
