@@ -9,6 +9,9 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout, none installed
 
 SUITES = {"models": "pyomo_models"}
 

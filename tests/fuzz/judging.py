@@ -102,7 +102,7 @@ def _is_feasible(
         if not outside <= allowed:
             worst.append((outside / allowed, what, f"{outside:.3g} of {terms:.3g}"))
 
-    for row in stated.rows:
+    for row in filter(lambda row: row.active, stated.rows):
         at, terms = row.body.value(x), row.body.terms(x)
         rounding = row.body.expanded(x)
         if row.lower > -INF:
@@ -141,6 +141,8 @@ def _judge_objective(
         )
     if stated.optimum is None:
         return
+    if solver == "scs":  # has some digits of the numbers that it sees
+        terms = body.expanded(x)
     tolerance = accuracy.value * terms + accuracy.absolute + rounding
     relaxed = accuracy.relaxed * stated.sensitivity
     off = abs(float(at - stated.optimum))
@@ -200,7 +202,7 @@ def _judge_duals(
         return abs(float(Fraction(multiplier) * (at - Fraction(side))))
 
     for row, dual in zip(rows, duals, strict=True):
-        if dual is None:
+        if dual is None or not row.active:
             continue
         gradient = row.body.gradient(x)
         if math.isnan(dual):

@@ -159,28 +159,24 @@ FAMILIES = (penalties, penalties, big_m, transport, scattered, scattered, deviat
 def solved_exactly(stated: Statement) -> Statement | None:
     """The statement with its optimum, from the basis at which HiGHS stops, verified exactly."""
     free = [i for i in range(stated.size) if i not in stated.fixed]
+    rows = [row for row in stated.rows if row.active]
     place = {i: k for k, i in enumerate(free)}
     n = len(free)
     sign = -1 if stated.maximise else 1
-    held = [{i: a for i, a in row.body.linear.items() if i in stated.fixed} for row in stated.rows]
+    held = [{i: a for i, a in row.body.linear.items() if i in stated.fixed} for row in rows]
     moved = [
         sum((Fraction(a) * Fraction(stated.fixed[i]) for i, a in part.items()), Fraction(0))
         for part in held
     ]
-    A = [
-        {place[i]: Fraction(a) for i, a in row.body.linear.items() if i in place}
-        for row in stated.rows
-    ]
+    A = [{place[i]: Fraction(a) for i, a in row.body.linear.items() if i in place} for row in rows]
     c = {place[i]: sign * Fraction(a) for i, a in stated.objective.linear.items() if i in place}
     low = [_exact(stated.lower[i]) for i in free]
     high = [_exact(stated.upper[i]) for i in free]
     low += [
-        None if r.lower == -INF else Fraction(r.lower) - s
-        for r, s in zip(stated.rows, moved, strict=True)
+        None if r.lower == -INF else Fraction(r.lower) - s for r, s in zip(rows, moved, strict=True)
     ]
     high += [
-        None if r.upper == INF else Fraction(r.upper) - s
-        for r, s in zip(stated.rows, moved, strict=True)
+        None if r.upper == INF else Fraction(r.upper) - s for r, s in zip(rows, moved, strict=True)
     ]
     status, basis = _by_highs(n, A, c, low, high)
     if status in ("Infeasible", "Unbounded"):

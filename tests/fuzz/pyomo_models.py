@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
-from judging import Answer, Outcome, judge
+from chains import chain
+from judging import ACCURACY, Answer, Outcome, judge
 from natural import draw_natural
+from odd_models import draw_odd
 from planted import Plant, infeasible, unbounded
 from pyomo.common.errors import PyomoException
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 from rendering import Rendering
+from statement import Statement
 
 from rrp_pyomo.errors import RiskParityError
 
 SOLVERS = ("clarabel", "scs", "casadi_ipopt")
+#: What Pyomo's older interface raises where there is nothing to load.
+UNSOLVED = ("NoFeasibleSolutionError", "NoSolutionError", "NoDualsError")
 VERDICTS = {
     TerminationCondition.provenInfeasible: "infeasible",
     TerminationCondition.unbounded: "unbounded",
@@ -27,10 +32,20 @@ VERDICTS = {
 
 
 def case(seed: int) -> Outcome:
-    """One model, by one or more solvers."""
+    """One model, or one after the other, by one of the solvers."""
     rng = np.random.default_rng(seed)
     outcome = Outcome()
+    kind = rng.choice(["one", "chain", "odd"], p=[0.7, 0.2, 0.1])
+    solver = str(rng.choice(SOLVERS, p=[0.55, 0.2, 0.25]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        {"one": _one, "chain": _chain, "odd": _odd}[str(kind)](rng, solver, outcome)
+    return outcome
+
+
+def _one(rng: np.random.Generator, solver: str, outcome: Outcome) -> None:
     kernel = bool(rng.random() < 0.45)
+    stated: Statement | None
     if rng.random() < 0.65:
         plant = Plant(rng)
         stated = plant.draw(kernel)
@@ -40,20 +55,69 @@ def case(seed: int) -> Outcome:
         elif chance < 0.2:
             stated = unbounded(plant, stated)
     else:
-        found = draw_natural(rng)
-        if found is None:
-            outcome.counts["skipped: references are not sure"] += 1
-            return outcome
-        stated = found
-    solver = str(rng.choice(SOLVERS, p=[0.55, 0.2, 0.25]))
-    legacy = bool(rng.random() < 0.25)
+        stated = draw_natural(rng)
+    if stated is None:
+        outcome.counts["skipped: the reference is not sure"] += 1
+        return
     rendered = Rendering(stated, rng, kernel)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        answer = ask(rendered, solver, legacy, outcome)
+    answer = ask(rendered, solver, rng.random() < 0.25, outcome)
     if answer is not None:
         judge(stated, answer, solver, outcome, lorentz=not kernel or solver == "casadi_ipopt")
-    return outcome
+
+
+def _chain(rng: np.random.Generator, solver: str, outcome: Outcome) -> None:
+    kernel = bool(rng.random() < 0.45)
+    made, rendered = SolverFactory(solver), None
+    for stated in chain(rng, kernel, int(rng.integers(2, 7))):
+        if stated is None:
+            outcome.counts["skipped: the reference is not sure"] += 1
+            continue
+        if rendered is None:
+            rendered = Rendering(stated, rng, kernel)
+        else:
+            rendered.update(stated)
+        answer = ask(rendered, solver, False, outcome, made)
+        if answer is not None:
+            judge(stated, answer, solver, outcome, lorentz=not kernel or solver == "casadi_ipopt")
+
+
+def _odd(rng: np.random.Generator, solver: str, outcome: Outcome) -> None:
+    name, odd = draw_odd(rng)
+    name = f"{solver}: {name}"
+    outcome.counts[f"odd {name}"] += 1
+    try:
+        results = SolverFactory(solver).solve(
+            odd.model, raise_exception_on_nonoptimal_result=False, load_solutions=False
+        )
+    except (RiskParityError, PyomoException) as error:
+        missing = [n for n in odd.names if n not in str(error)]
+        if solver not in odd.refused_by:
+            outcome.found("refused", name, f"{type(error).__name__}: {error}")
+        elif missing:
+            outcome.found("crash", f"{name}: the message does not name {missing}", error)
+        return
+    except Exception as error:
+        outcome.found("crash", name, f"{type(error).__name__}: {error}")
+        return
+    condition = results.termination_condition
+    verdict = VERDICTS.get(condition, condition.name)
+    optimal = results.solution_status is SolutionStatus.optimal
+    if solver in odd.refused_by:
+        outcome.found("wrong", f"{name} is taken", f"{verdict} {results.incumbent_objective}")
+    elif isinstance(odd.truth, str):
+        if optimal != (odd.truth == "feasible") and (optimal or verdict in VERDICTS.values()):
+            outcome.found(
+                "wrong", f"{name}: {verdict} for {odd.truth}", results.incumbent_objective
+            )
+        elif odd.truth != "feasible" and odd.truth not in verdict.lower():
+            outcome.counts[f"{solver} undecided: {name}: {verdict}"] += 1
+    elif odd.truth is not None:
+        if not optimal:
+            outcome.found("wrong", f"{name}: {verdict}, but it has an optimum", odd.truth)
+        elif not abs(results.incumbent_objective - odd.truth) <= ACCURACY[solver].value * (
+            10 + 2 * abs(odd.truth) + (odd.terms if solver == "scs" else 0)
+        ):
+            outcome.found("wrong", name, f"{results.incumbent_objective} for {odd.truth}")
 
 
 def ask(
@@ -107,8 +171,10 @@ def _by_legacy(rendered: Rendering, solver: str) -> Answer:
     try:
         results = pyo.SolverFactory(solver).solve(model)
     except PyomoException as error:
-        if type(error).__name__ not in ("NoFeasibleSolutionError", "NoDualsError"):
+        if type(error).__name__ not in UNSOLVED:
             raise
+        if type(error).__name__ == "NoDualsError":
+            return Answer("undecided", "a point without duals")
         results = pyo.SolverFactory(solver).solve(model, load_solutions=False)
         return Answer(
             str(results.solver.termination_condition), str(results.solver.termination_message)

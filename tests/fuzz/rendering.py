@@ -117,32 +117,65 @@ class Rendering:
         return total
 
     def _row(self, k: int, row: Row) -> Any:
-        body, lo, hi = self.expression(row.body), row.lower, row.upper
         if self.kernel:
-            if lo == hi:
-                made = pmo.constraint(body=body, rhs=lo)
-            else:
-                made = pmo.constraint(
-                    body=body, lb=None if lo == -math.inf else lo, ub=None if hi == math.inf else hi
-                )
+            made = pmo.constraint(**self._kernel_row(row))
             setattr(self.model, f"c{k}", made)
-            return made
-        if lo == hi:
-            stated = body == self.number(lo) if self._chance(0.5) else (self.number(lo), body)
-        elif hi == math.inf and lo > -math.inf and self._chance(0.5):
-            stated = body >= self.number(lo)
-        elif lo == -math.inf and hi < math.inf and self._chance(0.5):
-            stated = body <= self.number(hi)
         else:
-            stated = (self._side(lo), body, self._side(hi))
-            if stated[0] is None and stated[2] is None:
-                stated = (self._endless(), body, None)
-        owner = self.model
-        if self._chance(0.2):
-            owner = pyo.Block()
-            self.model.add_component(f"b{k}", owner)
-        owner.add_component(f"c{k}", pyo.Constraint(expr=stated))
-        return owner.component(f"c{k}")
+            owner = self.model
+            if self._chance(0.2):
+                owner = pyo.Block()
+                self.model.add_component(f"b{k}", owner)
+            owner.add_component(f"c{k}", pyo.Constraint(expr=self._relation(row)))
+            made = owner.component(f"c{k}")
+        if not row.active:
+            made.deactivate()
+        return made
+
+    def _kernel_row(self, row: Row) -> dict[str, Any]:
+        body, lo, hi = self.expression(row.body), row.lower, row.upper
+        if lo == hi:
+            return {"body": body, "rhs": lo}
+        return {
+            "body": body,
+            "lb": None if lo == -math.inf else lo,
+            "ub": None if hi == math.inf else hi,
+        }
+
+    def _relation(self, row: Row) -> Any:
+        body, lo, hi = self.expression(row.body), row.lower, row.upper
+        if lo == hi:
+            return body == self.number(lo) if self._chance(0.5) else (self.number(lo), body)
+        if hi == math.inf and lo > -math.inf and self._chance(0.5):
+            return body >= self.number(lo)
+        if lo == -math.inf and hi < math.inf and self._chance(0.5):
+            return body <= self.number(hi)
+        sides = self._side(lo), self._side(hi)
+        if sides == (None, None):
+            sides = self._endless(), None
+        return sides[0], body, sides[1]
+
+    def update(self, stated: Statement) -> None:
+        """State other numbers with the same components."""
+        self.stated = stated
+        for v, lo, hi in zip(self.x, stated.lower, stated.upper, strict=True):
+            if self.kernel:
+                v.lb, v.ub = None if math.isinf(lo) else lo, None if math.isinf(hi) else hi
+            else:
+                v.setlb(lo)
+                v.setub(hi)
+        for i, v in enumerate(self.x):
+            if i in stated.fixed:
+                v.fix(stated.fixed[i])
+            elif v.fixed:
+                v.free() if self.kernel else v.unfix()
+        for made, row in zip(self.rows, stated.rows, strict=True):
+            if self.kernel:
+                for name, value in self._kernel_row(row).items():
+                    setattr(made, name, value)
+            else:
+                made.set_value(self._relation(row))
+            made.activate() if row.active else made.deactivate()
+        self.model.goal.expr = self.expression(stated.objective)
 
     def _cone(self, k: int, cone: ConeOf) -> Any:
         y = [self.x[i] for i in cone.members]

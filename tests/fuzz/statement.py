@@ -86,6 +86,7 @@ class Row:
     body: Body
     lower: float = -math.inf
     upper: float = math.inf
+    active: bool = True
 
 
 class ConeOf(NamedTuple):
@@ -100,8 +101,8 @@ class ConeOf(NamedTuple):
 class Statement:
     """Minimise or maximise the objective over the rows, cones and bounds.
 
-    ``optimum`` is the exact optimal value where it is known by construction, ``point`` a solution
-    and ``multipliers`` those of the rows there, in whose units ``slack`` says how well posed it is.
+    ``optimum`` is the exact optimal value. ``sensitivity`` is Σ |multiplier| · terms over all rows
+    there: by how much the optimum moves, relative to a move of all rows.
     """
 
     lower: list[float]
@@ -114,7 +115,6 @@ class Statement:
     kind: str = ""
     verdict: str = "optimal"  # or "infeasible", "unbounded"
     optimum: Fraction | None = None
-    #: Σ |multiplier| · terms: by how much the optimum moves, relative to a move of all rows.
     sensitivity: float = 0.0
 
     @property
