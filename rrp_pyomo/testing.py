@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo.errors import InputError, ModelError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.cones import Cone
 from rrp_pyomo.modeling.constraints import InCone
 from rrp_pyomo.modeling.expressions import Affine
@@ -19,8 +19,6 @@ from rrp_pyomo.modeling.terms import sum_squares
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import needs, solve_program
 from rrp_pyomo.solve.table import SOLVERS
-
-FloatArray = NDArray[np.float64]
 
 # Points are of order 1; errors of a point are about the square root of an objective's.
 _CLOSE = 1e-4

@@ -12,10 +12,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.coefficients import Block
 from rrp_pyomo.modeling.composite import Composite, Weighted
 from rrp_pyomo.modeling.expressions import Affine
-from rrp_pyomo.modeling.labels import FloatArray, aligned
+from rrp_pyomo.modeling.labels import aligned
 from rrp_pyomo.modeling.operands import as_numbers
 from rrp_pyomo.modeling.operators import Comparison, Expression
 

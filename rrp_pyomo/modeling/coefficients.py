@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from rrp_pyomo.linalg import FloatArray
+
 Block: TypeAlias = Any
 
 

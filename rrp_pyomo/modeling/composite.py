@@ -9,12 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.expressions import (
     Affine,
     not_affine_in_parameters,
     repeated_rows,
 )
-from rrp_pyomo.modeling.labels import FloatArray, Labels
+from rrp_pyomo.modeling.labels import Labels
 from rrp_pyomo.modeling.notation import Notation, joined, of_numbers
 from rrp_pyomo.modeling.operands import notation_of, numbers
 from rrp_pyomo.modeling.operators import Expression, Operand

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.rows import Rows
-from rrp_pyomo.linalg import LinearMap, Named, Stack
+from rrp_pyomo.linalg import FloatArray, LinearMap, Named, Stack
 from rrp_pyomo.modeling.coefficients import (
     Block,
     added,
@@ -29,7 +29,7 @@ from rrp_pyomo.modeling.coefficients import (
     times,
     triplets,
 )
-from rrp_pyomo.modeling.labels import FloatArray, Labels, aligned, common_rows, positions
+from rrp_pyomo.modeling.labels import Labels, aligned, common_rows, positions
 from rrp_pyomo.modeling.notation import Notation, joined, of_numbers, text
 from rrp_pyomo.modeling.operands import notation_of, numbers, written_key
 from rrp_pyomo.modeling.operators import Expression, Operand

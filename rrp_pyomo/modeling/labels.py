@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
 
-FloatArray = NDArray[np.float64]
 #: Labels in the order of the rows; None for rows that have just a place.
 Labels: TypeAlias = tuple[Hashable, ...] | None
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.modeling.labels import FloatArray, Labels
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling.labels import Labels
 from rrp_pyomo.modeling.notation import Notation, joined, latex, text
 from rrp_pyomo.modeling.numpy_protocol import NumpyProtocol
 from rrp_pyomo.modeling.operands import as_numbers, notation_of, numbers

@@ -8,10 +8,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.linalg import Factor
+from rrp_pyomo.linalg import Factor, FloatArray
 from rrp_pyomo.modeling.checks import (
     distinct_labels,
     has_parametric_weight,
@@ -28,8 +27,6 @@ from rrp_pyomo.modeling.operands import as_numbers
 from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.modeling.printing import latex_lines, text_lines
 from rrp_pyomo.modeling.symbols import Domain, Parameter, Variable, require_domain
-
-FloatArray = NDArray[np.float64]
 
 
 class Intermediate(NamedTuple):

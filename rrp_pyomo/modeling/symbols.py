@@ -6,12 +6,11 @@ from collections.abc import Hashable
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.expressions import Affine, Symbol
 
-FloatArray = NDArray[np.float64]
 Domain: TypeAlias = Literal["continuous", "binary", "integer"]
 DOMAINS = get_args(Domain)
 

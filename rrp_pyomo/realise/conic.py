@@ -7,18 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.conic import ConicBuilder, ConicForm, ScaledRows
 from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.forms.updating import FormPattern, Triplets
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Weighted, as_composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass

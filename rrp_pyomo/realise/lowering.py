@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.coefficients import entry_count
 from rrp_pyomo.modeling.composite import Composite, Product, Weighted, as_composite
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ROTATED
@@ -27,7 +27,6 @@ from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Variable
 
-FloatArray = NDArray[np.float64]
 _ONE = Affine(1, {}, 1.0)
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.quadratic import QuadraticForm
-from rrp_pyomo.forms.rows import Rows, stacked
+from rrp_pyomo.forms.rows import IntArray, Rows, stacked
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite, Weighted, as_composite
 from rrp_pyomo.modeling.constraints import QuadraticBound, Stated
 from rrp_pyomo.realise.conic import sparse
 from rrp_pyomo.realise.lowering import Lowered
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 
 def quadratic_form(source: Lowered) -> QuadraticForm:

@@ -15,10 +15,11 @@ from pyomo.solvers.plugins.solvers.direct_or_persistent_solver import (
 )
 
 from rrp_pyomo.errors import InfeasibleError, InputError, SolverError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lifting import over_variables
 from rrp_pyomo.solve.certificate import certificate_of_point
-from rrp_pyomo.solve.solution import FloatArray, ProgramSolution, Start, start_values
+from rrp_pyomo.solve.solution import ProgramSolution, Start, start_values
 from rrp_pyomo.solve.table import Solver
 
 _INFEASIBLE = (

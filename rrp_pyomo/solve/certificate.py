@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.forms.conic import ConicForm
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.statement import Statement, violation
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rrp_pyomo.errors import InfeasibleError, SolverError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.table import find_solver
 from rrp_pyomo.solvers.conic.session import Session
 from rrp_pyomo.solvers.conic.solution import Termination
-
-FloatArray = NDArray[np.float64]
 
 
 class ProgramSession:

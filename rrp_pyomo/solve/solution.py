@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import UnknownLabelError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.labels import Labels
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.solve.certificate import ProgramCertificate
 
-FloatArray = NDArray[np.float64]
 # Values by variable name, or a function that returns them for solvers that use a start.
 Start: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.forms.rows import Rows, stacked
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.expressions import Affine, repeated_rows
 from rrp_pyomo.modeling.labels import rows_together
-
-FloatArray = NDArray[np.float64]
-
 
 #: A body, and what it lies between.
 Quadratic: TypeAlias = tuple[Composite, float, float]

@@ -11,8 +11,9 @@ import pyomo.kernel as pmo
 from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.forms.rows import Rows
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite
-from rrp_pyomo.modeling.cones.base import Cone, FloatArray, Quadratic, interleaved, lengths
+from rrp_pyomo.modeling.cones.base import Cone, Quadratic, interleaved, lengths
 from rrp_pyomo.modeling.cones.second_order import squares
 from rrp_pyomo.modeling.expressions import Affine
 

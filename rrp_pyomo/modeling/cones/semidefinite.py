@@ -10,7 +10,8 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.forms.rows import Rows
-from rrp_pyomo.modeling.cones.base import Cone, FloatArray
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling.cones.base import Cone
 from rrp_pyomo.modeling.expressions import Affine
 
 

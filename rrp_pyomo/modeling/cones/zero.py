@@ -9,7 +9,8 @@ import numpy as np
 from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.forms.rows import Rows
-from rrp_pyomo.modeling.cones.base import Cone, FloatArray
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling.cones.base import Cone
 
 
 class Zero(Cone):

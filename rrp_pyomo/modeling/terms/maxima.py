@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite, Term
 from rrp_pyomo.modeling.cones import NONNEGATIVE
 from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows
-from rrp_pyomo.modeling.labels import FloatArray, rows_together
+from rrp_pyomo.modeling.labels import rows_together
 from rrp_pyomo.modeling.notation import joined, of_numbers
 from rrp_pyomo.modeling.operands import numbers
 

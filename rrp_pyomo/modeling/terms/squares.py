@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite, Product, Term, Weighted
 from rrp_pyomo.modeling.cones import ROTATED
 from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.modeling.expressions import Affine, flattened
-from rrp_pyomo.modeling.labels import FloatArray
 from rrp_pyomo.modeling.notation import joined
 
 

@@ -13,14 +13,12 @@ from typing import Any
 
 import casadi
 import numpy as np
-from numpy.typing import NDArray
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError, SolverError, UnknownLabelError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.process import interruptible, printing_to
 from rrp_pyomo.solvers.status import unknown_status
-
-FloatArray = NDArray[np.float64]
 
 STATUS: dict[str, tuple[TerminationCondition, SolutionStatus]] = {
     word: (TerminationCondition[termination], SolutionStatus[solution])

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pyomo.repn.plugins.nl_writer import NLWriterInfo
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
-FloatArray = NDArray[np.float64]
 Run = Callable[[Mapping[str, object], float | None, bool], NonlinearSolution]
 
 

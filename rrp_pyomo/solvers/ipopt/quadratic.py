@@ -19,13 +19,11 @@ from typing import Any
 import casadi
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from rrp_pyomo.forms.quadratic import QuadraticForm
+from rrp_pyomo.forms.rows import IntArray
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 DEFAULTS: dict[str, object] = {
     # The problems that are stated in scaled form are well conditioned: ask for what they can give.

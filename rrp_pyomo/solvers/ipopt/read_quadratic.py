@@ -19,7 +19,6 @@ from rrp_pyomo.solvers.ipopt.quadratic import solve_scaled
 from rrp_pyomo.solvers.reading.checks import TRIVIAL
 from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 

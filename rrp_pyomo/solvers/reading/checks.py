@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pyomo.core.base.component import ActiveComponent
 from pyomo.core.expr.visitor import identify_mutable_parameters, identify_variables
 from pyomo.core.kernel.base import ICategorizedObject
@@ -15,9 +14,8 @@ from pyomo.core.kernel.set_types import RealSet
 from pyomo.core.kernel.variable import variable as kernel_variable
 from pyomo.environ import Block, Constraint, Objective, Suffix
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
-
-FloatArray = NDArray[np.float64]
 
 #: Bounds from here on count as none, as in Clarabel, HiGHS and Gurobi.
 INFINITE = 1e20

@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from pyomo.common.errors import PyomoException
 from pyomo.core.kernel.matrix_constraint import matrix_constraint
 
 from rrp_pyomo.forms.rows import IntArray, Rows
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.checks import INFINITE, not_finite
-
-FloatArray = NDArray[np.float64]
 
 
 class LinearRows(NamedTuple):

@@ -14,7 +14,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pyomo.common.errors import PyomoException
 from pyomo.common.gc_manager import PauseGC
 from pyomo.common.numeric_types import native_numeric_types
@@ -32,6 +31,7 @@ from pyomo.environ import Constraint, Objective, Suffix, maximize
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 
 from rrp_pyomo.forms.rows import Rows
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.checks import (
     CONTINUOUS,
     INFINITE,
@@ -44,8 +44,6 @@ from rrp_pyomo.solvers.reading.checks import (
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
 from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
 from rrp_pyomo.solvers.reading.linear import LinearCollector, LinearRows
-
-FloatArray = NDArray[np.float64]
 
 _KERNEL_BRANCHES = {IBlock, IConstraint, IObjective, ISuffix, ISOS}
 
