@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rrp_pyomo._files import write_atomically
+from rrp_pyomo._files import as_path, backtest_folder, write_atomically
 from rrp_pyomo.backtest import plots
 from rrp_pyomo.backtest.statistics import Mean
 
@@ -114,7 +114,7 @@ STATISTICS_FORMATS = {
 
 def backtest_report(
     result: BacktestResult,
-    folder: Path,
+    folder: str | Path,
     omegas: Mapping[str, float] | None = None,
     mean: Mean = "geometric",
     cost: float = 0.0,
@@ -124,12 +124,31 @@ def backtest_report(
     Parameters
     ----------
     result : BacktestResult
-    folder : Path
+    folder : str or Path
+        A new or empty one, or that of :meth:`BacktestResult.to_parquet`.
     omegas : mapping, optional
         ω by name of strategy, for the figure of its effect.
     mean, cost
         See :meth:`BacktestResult.statistics`.
+
+    Raises
+    ------
+    InputError
+        The folder is not writable, or holds anything but the same backtest.
     """
+    folder = as_path(folder, "folder")
+    with backtest_folder(folder, result.settings):
+        return write_report(result, folder, omegas, mean, cost)
+
+
+def write_report(
+    result: BacktestResult,
+    folder: Path,
+    omegas: Mapping[str, float] | None,
+    mean: Mean,
+    cost: float,
+) -> Path:
+    """What :func:`backtest_report` does, in a folder that is already kept for this backtest."""
     omegas = omegas or {}
     report = Report("Backtest")
     settings = result.settings

@@ -13,9 +13,13 @@ import pandas as pd
 from rrp_pyomo._extras import require_extra
 from rrp_pyomo._files import (
     SETTINGS,
-    prepare_backtest_folder,
+    as_kept,
+    as_path,
+    backtest_folder,
+    read_parquet,
     read_settings,
-    write_settings,
+    to_parquet,
+    write_atomically,
 )
 from rrp_pyomo.backtest.schedule import periods_per_year
 from rrp_pyomo.backtest.statistics import (
@@ -86,7 +90,7 @@ class BacktestResult:
         rebalances = pd.DatetimeIndex([w.date for w in windows], name="date")
         both = pd.MultiIndex.from_product([rebalances, names], names=REBALANCE)
         columns = pd.Index(names, name="strategy")
-        assets = pd.Index(panel.labels, name="asset")
+        assets = pd.Index(panel.labels, name="asset", tupleize_cols=False)
 
         def by_asset(array: Any) -> pd.DataFrame:
             return pd.DataFrame(array.reshape(len(both), -1), both, assets)
@@ -232,17 +236,36 @@ class BacktestResult:
         Raises
         ------
         InputError
-            The folder is not writable, or holds another run: its settings are not these.
+            The folder is not writable, or holds anything but the same backtest; labels of assets
+            that are not the same once they are read again.
         """
         require_extra("pyarrow", "to_parquet")
-        folder = Path(folder)
-        prepare_backtest_folder(folder, self.settings)
-        for name in _tables():
-            table = getattr(self, name)
-            (table.to_frame() if isinstance(table, pd.Series) else table).to_parquet(
-                folder / f"{name}.parquet"
+        folder = as_path(folder, "folder")
+        with backtest_folder(folder, self.settings):
+            self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """What :meth:`to_parquet` does, in a folder that is already kept for this backtest."""
+        for name, content in {name: self._as_parquet(name) for name in _tables()}.items():
+            write_atomically(folder / f"{name}.parquet", content, "make room and write it again")
+
+    def _as_parquet(self, name: str) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = getattr(self, name)
+        frame = table.to_frame() if isinstance(table, pd.Series) else table
+        try:
+            content = to_parquet(pa.Table.from_pandas(frame), as_kept(self.settings))
+            kept = list(pq.read_table(pa.BufferReader(content)).to_pandas().columns)
+        except (pa.ArrowException, ValueError, TypeError):  # labels that are equal as texts
+            kept = []
+        if lost := [label for label in frame.columns if label not in kept]:
+            raise InputError(
+                f"the labels of {name} cannot be kept in a Parquet file, where they are texts: "
+                f"{lost[0]!r}; rename the assets before the backtest: returns.columns = [...]"
             )
-        write_settings(folder, self.settings)
+        return content
 
     @classmethod
     def from_parquet(cls, folder: str | Path) -> BacktestResult:
@@ -251,9 +274,10 @@ class BacktestResult:
         Raises
         ------
         InputError
-            The folder does not hold a backtest.
+            The folder does not hold a backtest, or only a part of one; a table that is damaged or
+            of another backtest.
         """
-        folder = Path(folder)
+        folder = as_path(folder, "folder")
         require_extra("pyarrow", "from_parquet")
         missing = [f for f in (SETTINGS, *(f"{n}.parquet" for n in _tables()))
                    if not (folder / f).is_file()]  # fmt: skip
@@ -262,11 +286,13 @@ class BacktestResult:
                 f"{folder} holds no backtest: {missing[0]} is missing; expected a folder that "
                 "BacktestResult.to_parquet wrote"
             )
-        tables: dict[str, Any] = {
-            name: pd.read_parquet(folder / f"{name}.parquet") for name in _tables()
-        }
-        tables["risk_free"] = tables["risk_free"]["risk_free"]
-        return cls(**tables, settings=read_settings(folder) or {})
+        settings = read_settings(folder) or {}
+        tables = {name: _read(folder / f"{name}.parquet", settings) for name in _tables()}
+        try:
+            tables["risk_free"] = tables["risk_free"]["risk_free"]
+            return cls(**tables, settings=settings)
+        except KeyError:
+            raise _damaged(folder / "risk_free.parquet", "it has other columns") from None
 
     # --- shapes ---------------------------------------------------------------------------------
 
@@ -284,6 +310,22 @@ def require_cost(cost: float) -> None:
     """Raise for transaction costs below 0 or from 0.5."""
     if not 0.0 <= cost < 0.5:
         raise InputError(f"cost is {cost}; expected 0 ≤ cost < 0.5 per unit of wealth traded")
+
+
+def _read(file: Path, settings: dict[str, Any]) -> Any:
+    """A table of the backtest with these settings; those of earlier versions do not say."""
+    try:
+        table, origin = read_parquet(file, sealed=False)
+        frame = table.to_pandas()
+    except ValueError as reason:
+        raise _damaged(file, str(reason)) from None
+    if origin is not None and origin != settings:
+        raise _damaged(file, f"it is not of the backtest that {SETTINGS} is of")
+    return frame
+
+
+def _damaged(file: Path, reason: str) -> InputError:
+    return InputError(f"cannot read {file}: {reason}; run the backtest again, to another folder")
 
 
 def _tables() -> list[str]:

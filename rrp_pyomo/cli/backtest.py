@@ -17,6 +17,7 @@ from rrp_pyomo.cli.data_options import (
 )
 
 if TYPE_CHECKING:
+    from rrp_pyomo.backtest.result import BacktestResult
     from rrp_pyomo.backtest.strategies import Strategy
 
 DEFAULT_STRATEGIES = (
@@ -65,13 +66,12 @@ def backtest(
     ] = None,
 ) -> None:
     """Rolling-window backtest: fit, decide, hold; statistics, figures and a report."""
-    from rich.console import Console
-
-    from rrp_pyomo._files import prepare_backtest_folder
+    from rrp_pyomo._extras import require_extra
+    from rrp_pyomo._files import backtest_folder
     from rrp_pyomo.backtest.backtest import Backtest
     from rrp_pyomo.backtest.result import require_cost
     from rrp_pyomo.backtest.strategies import parse_strategy
-    from rrp_pyomo.cli.tables import labelled_table
+    from rrp_pyomo.cli.tables import console
 
     require_cost(cost)
     parsed = [parse_strategy(name) for name in strategies.split(",")]
@@ -87,23 +87,30 @@ def backtest(
         on_infeasible.value,
         risk_free,
     )
-    if out is not None:
-        prepare_backtest_folder(out, plan.settings)
-    run = plan.run()
-    console = Console()
-    console.print(
+    if out is None:
+        _print_result(plan.run(), mean, cost)
+        return
+    require_extra("pyarrow", "--out")
+    with backtest_folder(out, plan.settings):
+        run = plan.run()
+        _print_result(run, mean, cost)  # first, so that no full disk can lose it
+        from rrp_pyomo.backtest.report import write_report  # matplotlib takes long to import
+
+        run.write(out)
+        report = write_report(run, out, _omegas(parsed), mean.value, cost)
+    console().print(f"Report: {report}", soft_wrap=True)
+
+
+def _print_result(run: BacktestResult, mean: Mean, cost: float) -> None:
+    from rrp_pyomo.cli.tables import console, labelled_table
+
+    console().print(
         f"{run.settings['assets']} assets, {len(run.rebalances)} rebalances, held from "
         f"{run.returns.index[0]:%Y-%m-%d} to {run.returns.index[-1]:%Y-%m-%d}"
     )
-    console.print(labelled_table(run.statistics(mean.value, cost), COLUMNS))
+    console().print(labelled_table(run.statistics(mean.value, cost), COLUMNS))
     for text, count in run.events.groupby("strategy").size().items():
-        console.print(f"{text}: {count} window(s) did not go as planned; see the report")
-    if out is not None:
-        from rrp_pyomo.backtest.report import backtest_report
-
-        run.to_parquet(out)
-        report = backtest_report(run, out, _omegas(parsed), mean.value, cost)
-        console.print(f"Report: {report}", soft_wrap=True)
+        console().print(f"{text}: {count} window(s) did not go as planned; see the report")
 
 
 def _omegas(strategies: list[Strategy]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
+from rrp_pyomo._files import reason_of
 from rrp_pyomo._version import __version__
 from rrp_pyomo.cli.backtest import backtest
 from rrp_pyomo.cli.paper import reproduce
@@ -52,7 +53,7 @@ class _Commands(TyperGroup):
                 status, message = NO_SOLUTION if unsolved else BAD_INPUT, str(error)
             except OSError as error:
                 place = "" if error.filename is None else f"{error.filename}: "
-                status, message = BAD_INPUT, f"{place}{error.strerror}"
+                status, message = BAD_INPUT, f"{place}{reason_of(error)}"
         _say(message)
         raise typer.Exit(status)
 

@@ -83,22 +83,19 @@ def reproduce(
     ] = False,
 ) -> None:
     """The paper's experiments: tables.csv, figures, report.html and the raw trials."""
-    from rich.console import Console
-
     from rrp_pyomo.backtest.engine import Panel
-    from rrp_pyomo.cli.tables import labelled_table
+    from rrp_pyomo.cli.tables import console, labelled_table
     from rrp_pyomo.paper import reproduce as experiments
     from rrp_pyomo.paper.runner import dask_workers
     from rrp_pyomo.paper.table1 import reproduce_table1
 
-    console = Console()
     if experiment is ExperimentName.TABLE1:
         _require_none_given(
             dataset=dataset, returns=returns, factors=factors, sizes=sizes, mean=mean
         )
         count = 100 if trials is None else trials
         medians = reproduce_table1(out, count, seed, resume=resume, progress=True)
-        console.print(labelled_table(medians, TABLE1_COLUMNS))
+        console().print(labelled_table(medians, TABLE1_COLUMNS))
         return
     design = experiments.find_experiment(experiment.value, dataset)
     if sizes is not None:
@@ -118,8 +115,8 @@ def reproduce(
         except KeyboardInterrupt:
             typer.echo("rrp: interrupted; finished trials are kept: go on with --resume", err=True)
             raise typer.Exit(INTERRUPTED) from None
-    console.print(labelled_table(table.set_index("portfolio"), EXPERIMENT_COLUMNS))
-    console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+    console().print(labelled_table(table.set_index("portfolio"), EXPERIMENT_COLUMNS))
+    console().print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
 
 def _require_none_given(**options: object) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rrp_pyomo._files import require_writable, write_atomically
 from rrp_pyomo.cli.data_options import DatasetOption, FactorsOption, ReturnsOption, read_market
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.models.registry import (
@@ -68,7 +70,7 @@ def solve(
     _require_taken(name, entry, worst_case, omega, budgets)
     if omega is not None and number is not None:
         raise InputError(f"--omega and --model {model} both give omega; leave one of them out")
-    _check_picture(plot)
+    _check_outputs(json_file, plot, [returns, factors, budgets])
     estimate = _estimate(*read_market(dataset, returns, factors))
     targets = None if budgets is None else read_budgets(budgets)
     given = number if omega is None else omega
@@ -76,13 +78,15 @@ def solve(
     certificate = portfolio.certificate  # of the problem that was solved
     if worst_case or portfolio.covariance is None:
         portfolio = portfolio.under(estimate.covariance)
+    _print_portfolio(portfolio, certificate, worst_case)  # first: no full disk can lose it
     if json_file is not None:
         content = portfolio.to_dict() | {"certificate": certificate and certificate.to_dict()}
         text = json.dumps(content, indent=2, allow_nan=False)
-        json_file.write_text(text + "\n", encoding="utf-8")
+        write_atomically(json_file, f"{text}\n".encode())
     if plot is not None:
-        portfolio.plot().savefig(plot)
-    _print_portfolio(portfolio, certificate, worst_case)
+        picture = io.BytesIO()
+        portfolio.plot().savefig(picture, format=plot.suffix[1:].lower())
+        write_atomically(plot, picture.getvalue())
 
 
 def _require_taken(
@@ -119,22 +123,30 @@ def _estimate(total: pd.DataFrame, factors: pd.DataFrame, risk_free: pd.Series |
 def _print_portfolio(
     portfolio: Portfolio, certificate: Certificate | None, worst_case: bool
 ) -> None:
-    from rich.console import Console
+    from rrp_pyomo.cli.tables import console, measures_table, weights_table
 
-    from rrp_pyomo.cli.tables import measures_table, weights_table
-
-    console = Console()
-    console.print(weights_table(portfolio))
-    console.print(measures_table({portfolio.model: portfolio}))
-    console.print(f"{portfolio.solver}: {portfolio.status}")
+    out = console()
+    out.print(weights_table(portfolio))
+    out.print(measures_table({portfolio.model: portfolio}))
+    out.print(f"{portfolio.solver}: {portfolio.status}")
     if certificate is not None:
         under = " under the worst-case covariance" if worst_case else ""
-        console.print(certificate.summary() + under)
+        out.print(certificate.summary() + under)
 
 
-def _check_picture(path: Path | None) -> None:
-    """Refuse a kind of picture that cannot be written before anything is solved."""
-    if path is not None and path.suffix.lower() not in PICTURES:
+def _check_outputs(json_file: Path | None, plot: Path | None, inputs: list[Path | None]) -> None:
+    """Refuse what cannot be written, or should not, before anything is solved."""
+    if plot is not None and plot.suffix.lower() not in PICTURES:
         raise InputError(
-            f"{path}: cannot draw to a file of this kind; use one of {', '.join(PICTURES)}"
+            f"{plot}: cannot draw to a file of this kind; use one of {', '.join(PICTURES)}"
         )
+    taken = [file.resolve() for file in inputs if file is not None]
+    for option, file in (("--json", json_file), ("--plot", plot)):
+        if file is not None:
+            require_writable(file)
+            if file.resolve() in taken:
+                raise InputError(
+                    f"{option} {file}: this file has another use in the same command; choose "
+                    "another file"
+                )
+            taken.append(file.resolve())

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 def solvers() -> None:
     """Which solvers there are, what each of them takes, and how to get what is missing."""
-    from rich.console import Console
+    from rrp_pyomo.cli.tables import console, solver_tables
 
-    from rrp_pyomo.cli.tables import solver_tables
-
-    console = Console()
     for table in solver_tables():
-        console.print(table)
+        console().print(table)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
+from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.solve.table import SOLVERS, Solver
@@ -21,6 +22,11 @@ MOST_SHOWN = 60
 
 # What is particular to a problem, where it has a symbol.
 _HEADINGS = {"omega": "ω", "omega_max": "ω_max"}
+
+
+def console() -> Console:
+    """Where commands print; labels and paths are texts, whatever brackets and colons they have."""
+    return Console(markup=False, emoji=False)
 
 
 def weights_table(portfolio: Portfolio) -> Table:
@@ -40,7 +46,7 @@ def weights_table(portfolio: Portfolio) -> Table:
     contributions = portfolio.relative_risk_contributions
     for i in shown:
         values = weights.iloc[i], contributions.iloc[i], portfolio.budgets[i]
-        table.add_row(str(weights.index[i]), *(f"{100 * value:.3f}" for value in values))
+        table.add_row(Text(str(weights.index[i])), *(f"{100 * value:.3f}" for value in values))
     return table
 
 
@@ -68,13 +74,13 @@ def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
         caption_justify="left",
     )
     for name in portfolios:
-        table.add_column(name, justify="right")
+        table.add_column(Text(str(name)), justify="right")
     for row, written in rows.items():
         table.add_row(row, *map(written, portfolios.values()))
     for key in dict.fromkeys(key for details in particular for key in details):
         values = (details.get(key) for details in particular)
         heading = _HEADINGS.get(key, key.replace("_", " "))
-        table.add_row(heading, *("" if value is None else f"{value:.4g}" for value in values))
+        table.add_row(Text(heading), *("" if value is None else f"{value:.4g}" for value in values))
     return table
 
 
@@ -92,20 +98,20 @@ def solver_tables() -> tuple[Table, Table]:
             "yes" if solver.duals else "no",
         )
         where = f"not here: {solver.install}" if found is None else found.where
-        places.add_row(name, escape(where), solver.licence)
+        places.add_row(name, Text(where), solver.licence)
     return takes, places
 
 
 def labelled_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> Table:
     """A table of numbers: what its index says, then these columns as heading and format."""
     rich = Table(box=None, header_style="bold underline")
-    rich.add_column(str(table.index.name), no_wrap=True)
+    rich.add_column(Text(str(table.index.name)), no_wrap=True)
     for head, _ in columns.values():
         rich.add_column(head, justify="right", no_wrap=True)
     for label, row in table.iterrows():
         values = [(row[name], spec) for name, (_, spec) in columns.items()]
         shown = ["" if pd.isna(value) else spec.format(value) for value, spec in values]
-        rich.add_row(str(label).replace("_", " "), *shown)
+        rich.add_row(Text(str(label).replace("_", " ")), *shown)
     return rich
 
 

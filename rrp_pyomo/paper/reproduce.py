@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from rrp_pyomo._extras import require_extra
-from rrp_pyomo._files import to_csv, write_atomically
+from rrp_pyomo._files import KEPT, to_csv, write_atomically
 from rrp_pyomo._version import __version__
 from rrp_pyomo.backtest.engine import Panel
 from rrp_pyomo.backtest.plots import plot_omega_sweep
@@ -148,9 +148,10 @@ def reproduce(
     with progress_bar(experiment.name, "trials", total, total - left, progress) as report:
         run_chunks(Job(experiment, panel, seed), todo, folder, executor, workers, report)
     table, capped, paths = _tabulate(experiment, panel, folder, trials, mean)
-    write_atomically(folder.path / "tables.csv", to_csv(table))
+    write_atomically(folder.path / "tables.csv", to_csv(table), KEPT)
     if (paper := paper_table(experiment)) is not None:
-        write_atomically(folder.path / "differences.csv", to_csv(differences(table, paper)))
+        difference = to_csv(differences(table, paper))
+        write_atomically(folder.path / "differences.csv", difference, KEPT)
     if figures:
         page = _report(experiment, panel, trials, mean, table, capped)
         for figure, caption, name in _figures(experiment, table, paths):
@@ -176,13 +177,13 @@ def run_settings(experiment: Experiment, panel: Panel, seed: int) -> dict[str, A
 
 
 def paper_table(experiment: Experiment) -> pd.DataFrame | None:
-    """Tables 3 to 5 or 6 to 8 as printed; None for a design that the paper does not have."""
+    """Tables 3 to 5 or 6 to 8 as printed; None where the paper has not this design or size."""
     for name, original in EXPERIMENTS.items():
-        if (experiment.omegas, experiment.start) == (original.omegas, original.start):
+        if experiment.on(name=original.name, sizes=original.sizes) == original:
             source = resources.files("rrp_pyomo.paper").joinpath("paper_tables.csv")
             table = pd.read_csv(io.StringIO(source.read_text(encoding="utf-8")))
             table = table[(table["experiment"] == int(name)) & table["n"].isin(experiment.sizes)]
-            return table.drop(columns="experiment").reset_index(drop=True)
+            return table.drop(columns="experiment").reset_index(drop=True) if len(table) else None
     return None
 
 
@@ -277,6 +278,12 @@ def _report(
             "Volatility in percentage points."
         )
         report.table(differences(table, paper), _DIFFERENCES)
+    compared = [] if paper is None else list(paper["n"])
+    if alone := [n for n in experiment.sizes if n not in compared]:
+        report.text(
+            f"The paper has no figures for portfolios of {', '.join(map(str, alone))} assets in "
+            "this design: these rows are compared with none."
+        )
     report.heading("Windows in which (12) has no solution")
     report.text("There ω was replaced by 0.99 ω_max.")
     report.table(capped, {"omega": "{:.1f}", "share": "{:.2%}"})

@@ -7,25 +7,35 @@ import multiprocessing
 import os
 import re
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import count, islice
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rrp_pyomo._files import (
+    KEPT,
+    SETTINGS,
     as_kept,
+    as_path,
+    begin_settings,
+    entries,
     kind_of,
+    read_parquet,
     read_settings,
+    remove_parts,
+    require_no_strangers,
+    to_parquet,
     write_atomically,
-    write_settings,
     writing,
 )
-from rrp_pyomo.errors import InputError, SolverError
+from rrp_pyomo.errors import InputError, SolverError, warn
 from rrp_pyomo.paper.experiments import Chunk, Job
 
 if TYPE_CHECKING:
@@ -41,7 +51,9 @@ class RunFolder:
     """An output folder that holds the finished chunks of one run.
 
     A chunk is written to a temporary file, flushed to the disk and then renamed, so that a file is
-    either whole or not there, whatever kills the process.
+    either whole or not there, whatever kills the process. It carries what it was made from (all
+    settings but the sizes, and its own size and trials) and a digest: what is of another run, or
+    damaged afterwards, is not taken.
 
     Parameters
     ----------
@@ -58,35 +70,41 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any], resume: bool = False) -> None:
-        self.path = Path(path)
+        self.path = as_path(path, "out")
+        self._origin = {k: v for k, v in as_kept(settings).items() if k != "sizes"}
+        kept = read_settings(self.path)
         with writing(self.path):
-            kept = read_settings(self.path)
             if kept is not None:
                 self._require_same(kept, as_kept(settings), resume)
             elif self.path.is_dir():
-                self._require_empty()
-            (self.path / _TRIALS).mkdir(parents=True, exist_ok=True)
+                self._require_empty(resume)
+            self.path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.path).close()
         if kept is None:
-            write_settings(self.path, settings)
-        for leftover in self.path.rglob("*.part"):
-            leftover.unlink()
+            begin_settings(self.path, settings)
+        with writing(self.path):
+            (self.path / _TRIALS).mkdir(exist_ok=True)
+        remove_parts(self.path)
 
     def done(self) -> dict[int, set[int]]:
-        """The finished trials by size."""
+        """The finished trials by size.
+
+        What is no chunk of this run, or none any more, is set aside with a warning that names it.
+        """
         trials: dict[int, set[int]] = {}
-        for chunk, _ in self._chunks():
-            trials.setdefault(chunk.size, set()).update(range(chunk.first, chunk.last))
+        for chunk, file in self._chunks():
+            try:
+                self._read(chunk, file)
+            except ValueError as reason:
+                self.set_aside(file, reason)
+            else:
+                trials.setdefault(chunk.size, set()).update(range(chunk.first, chunk.last))
         return trials
 
     def save(self, chunk: Chunk, table: pa.Table) -> None:
         """Keep the result of a chunk."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer, compression="zstd")
-        name = f"n{chunk.size:03d}_{chunk.first:05d}-{chunk.last - 1:05d}.parquet"
-        write_atomically(self.path / _TRIALS / name, buffer.getvalue().to_pybytes())
+        content = to_parquet(table, self._origin_of(chunk))
+        write_atomically(self.path / _TRIALS / _name_of(chunk), content, KEPT)
 
     def load(self, size: int, trials: int) -> pa.Table:
         """The rows of all trials below ``trials`` with portfolios of this size, in their order.
@@ -94,36 +112,75 @@ class RunFolder:
         Raises
         ------
         InputError
-            Some are missing or there twice, because two runs wrote at the same time.
+            Some are missing or damaged, or there twice, because two runs wrote at the same time.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
-        files = [file for chunk, file in self._chunks() if chunk.size == size]
-        wanted = pc.field("trial") < trials
-        table = pa.concat_tables(
-            pq.read_table(file, partitioning=None, filters=wanted) for file in files
-        )
-        kept = table["trial"].to_numpy()
-        if not np.array_equal(kept, np.repeat(np.arange(trials), len(kept) // trials)):
+        tables = []
+        for chunk, file in self._chunks():
+            if chunk.size == size and chunk.first < trials:
+                try:
+                    tables.append(self._read(chunk, file))
+                except ValueError as reason:
+                    raise InputError(
+                        f"{file} has changed during the run: {reason}; go on with --resume"
+                    ) from None
+        table = pa.concat_tables(tables).filter(pc.field("trial") < trials) if tables else None
+        kept = np.array([]) if table is None else table["trial"].to_numpy()
+        rows = len(kept) // trials
+        if not rows or not np.array_equal(kept, np.repeat(np.arange(trials), rows)):
             raise InputError(
                 f"the folder {self.path} lacks trials of {size} assets or has some twice, as when "
                 "two runs write to it at the same time; choose another folder"
             )
         return table
 
-    def _chunks(self) -> Iterator[tuple[Chunk, Path]]:
-        for file in sorted((self.path / _TRIALS).iterdir()):
+    def _origin_of(self, chunk: Chunk) -> dict[str, Any]:
+        return self._origin | {"size": chunk.size, "first": chunk.first, "last": chunk.last - 1}
+
+    def _read(self, chunk: Chunk, file: Path) -> pa.Table:
+        """The rows of a chunk; ValueError with the reason where the file is not that chunk."""
+        if file.name != _name_of(chunk):
+            raise ValueError(f"its name should be {_name_of(chunk)}")
+        table, origin = read_parquet(file)
+        expected = self._origin_of(chunk)
+        if origin != expected:
+            found = origin or {}
+            name = next(k for k in expected | found if found.get(k) != expected.get(k))
+            raise ValueError(f"it has {name} = {found.get(name)!r}, not {expected.get(name)!r}")
+        return table
+
+    def set_aside(self, file: Path, reason: ValueError) -> None:
+        """Readers of the folder of trials pass over names that begin with an underscore."""
+        aside = next(
+            free
+            for k in count()
+            if not (free := file.with_name(f"_{file.name}" + (f".{k}" if k else ""))).exists()
+        )
+        with writing(file):
+            file.rename(aside)
+        warn(
+            f"{file} is not what this run wrote: {reason}; it is now called {aside.name}, and its "
+            "trials are run again"
+        )
+
+    def _chunks(self) -> list[tuple[Chunk, Path]]:
+        found = []
+        for file in (self.path / _TRIALS).iterdir():
             if match := _CHUNK.fullmatch(file.name):
                 size, first, last = map(int, match.groups())
-                yield Chunk(size, first, last + 1), file
+                found.append((Chunk(size, first, last + 1), file))
+        return sorted(found)
 
-    def _require_empty(self) -> None:
-        if stranger := next((p for p in self.path.iterdir() if p.name != _TRIALS), None):
+    def _require_empty(self, resume: bool) -> None:
+        """Nothing, or trials whose settings were lost: each of them says what it is of."""
+        require_no_strangers(self.path, {_TRIALS})
+        trials = self.path / _TRIALS
+        if not resume and trials.is_dir() and entries(trials):
             raise InputError(
-                f"the folder {self.path} holds other files, such as {stranger.name}; choose an "
-                "empty or a new one"
+                f"the folder {self.path} holds trials, but no {SETTINGS}; choose an empty or a new "
+                "one, or take those that fit by --resume (resume=True)"
             )
 
     def _require_same(self, kept: dict[str, Any], settings: dict[str, Any], resume: bool) -> None:
@@ -144,6 +201,10 @@ class RunFolder:
                     f"{settings.get(name)!r}; resume it with its own settings or choose another "
                     "folder"
                 )
+
+
+def _name_of(chunk: Chunk) -> str:
+    return f"n{chunk.size:03d}_{chunk.first:05d}-{chunk.last - 1:05d}.parquet"
 
 
 # --- running -------------------------------------------------------------------------------------
@@ -228,10 +289,12 @@ def number_of_workers(workers: int | None) -> int:
 
 
 def require_at_least(least: int, value: int, name: str) -> int:
-    """The value; one that is too small is an error."""
+    """The value as an int; one that is too small, or no whole number, is an error."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
     if value < least:
         raise InputError(f"{name} is {value}; expected at least {least}")
-    return value
+    return int(value)
 
 
 def local_processes(workers: int) -> ProcessPoolExecutor:

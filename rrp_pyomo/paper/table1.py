@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo._files import to_csv, write_atomically
+from rrp_pyomo._extras import require_extra
+from rrp_pyomo._files import KEPT, to_csv, write_atomically
 from rrp_pyomo._version import __version__
 from rrp_pyomo.backtest.report import Report
 from rrp_pyomo.data import DenseCovariance
 from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
+from rrp_pyomo.paper.experiments import chunks_of
 from rrp_pyomo.paper.progress import progress_bar
 from rrp_pyomo.paper.runner import RunFolder, require_at_least
 
@@ -60,23 +62,27 @@ def reproduce_table1(
     InputError
         No trials, a seed below 0, or a folder that cannot be used.
     """
+    require_extra("pyarrow", "table 1")
+    import pyarrow as pa
+
     require_at_least(1, trials, "trials")
     require_at_least(0, seed, "seed")
     settings = {"experiment": "table 1", "n": n, "seed": seed, "version": __version__}
     folder = RunFolder(out, settings, resume)
-    kept = folder.path / "runs.csv"
-    runs = pd.read_csv(kept) if kept.exists() else pd.DataFrame()
-    done = len(runs) // len(PROBLEMS)
-    with progress_bar("table 1", "matrices", trials, done, progress) as report:
-        for trial in range(done, trials):
-            solved = _solve(random_covariance(n, seed, trial)).assign(trial=trial)
-            runs = pd.concat([runs, solved], ignore_index=True)
-            write_atomically(kept, to_csv(runs))
+    kept, done = folder.path / "runs.csv", folder.done()
+    if kept.exists() and not done:
+        folder.set_aside(kept, ValueError("its trials are missing, or of an earlier version"))
+    left = list(chunks_of([n], trials, done, 1))
+    with progress_bar("table 1", "matrices", trials, trials - len(left), progress) as report:
+        for chunk in left:
+            solved = _solve(random_covariance(n, seed, chunk.first)).assign(trial=chunk.first)
+            folder.save(chunk, pa.Table.from_pandas(solved).replace_schema_metadata())
             report(1)
-    runs = runs[runs["trial"] < trials]
+    runs = folder.load(n, trials).to_pandas()
+    write_atomically(kept, to_csv(runs), KEPT)
     medians = runs.groupby("problem")[["runtime_s", "cv"]].median().T
     table = medians.join(PAPER).rename_axis(index="measure", columns=None)
-    write_atomically(folder.path / "tables.csv", to_csv(table.reset_index()))
+    write_atomically(folder.path / "tables.csv", to_csv(table.reset_index()), KEPT)
     page = Report(f"Table 1: {trials} random {n} × {n} matrices")
     page.text("Medians of (3) and (4) through Ipopt; the paper's columns are averages at n = 200.")
     page.table(table, dict.fromkeys(table.columns, "{:.3g}"))

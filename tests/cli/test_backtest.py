@@ -66,7 +66,6 @@ def test_backtest_of_files_reports_what_did_not_go_as_planned(files, tmp_path: P
 def test_a_backtest_spares_the_folders_of_other_runs(files, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "notes.txt").touch()
     arguments = ["backtest", *files, "--out", out, "--strategies"]
     for _ in range(2):
         run(*arguments, "nominal")
