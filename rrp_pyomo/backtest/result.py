@@ -31,6 +31,7 @@ from rrp_pyomo.backtest.statistics import (
     turnover_of,
     wealth_of,
 )
+from rrp_pyomo.data.validation import index_of
 from rrp_pyomo.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class BacktestResult:
         rebalances = pd.DatetimeIndex([w.date for w in windows], name="date")
         both = pd.MultiIndex.from_product([rebalances, names], names=REBALANCE)
         columns = pd.Index(names, name="strategy")
-        assets = pd.Index(panel.labels, name="asset", tupleize_cols=False)
+        assets = index_of(tuple(panel.labels), "asset")
 
         def by_asset(array: Any) -> pd.DataFrame:
             return pd.DataFrame(array.reshape(len(both), -1), both, assets)

@@ -78,7 +78,7 @@ def reproduce_table1(
             solved = _solve(random_covariance(n, seed, chunk.first)).assign(trial=chunk.first)
             folder.save(chunk, pa.Table.from_pandas(solved).replace_schema_metadata())
             report(1)
-    runs = folder.load(n, trials).to_pandas()
+    runs: pd.DataFrame = folder.load(n, trials).to_pandas()
     write_atomically(kept, to_csv(runs), KEPT)
     medians = runs.groupby("problem")[["runtime_s", "cv"]].median().T
     table = medians.join(PAPER).rename_axis(index="measure", columns=None)
