@@ -23,7 +23,7 @@ class UnknownLabelError(InputError):
         names = [str(k) for k in known]
         near = difflib.get_close_matches(str(label), names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {_shortened(names)}"
-        super().__init__(f"unknown {kind} {str(label)!r}; {hint}")
+        super().__init__(f"unknown {kind} {brief(str(label), most=200)}; {hint}")
 
 
 class ModelError(InputError):

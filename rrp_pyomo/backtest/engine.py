@@ -19,13 +19,14 @@ from rrp_pyomo.backtest.strategies import (
     Strategy,
     nominal_in_place_of,
 )
+from rrp_pyomo.data.readers import rate_beside
 from rrp_pyomo.data.validation import (
     as_floats,
     require_dates,
     require_finite,
     require_same_dates,
 )
-from rrp_pyomo.errors import InfeasibleError, InputError, require_kind
+from rrp_pyomo.errors import InfeasibleError, InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solve.session import ProgramSession
 
@@ -66,19 +67,17 @@ class Panel:
         Raises
         ------
         InputError
-            Dates that are repeated, unsorted or differ, entries that are not numbers.
+            Dates that are repeated, unsorted or differ, entries that are not numbers, a rate that
+            seems to be in per cent beside the returns.
         """
-        require_kind(returns, pd.DataFrame, "returns", "with dates as index")
-        require_kind(factors, pd.DataFrame, "factors", "with dates as index")
         require_dates(returns, "returns")
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
+        total = as_floats(returns, "returns", 2)
         rate = np.zeros(len(returns))
         if risk_free is not None:
-            require_kind(risk_free, pd.Series, "risk_free", "with dates as index")
-            require_same_dates(returns.index, risk_free.index, "returns", "risk_free")
-            rate = as_floats(risk_free, "risk_free", 1)
-        total = as_floats(returns, "returns", 2)
+            table = pd.DataFrame(total, returns.index, returns.columns)
+            rate = rate_beside(table, risk_free)
         return cls(
             total,
             total - rate[:, None],

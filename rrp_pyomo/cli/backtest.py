@@ -12,6 +12,7 @@ from rrp_pyomo.cli.data_options import (
     DatasetOption,
     FactorsOption,
     Mean,
+    PercentOption,
     ReturnsOption,
     read_market,
 )
@@ -47,6 +48,7 @@ def backtest(
     dataset: DatasetOption = None,
     returns: ReturnsOption = None,
     factors: FactorsOption = None,
+    factors_in_percent: PercentOption = None,
     strategies: Annotated[
         str, typer.Option(help="Names, separated by commas; robust:W is robust with omega = W.")
     ] = DEFAULT_STRATEGIES,
@@ -75,7 +77,7 @@ def backtest(
 
     require_cost(cost)
     parsed = [parse_strategy(name) for name in strategies.split(",")]
-    total, factor_returns, risk_free = read_market(dataset, returns, factors)
+    total, factor_returns, risk_free = read_market(dataset, returns, factors, factors_in_percent)
     plan = Backtest(
         total,
         factor_returns,

@@ -13,6 +13,7 @@ from rrp_pyomo.cli.data_options import (
     DatasetOption,
     FactorsOption,
     Mean,
+    PercentOption,
     ReturnsOption,
     read_market,
 )
@@ -61,6 +62,7 @@ def reproduce(
     dataset: DatasetOption = None,
     returns: ReturnsOption = None,
     factors: FactorsOption = None,
+    factors_in_percent: PercentOption = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of trials (default 1,000; matrices of table1: 100).")
     ] = None,
@@ -100,7 +102,7 @@ def reproduce(
     design = experiments.find_experiment(experiment.value, dataset)
     if sizes is not None:
         design = design.on(sizes=_whole_numbers(sizes))
-    panel = Panel.of(*read_market(dataset, returns, factors))
+    panel = Panel.of(*read_market(dataset, returns, factors, factors_in_percent))
     if scheduler is not None and executor is Where.LOCAL:
         raise InputError("--scheduler goes with --executor dask; add it, or leave --scheduler out")
     with contextlib.ExitStack() as stack:

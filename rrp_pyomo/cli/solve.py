@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rrp_pyomo._files import require_writable, write_atomically
-from rrp_pyomo.cli.data_options import DatasetOption, FactorsOption, ReturnsOption, read_market
+from rrp_pyomo.cli.data_options import (
+    DatasetOption,
+    FactorsOption,
+    PercentOption,
+    ReturnsOption,
+    read_market,
+)
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.models.registry import (
     PROBLEMS,
@@ -38,6 +44,7 @@ def solve(
     dataset: DatasetOption = None,
     returns: ReturnsOption = None,
     factors: FactorsOption = None,
+    factors_in_percent: PercentOption = None,
     worst_case: Annotated[
         bool,
         typer.Option(
@@ -71,7 +78,7 @@ def solve(
     if omega is not None and number is not None:
         raise InputError(f"--omega and --model {model} both give omega; leave one of them out")
     _check_outputs(json_file, plot, [returns, factors, budgets])
-    estimate = _estimate(*read_market(dataset, returns, factors))
+    estimate = _estimate(*read_market(dataset, returns, factors, factors_in_percent))
     targets = None if budgets is None else read_budgets(budgets)
     given = number if omega is None else omega
     portfolio = entry.make(estimate, given, targets, worst_case=worst_case).solve(solver)

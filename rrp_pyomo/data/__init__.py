@@ -13,6 +13,7 @@ from rrp_pyomo.data.readers import (
     read_budgets,
     read_factors,
     read_returns,
+    require_one_unit,
 )
 from rrp_pyomo.data.uncertainty import CovarianceUncertainty, Perturbation
 from rrp_pyomo.data.weight_set import Group, LinearRow, ResolvedWeightSet, WeightSet
@@ -35,5 +36,6 @@ __all__ = [
     "read_budgets",
     "read_factors",
     "read_returns",
+    "require_one_unit",
     "resolve_budgets",
 ]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rrp_pyomo.data.units import refuse_impossible, refuse_percent, refuse_percent_rate
 from rrp_pyomo.data.validation import as_floats, require_dates, require_same_dates, unique_labels
-from rrp_pyomo.errors import InputError, require_kind
+from rrp_pyomo.errors import InputError, brief, require_kind
+from rrp_pyomo.linalg import FloatArray
 
 RISK_FREE = "RF"
 
-# Half of all returns beyond ±50 % in one period: these are percentages.
-_LARGEST_MEDIAN = 0.5
+_DIVIDE = "divide by 100, or say which it is: {reader}(path, percent=True) or percent=False"
+_OPTION = "; on the command line --factors-in-percent or --factors-in-decimals"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,53 +37,74 @@ class Factors:
     risk_free: pd.Series | None
 
 
-def read_returns(path: str | Path) -> pd.DataFrame:
+def read_returns(path: str | Path, percent: bool | None = None) -> pd.DataFrame:
     """Returns of assets from a CSV file: dates in the first column, one column for each asset.
 
     Parameters
     ----------
     path : str or Path
         Header line with the assets; returns are decimals per period (0.01 is 1 %).
+    percent : bool, optional
+        True: the file is in per cent and is divided by 100. False: it is in decimals, whatever it
+        looks like. By default decimals are expected, and what looks like per cent is refused.
 
     Returns
     -------
     (p, n) DataFrame
-        By increasing date and asset.
+        By increasing date and asset, decimals.
 
     Raises
     ------
     InputError
-        No such file, an empty file, no columns or rows; a cell that is empty, text or infinite or a
-        date that cannot be read (line and column are named); repeated assets; repeated or unsorted
-        dates; returns that look like percentages.
+        No such file, a damaged or empty one, no columns or rows; a cell that is empty, text or
+        infinite or a date that cannot be read (line and column are named); repeated assets;
+        repeated or unsorted dates, or dates of several time zones; returns that look like
+        percentages, or are below −100 % (asset and date are named).
     """
-    table = _read_table(path)
-    table.index = _dates(table.index, path)
-    require_dates(table, f"{path}: returns")
-    _refuse_percentages(table, path)
+    table = _read_dated(path, percent)
+    if percent is None:
+        refuse_percent(table, f"{path}", _DIVIDE.format(reader="read_returns"))
+    refuse_impossible(table.to_numpy(), f"{path}: the return", table.index, table.columns)
     return table
 
 
-def read_factors(path: str | Path) -> Factors:
+def read_factors(path: str | Path, percent: bool | None = None) -> Factors:
     """Factor returns from a CSV file like that of :func:`read_returns`.
 
     A column ``RF`` is the risk-free rate: take it off the asset returns with
-    :func:`excess_returns`; the other columns are the factors.
+    :func:`excess_returns`; the other columns are the factors. The files of Kenneth French's library
+    are in per cent: ``percent=True``.
 
     Raises
     ------
     InputError
-        As for :func:`read_returns`, and a file whose only column is ``RF``.
+        As for :func:`read_returns`, and a file whose only column is ``RF``. Factors, which may be
+        bought on credit, may lose more than 100 %.
     """
-    table = read_returns(path)
-    if RISK_FREE not in table:
-        return Factors(table, None)
-    factors = table.drop(columns=RISK_FREE)
-    if factors.empty:
+    table = _read_dated(path, percent)
+    rate = table.pop(RISK_FREE) if RISK_FREE in table else None
+    if table.empty:
         raise InputError(
             f"{path}: no factors besides {RISK_FREE}; expected a column for each factor"
         )
-    return Factors(factors, table[RISK_FREE])
+    if percent is None:
+        remedy = _DIVIDE.format(reader="read_factors") + _OPTION
+        refuse_percent(table, f"{path}", remedy)
+        if rate is not None:
+            refuse_percent_rate(rate, f"{path}: {RISK_FREE}", remedy)
+    return Factors(table, rate)
+
+
+def require_one_unit(returns: pd.DataFrame, factors: pd.DataFrame) -> None:
+    """Raise where one of two tables seems to be in per cent beside the other.
+
+    Raises
+    ------
+    InputError
+        See above.
+    """
+    refuse_percent(factors, "factors", "divide by 100" + _OPTION, beside=returns)
+    refuse_percent(returns, "returns", "divide by 100", beside=factors)
 
 
 def read_budgets(path: str | Path) -> pd.Series:
@@ -106,34 +131,58 @@ def excess_returns(returns: pd.DataFrame, risk_free: pd.Series | None) -> pd.Dat
     Raises
     ------
     InputError
-        Dates that are not the same in both; the first that differs is named.
+        Dates that are not the same in both; the first that differs is named. A rate that seems to
+        be in per cent beside these returns.
     """
     require_dates(returns, "returns")
     if risk_free is None:
         return returns
+    total = pd.DataFrame(as_floats(returns, "returns", 2), returns.index, returns.columns)
+    return total.sub(rate_beside(total, risk_free), axis=0)
+
+
+def rate_beside(returns: pd.DataFrame, risk_free: pd.Series) -> FloatArray:
+    """The risk-free rate as an array over the dates of returns; raises as excess_returns does."""
     require_kind(
         risk_free, pd.Series, "risk_free", "by date, such as pd.Series(0.01, returns.index)"
     )
     require_same_dates(returns.index, risk_free.index, "returns", "risk_free")
     rate = as_floats(risk_free, "risk_free", 1)
-    return pd.DataFrame(
-        as_floats(returns, "returns", 2) - rate[:, None], returns.index, returns.columns
+    refuse_percent_rate(
+        pd.Series(rate, returns.index), "risk_free", "divide by 100" + _OPTION, returns
     )
+    return rate
+
+
+def _read_dated(path: str | Path, percent: bool | None) -> pd.DataFrame:
+    """A table of decimals with dates as index."""
+    if not (percent is None or isinstance(percent, bool)):
+        raise InputError(f"percent is {brief(percent)}; expected True, False or None")
+    table = _read_table(path)
+    table.index = _dates(table.index, path)
+    require_dates(table, f"{path}: returns")
+    return table / 100.0 if percent else table
 
 
 def _read_table(path: str | Path) -> pd.DataFrame:
     """All columns but the first as numbers, with the first as index."""
+    if not (isinstance(path, str | os.PathLike) or hasattr(path, "read")):
+        raise InputError(f"the file's path is {brief(path)}; expected a str or Path")
     try:
         # As text: pandas would rename repeated columns and read "NA", a ticker, as missing.
         text = pd.read_csv(
             path, header=None, dtype=str, keep_default_na=False, skipinitialspace=True
         )
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: no such file; check its name and folder") from None
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty; expected a header line and rows below it") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputError(f"{path} is not a CSV file: {str(error).strip()}") from None
+    except Exception as error:  # each kind of archive has errors of its own for damaged ones
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path} is not a CSV file that can be read: {why}; expected text with commas, "
+            "compressed as its name says"
+        ) from None
     if text.shape[1] < 2 or len(text) < 2:
         raise InputError(
             f"{path} has {text.shape[1]} column(s) and {len(text) - 1} row(s) below its header; "
@@ -145,27 +194,47 @@ def _read_table(path: str | Path) -> pd.DataFrame:
     if not np.isfinite(numbers).all():
         row, column = np.argwhere(~np.isfinite(numbers))[0]
         raise InputError(
-            f"{path}, line {row + 2}, column {header[column]!r}: {body.iloc[row, column]!r} is not "
-            "a finite number"
+            f"{path}, line {_line(path, row)}, column {header[column]!r}: "
+            f"{body.iloc[row, column]!r} is not a finite number"
         )
     return pd.DataFrame(numbers, index=text.iloc[1:, 0].to_list(), columns=list(header))
 
 
 def _dates(labels: pd.Index, path: str | Path) -> pd.DatetimeIndex:
-    dates = pd.to_datetime(labels, errors="coerce", format="ISO8601")
+    try:
+        dates = pd.to_datetime(labels, errors="coerce", format="ISO8601")
+    except ValueError:  # for several time zones, whatever "errors" says
+        zones = [
+            str(getattr(pd.to_datetime(label, errors="coerce", format="ISO8601"), "tzinfo", None))
+            for label in labels
+        ]
+        row = next(row for row, zone in enumerate(zones) if zone != zones[0])
+        raise InputError(
+            f"{path}, line {_line(path, row)}: {labels[row]!r} has another time zone than "
+            f"{labels[0]!r}; expected dates of one zone, best of none: YYYY-MM-DD"
+        ) from None
     if dates.isna().any():
         row = int(dates.isna().argmax())
         raise InputError(
-            f"{path}, line {row + 2}: {labels[row]!r} is not a date; expected YYYY-MM-DD in the "
-            "first column"
+            f"{path}, line {_line(path, row)}: {labels[row]!r} is not a date; expected YYYY-MM-DD "
+            "in the first column"
         )
     return dates.rename("date")
 
 
-def _refuse_percentages(returns: pd.DataFrame, path: str | Path) -> None:
-    median = float(np.median(np.abs(returns.to_numpy())))
-    if median > _LARGEST_MEDIAN:
-        raise InputError(
-            f"{path}: half of all returns exceed {median:.3g} in absolute value, so they seem to "
-            "be percentages; decimals are expected: divide by 100"
-        )
+def _line(path: str | Path, row: int) -> int:
+    """The line of the file where a row below the header begins; blank lines count, too."""
+    try:
+        lines = pd.read_csv(
+            path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False,
+            sep="\x1f", quoting=csv.QUOTE_NONE,
+        )[0]  # fmt: skip
+    except Exception:  # a stream that is read already
+        return row + 2
+    reader, begin, record = csv.reader(line + "\n" for line in lines), 1, -1
+    for cells in reader:
+        record += bool("".join(cells).strip() or len(cells) > 1)
+        if record > row:
+            break
+        begin = reader.line_num + 1
+    return begin

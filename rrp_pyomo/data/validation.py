@@ -47,12 +47,15 @@ def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
             f"{kind} label {str(label)!r} occurs {count} times; labels must be unique: "
             "rename or drop the repetitions"
         )
-    if {*map(type, labels)} in (set(), {str}, {int}):  # the common cases
+    if {*map(type, labels)} in (set(), {str}):  # the common case
         return labels
     if any(map(_is_missing, labels)):
         k = next(k for k, label in enumerate(labels) if _is_missing(label))
         raise InputError(f"{kind} label {k + 1} is missing ({labels[k]}); name it or leave it out")
-    text, count = Counter(map(str, labels)).most_common(1)[0]
+    try:
+        text, count = Counter(map(str, labels)).most_common(1)[0]
+    except ValueError as error:
+        raise InputError(f"a {kind} label cannot be written: {error}; use shorter ones") from None
     if count > 1:
         alike = ", ".join(repr(label) for label in labels if str(label) == text)
         raise InputError(
@@ -326,7 +329,7 @@ def _numbers(array: NDArray[Any], values: object, name: str) -> FloatArray:
     """An array of objects as floats, or an error that says where there is no number."""
     if array.dtype.kind == "O":
         if all(map(_is_numeric, {*map(type, array.flat)})):
-            with contextlib.suppress(ArithmeticError, ValueError):
+            with contextlib.suppress(ArithmeticError, TypeError, ValueError):
                 return np.where(pd.isna(array), np.nan, array).astype(np.float64)
         where = _first_other(array, values)
     else:
@@ -338,7 +341,7 @@ def _is_numeric(kind: type) -> bool:
     """Whether values of this type are real numbers, or missing ones."""
     if issubclass(kind, bool | np.timedelta64):  # which count as integers
         return False
-    return issubclass(kind, Real | Decimal) or kind in (type(None), type(pd.NA))
+    return issubclass(kind, Real | Decimal) or kind in (type(None), type(pd.NA), np.ndarray)
 
 
 def _first_other(array: NDArray[Any], values: object) -> str:
@@ -362,5 +365,5 @@ def _is_float(value: Any) -> bool:
         return False
     try:
         return value is None or value is pd.NA or float(value) is not None
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         return False

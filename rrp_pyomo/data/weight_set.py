@@ -206,9 +206,7 @@ def _rows(
     """Groups as rows of ones, then the rows."""
     if groups is not None:
         require_kind(groups, Mapping, "groups", "such as {'energy': Group(['XOM'], upper=0.3)}")
-    if isinstance(rows, LinearRow | str | Mapping | Iterator) or not (
-        rows is None or isinstance(rows, Iterable)
-    ):
+    if isinstance(rows, LinearRow | Iterator) or not np.iterable(() if rows is None else rows):
         raise InputError(f"rows are {brief(rows)}; expected a list of them: [LinearRow(...)]")
     totals = []
     for name, group in (groups or {}).items():
@@ -227,7 +225,7 @@ def _rows(
     for row in () if rows is None else rows:
         if not (isinstance(row, tuple | list) and 2 <= len(row) <= 4):
             raise InputError(
-                f"row {brief(row)} is none; expected LinearRow(name, coefficients, lower, upper)"
+                f"row {brief(row)} is no row; expected LinearRow(name, coefficients, lower, upper)"
             )
         totals.append(LinearRow(*row))
     return totals
