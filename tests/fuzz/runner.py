@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -80,6 +81,13 @@ class _Worker:
 
 def _serve(case: Callable[[int], Outcome], pipe: Any) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.chdir(folder)  # options with names of files leave some behind
+        _answer(case, pipe)
+
+
+def _answer(case: Callable[[int], Outcome], pipe: Any) -> None:
     while True:
         try:
             seed = pipe.recv()
