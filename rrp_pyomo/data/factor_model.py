@@ -12,6 +12,7 @@ import pandas as pd
 
 from rrp_pyomo.data.covariance import FactorCovariance
 from rrp_pyomo.data.uncertainty import CovarianceUncertainty
+from rrp_pyomo.data.units import refuse_impossible
 from rrp_pyomo.data.validation import (
     Labels,
     Matrix,
@@ -21,6 +22,7 @@ from rrp_pyomo.data.validation import (
     require_dates,
     require_finite,
     require_same_dates,
+    shown,
     unique_labels,
 )
 from rrp_pyomo.errors import InputError
@@ -28,6 +30,12 @@ from rrp_pyomo.linalg import FloatArray
 
 # What rounding leaves of a column's length when all that it could explain is taken away.
 _RANK_TOLERANCE = 1e-10
+# Other units, in which −1 is no total loss, have larger returns than this: half of all are below.
+_DECIMAL = 0.1
+# All is lost, and the riskless rate of a month with it.
+_LEAST_EXCESS = -1.02
+# Least squares and the norms of what follows hold products of four returns.
+_LEAST_SIZE, _LARGEST_SIZE = 1e-74, 1e74
 
 
 class _Estimates(NamedTuple):
@@ -83,14 +91,18 @@ class FactorModel:
         Raises
         ------
         InputError
-            Dates that are repeated, unsorted or differ (the first is named), and all that
-            :meth:`from_arrays` refuses.
+            Dates that are repeated, unsorted or differ (the first is named), decimals with a return
+            below −100 % among them (asset and date are named), and all that :meth:`from_arrays`
+            refuses.
         """
         require_dates(returns, "returns")
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
+        numbers = as_floats(returns, "returns", 2)
+        if np.median(np.abs(numbers)) < _DECIMAL:
+            refuse_impossible(numbers, "the return", returns.index, returns.columns, _LEAST_EXCESS)
         return cls.from_arrays(
-            as_floats(returns, "returns", 2),
+            numbers,
             as_floats(factors, "factors", 2),
             returns.columns,
             factors.columns,
@@ -120,7 +132,8 @@ class FactorModel:
         ------
         InputError
             Fewer than m + 2 periods, NaN or infinite entries (asset and date are named), duplicate
-            labels, a constant factor, collinear factors (named), an asset that never moves.
+            labels, a constant factor, collinear factors (named), an asset that never moves, returns
+            of a size beyond 1e-74 to 1e74.
         """
         Y, X = as_floats(returns, "returns", 2), as_floats(factors, "factors", 2)
         (p, n), m = Y.shape, X.shape[1]
@@ -137,6 +150,8 @@ class FactorModel:
         dates = pd.RangeIndex(p) if dates is None else _dates(dates, p)
         require_finite(Y, "return", dates, assets)
         require_finite(X, "factor return", dates, names)
+        _require_scale(Y, assets, "asset")
+        _require_scale(X, names, "factor")
         return cls(assets, names, dates, _least_squares(Y, X, assets, names))
 
     @property
@@ -259,6 +274,18 @@ def _least_squares(Y: FloatArray, X: FloatArray, labels: Labels, factors: Labels
 def _lengths(columns: FloatArray) -> FloatArray:
     lengths: FloatArray = np.sqrt(np.einsum("tj,tj->j", columns, columns))
     return lengths
+
+
+def _require_scale(values: FloatArray, labels: Labels, kind: str) -> None:
+    size = np.abs(values).max(axis=0)
+    beyond = (size > _LARGEST_SIZE) | ((size < _LEAST_SIZE) & (size > 0.0))
+    if beyond.any():
+        k = int(beyond.argmax())
+        raise InputError(
+            f"{kind} {shown(labels[k])} has returns of up to {size[k]:.6g}, beyond the scale of "
+            f"{_LEAST_SIZE:g} to {_LARGEST_SIZE:g} that can be computed with; use other units, "
+            "such as decimals per period"
+        )
 
 
 def _require_variation(centred: FloatArray, values: FloatArray, labels: Labels, kind: str) -> None:

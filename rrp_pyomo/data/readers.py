@@ -227,8 +227,8 @@ def _line(path: str | Path, row: int) -> int:
     try:
         lines = pd.read_csv(
             path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False,
-            sep="\x1f", quoting=csv.QUOTE_NONE,
-        )[0]  # fmt: skip
+            names=["line"], sep="\x1f", quoting=csv.QUOTE_NONE,
+        )["line"]  # fmt: skip
     except Exception:  # a stream that is read already
         return row + 2
     reader, begin, record = csv.reader(line + "\n" for line in lines), 1, -1

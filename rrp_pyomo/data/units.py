@@ -92,7 +92,9 @@ def refuse_percent_rate(
         )
 
 
-def refuse_impossible(returns: FloatArray, name: str, dates: pd.Index, columns: pd.Index) -> None:
+def refuse_impossible(
+    returns: FloatArray, name: str, dates: pd.Index, columns: pd.Index, least: float = -1.0 - 1e-9
+) -> None:
     """Raise where an asset loses more than all it is worth, naming asset and date.
 
     Raises
@@ -100,7 +102,7 @@ def refuse_impossible(returns: FloatArray, name: str, dates: pd.Index, columns: 
     InputError
         See above.
     """
-    below = returns < -1.0 - 1e-9
+    below = returns < least
     if not below.any():
         return
     row, column = np.argwhere(below)[0]

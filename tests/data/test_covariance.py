@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rrp_pyomo import Portfolio
 from rrp_pyomo.data import Covariance, DenseCovariance, FactorCovariance
+from rrp_pyomo.errors import InputError
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -144,3 +146,72 @@ def test_twenty_thousand_assets_stay_factored(make_covariance):
     tracemalloc.stop()
     assert peak < 100 * n * m  # a dozen arrays of the size of V; Σ itself would be 8 n² = 3.2 GB
     assert repr(covariance) == "FactorCovariance(20000 assets, 5 factors)"
+
+
+def graded(seed: int, smallest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations of five assets with the smallest eigenvalue given, and deviations 1 … 1e-12."""
+    rng = np.random.default_rng(seed)
+    basis, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+    values = np.concatenate([[smallest], rng.uniform(0.2, 2.0, 4)])
+    matrix = basis * values @ basis.T
+    unit = np.sqrt(np.abs(matrix.diagonal()))
+    return matrix / np.outer(unit, unit), 10.0 ** rng.uniform(-12.0, 0.0, 5)
+
+
+@quick
+@given(st.integers(0, 10**6))
+def test_indefinite_however_small_the_variances(seed):
+    """Σ is judged as correlations are: a correlation of −1.5 is none beside a variance of 1e20."""
+    correlations, scale = graded(seed, -0.1)
+    correlations[np.diag_indices(5)] = 1.0
+    least = np.linalg.eigvalsh(correlations)[0]
+    matrix = correlations * np.outer(scale, scale)
+    if least > -1e-6:
+        DenseCovariance(matrix)
+        return
+    with pytest.raises(InputError, match=r"smallest eigenvalue is -.*repair='clip'"):
+        DenseCovariance(matrix)
+    with pytest.raises(InputError, match="factor_covariance is not positive semidefinite"):
+        FactorCovariance(np.eye(5), matrix, np.ones(5))
+    repaired = DenseCovariance(matrix, repair="clip")
+    assert "clipped" in repaired.repaired
+    unit = np.sqrt(repaired.variances)
+    assert np.linalg.eigvalsh(repaired.operator / np.outer(unit, unit))[0] > -1e-9
+
+
+@quick
+@given(st.integers(0, 10**6), st.integers(1, 4))
+def test_singular_however_different_the_variances(seed, rank):
+    rng = np.random.default_rng(seed)
+    half = rng.normal(size=(rank, 5)) * 10.0 ** rng.uniform(-12.0, 0.0, 5)
+    matrix = half.T @ half
+    covariance = DenseCovariance(matrix)
+    unit = np.sqrt(np.outer(covariance.variances, covariance.variances))
+    R = root_of(covariance)
+    np.testing.assert_allclose(R.T @ R / unit, matrix / unit, atol=1e-12)
+    assert Portfolio.of(pd.Series(0.2, range(5)), covariance).volatility >= 0
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1.0])
+def test_a_correlation_beyond_one_beside_a_larger_variance(size):
+    matrix = np.diag([1.0, size, size])
+    matrix[1, 2] = matrix[2, 1] = -1.5 * size
+    with pytest.raises(InputError, match=r"smallest eigenvalue is -0\.5"):
+        DenseCovariance(matrix)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1.0])
+def test_asymmetric_beside_a_larger_variance(size):
+    matrix = np.diag([1.0, size, size])
+    matrix[1, 2] = 0.5 * size
+    with pytest.raises(InputError, match=r"not symmetric: \(1, 2\)"):
+        DenseCovariance(matrix)
+
+
+def test_factors_without_variance():
+    F = np.diag([1.0, 0.0, 4.0])
+    assert FactorCovariance(np.ones((3, 2)), F, np.ones(2)).variances.tolist() == [6.0, 6.0]
+    for covariance in (0.1, 1e-6):
+        F[1, 2] = F[2, 1] = covariance
+        with pytest.raises(InputError, match="factor_covariance is not positive semidefinite"):
+            FactorCovariance(np.ones((3, 2)), F, np.ones(2))

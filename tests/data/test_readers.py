@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rrp_pyomo.data import (
     datasets,
@@ -81,3 +89,92 @@ def test_french_data_without_linearmodels(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(InputError, match=r'pip install "rrp-pyomo\[data\]"'):
         datasets.french()
+
+
+GOOD = "date,A,B\n2001-01-05,0.1,0.2\n2001-01-12,0.1,0.3\n"
+
+
+def archive(kind: str) -> bytes:
+    """A sound file, packed."""
+    text, packed = GOOD.encode() * 40, io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(packed, "w") as file:
+            file.writestr("data.csv", text)
+    elif kind == "tar":
+        with tarfile.open(fileobj=packed, mode="w") as file:
+            info = tarfile.TarInfo("data.csv")
+            info.size = len(text)
+            file.addfile(info, io.BytesIO(text))
+    else:
+        return {"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress(text)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip", "tar", "zst"])
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_archives(kind, seed, tmp_path):
+    """Cut short, changed, or something else: one line that names the file."""
+    rng = np.random.default_rng(seed)
+    content = bytearray(archive("gz" if kind == "zst" else kind))
+    if seed < 2:
+        del content[rng.integers(1, len(content) - 2) :]
+    elif seed < 4:
+        for at in rng.integers(0, len(content), 20):
+            content[at] ^= 0x41
+    else:
+        content = bytearray(GOOD.encode() if seed == 4 else rng.bytes(300))
+    path = tmp_path / f"data.csv.{kind}"
+    path.write_bytes(content)
+    for read in (read_returns, read_factors, read_budgets):
+        with pytest.raises(InputError) as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("members", [0, 2])
+def test_archives_of_other_than_one_file(members, tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.csv.zip", "w") as file:
+        for k in range(members):
+            file.writestr(f"{k}.csv", GOOD)
+    with pytest.raises(InputError, match=r"data\.csv\.zip is not a CSV file"):
+        read_returns(tmp_path / "data.csv.zip")
+
+
+@pytest.mark.parametrize("path", ["", ".", "a\0b.csv", 5, None, b"data.csv", ["data.csv"]])
+def test_paths_that_are_none(path):
+    for read in (read_returns, read_factors, read_budgets):
+        with pytest.raises(InputError):
+            read(path)
+
+
+ZONES = {
+    "summer": ["2001-01-05T00:00+01:00", "2001-01-12T00:00+01:00", "2001-04-06T00:00+02:00"],
+    "one Z": ["2001-01-05", "2001-01-12", "2001-01-19T00:00Z"],
+    "all but one": ["2001-01-05T00:00Z", "2001-01-12T00:00Z", "2001-01-19"],
+}
+
+
+@pytest.mark.parametrize("case", ZONES)
+def test_dates_of_several_zones(case, tmp_path):
+    rows = "".join(f"{date},0.1\n" for date in ZONES[case])
+    (tmp_path / "data.csv").write_text(f"date,A\n\n{rows}")
+    with pytest.raises(InputError, match=r"data\.csv, line 5: '2001.* time zone"):
+        read_returns(tmp_path / "data.csv")
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.data())
+def test_lines_are_those_of_an_editor(tmp_path_factory, data):
+    """Whatever blank lines and cells over several lines are before the one that is meant."""
+    blank = st.sampled_from(["", "\n", "\n\n", "  \n", "\n \n"])
+    tall = data.draw(st.booleans())
+    lines = [data.draw(blank), '"da\nte",A,B\n' if tall else "date,A,B\n"]
+    for day in range(1, data.draw(st.integers(2, 6))):
+        lines += [data.draw(blank), f"2001-01-{day:02d},0.01,0.02\n"]
+    before = "".join([*lines, data.draw(blank)])
+    wrong = data.draw(st.sampled_from(["2001-02-01,0.01,x\n", "2001-02-01,,0.02\n", "x,0.1,0.2\n"]))
+    path = tmp_path_factory.getbasetemp() / "lines.csv"
+    path.write_text(before + wrong + data.draw(blank) + "2001-02-02,0.01,0.02\n")
+    with pytest.raises(InputError, match=rf"lines\.csv, line {before.count(chr(10)) + 1}[,:]"):
+        read_returns(path)
