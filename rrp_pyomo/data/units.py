@@ -102,7 +102,7 @@ def refuse_impossible(
     InputError
         See above.
     """
-    below = returns < least
+    below = (returns < least) & np.isfinite(returns)
     if not below.any():
         return
     row, column = np.argwhere(below)[0]
