@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from rrp_pyomo.data.definite import clipped, psd_root, symmetric
 from rrp_pyomo.data.validation import (
     Labels,
     Matrix,
@@ -27,10 +28,6 @@ from rrp_pyomo.data.validation import (
 from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
-# Rounding leaves asymmetries and negative eigenvalues of this size in a correlation matrix; what is
-# above it is in the data. Relative to the largest variance, small ones could hide anything.
-_SYMMETRY_TOLERANCE = 1e-10
-_EIGENVALUE_TOLERANCE = 1e-10
 # Norms square variances once more, which floats hold as far as 1e±308.
 _LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-150, 1e150
 
@@ -200,7 +197,7 @@ class FactorCovariance(Covariance):
         require_finite(D, "residual variance", assets)
         _require_nonnegative(D, assets)
         F = symmetric(F, factors, "factor_covariance")
-        root = _psd_root(F, "factor_covariance")
+        root = psd_root(F, "factor_covariance")
         # A frozen dataclass accepts its fields in this way only.
         vars(self).update(V=V, F=F, D=D, labels=assets, factor_labels=factors)
         vars(self).update(exposure_name=exposure_name, _factor_root=root)
@@ -303,8 +300,8 @@ class DenseCovariance(Covariance):
         _require_positive(array.diagonal(), assets)
         repaired = None
         if repair == "clip":
-            array, repaired = _clipped(array)
-        root = _psd_root(array, "covariance")
+            array, repaired = clipped(array)
+        root = psd_root(array, "covariance")
         vars(self).update(labels=assets, repaired=repaired, _matrix=array, _root=root)
 
     @property
@@ -336,23 +333,6 @@ def multiplied_out(operator: LinearMap | FloatArray) -> FloatArray:
     return operator.toarray() if isinstance(operator, LinearMap) else operator
 
 
-def symmetric(matrix: FloatArray, labels: Labels, name: str) -> FloatArray:
-    """The matrix, read-only, its rounding errors averaged out; the worst other pair is named."""
-    require_finite(matrix, name, labels, labels)
-    gap = np.abs(matrix - matrix.T)
-    if gap.any():
-        scale = _deviations(matrix)
-        size = np.maximum(np.outer(scale, scale), np.maximum(np.abs(matrix), np.abs(matrix.T)))
-        gap = np.divide(gap, size, out=gap, where=gap > 0)
-    if gap.max() > _SYMMETRY_TOLERANCE:
-        i, j = divmod(int(gap.argmax()), len(matrix))
-        raise InputError(
-            f"{name} is not symmetric: ({labels[i]}, {labels[j]}) is {matrix[i, j]:.6g} but "
-            f"({labels[j]}, {labels[i]}) is {matrix[j, i]:.6g}; pass (S + S.T) / 2 to average them"
-        )
-    return frozen(matrix / 2 + matrix.T / 2 if gap.any() else matrix)
-
-
 def _require_nonnegative(variances: FloatArray, labels: Labels) -> None:
     if variances.min() < 0:
         i = int(variances.argmin())
@@ -375,59 +355,3 @@ def _require_positive(variances: FloatArray, labels: Labels) -> None:
             f"{_LEAST_VARIANCE:g} to {_LARGEST_VARIANCE:g} that can be computed with; use other "
             "units, such as decimals per period"
         )
-
-
-def _deviations(matrix: FloatArray) -> FloatArray:
-    """Standard deviations, 0 where a variance is not positive."""
-    return np.sqrt(np.maximum(matrix.diagonal(), 0.0))
-
-
-def _eigen(matrix: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Eigenvalues and vectors of a correlation matrix, and the deviations that make it Σ again.
-
-    What has no variance may have covariances by rounding only, and is given a deviation that makes
-    an eigenvalue negative where there are others.
-    """
-    scale = _deviations(matrix)
-    scale[scale == 0.0] = 1e-3 * scale.max() or np.sqrt(np.abs(matrix).max()) or 1.0
-    values, vectors = np.linalg.eigh(matrix / scale / scale[:, None])
-    return values, vectors, scale
-
-
-def _psd_root(matrix: FloatArray, name: str) -> FloatArray:
-    """R with R'R = matrix: Cholesky, or from the eigenvalues where the matrix is singular."""
-    try:
-        return np.linalg.cholesky(matrix, upper=True).astype(np.float64, copy=False)
-    except np.linalg.LinAlgError:
-        values, vectors, scale = _eigen(matrix)
-    if _is_negative(values):
-        raise InputError(
-            f"{name} is not positive semidefinite: as correlations, its smallest eigenvalue is "
-            f"{values[0]:.6g}; estimate it anew or pass the nearest such matrix "
-            "(DenseCovariance: repair='clip')"
-        )
-    kept = values > len(matrix) * np.finfo(float).eps * values[-1]
-    root: FloatArray = np.sqrt(values[kept])[:, None] * vectors[:, kept].T * scale
-    return root
-
-
-def _is_negative(eigenvalues: FloatArray) -> bool:
-    return bool(eigenvalues[0] < -_EIGENVALUE_TOLERANCE * np.abs(eigenvalues).max())
-
-
-def _clipped(matrix: FloatArray) -> tuple[FloatArray, str | None]:
-    """The nearest positive semidefinite matrix (in the Frobenius norm), and what was changed.
-
-    Where variances differ so much that this one is none to rounding, of correlation matrices.
-    """
-    said = None
-    for decompose in (lambda m: (*np.linalg.eigh(m), np.ones(len(m))), _eigen):
-        values, vectors, scale = decompose(matrix)
-        if _is_negative(values):
-            root = np.sqrt(values.clip(min=0))[:, None] * vectors.T * scale
-            matrix = frozen(root.T @ root)
-            number = (values < 0).sum()
-            said = said or (
-                f"clipped {number} negative eigenvalue(s) to 0, the smallest {values[0]:.6g}"
-            )
-    return matrix, said

@@ -14,8 +14,8 @@ from rrp_pyomo.data.covariance import (
     DenseCovariance,
     FactorCovariance,
     multiplied_out,
-    symmetric,
 )
+from rrp_pyomo.data.definite import symmetric
 from rrp_pyomo.data.validation import (
     Labels,
     Matrix,

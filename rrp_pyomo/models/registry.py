@@ -12,7 +12,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, brief, require_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,8 +169,8 @@ def find_problem(name: str) -> Entry:
     InputError
         No problem has it.
     """
-    if name not in PROBLEMS:
-        raise InputError(f"unknown model {name!r}; expected {names_of(lambda entry: True)}")
+    if not isinstance(name, str) or name not in PROBLEMS:
+        raise InputError(f"unknown model {brief(name)}; expected {names_of(lambda entry: True)}")
     return PROBLEMS[name]
 
 
@@ -183,6 +183,7 @@ def name_and_number(text: str, what: str = "model") -> tuple[str, float | None]:
         What follows the colon is no number, or the name is not that of a problem with one; the
         message says ``what`` the text is.
     """
+    require_kind(text, str, what, "such as 'robust:1.5'")
     name, _, number = text.strip().partition(":")
     if not number:
         return name, None
