@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from rrp_pyomo.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
     from rrp_pyomo.portfolio import Portfolio
 
@@ -25,6 +26,22 @@ MARKERS = "osD^vP*"
 
 # More assets than this do not get their names written: they are ranked by weight instead.
 MOST_NAMED = 60
+
+
+# Labels are texts: dollars and backslashes in them are no mathematics.
+PLAIN: dict[str, Any] = {"parse_math": False}
+
+
+def plain_legend(
+    owner: Axes | Figure, handles: Iterable[Any], labels: Iterable[object], **options: Any
+) -> Legend:
+    """A legend whose labels are texts, those that begin with an underscore included."""
+    handles = list(handles)
+    legend = owner.legend(handles, [" "] * len(handles), **options)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_parse_math(False)
+        text.set_text(str(label))
+    return legend
 
 
 def plot_portfolio(portfolio: Portfolio) -> Figure:
@@ -53,7 +70,7 @@ def plot_portfolio(portfolio: Portfolio) -> Figure:
     budgets = 100.0 * portfolio.budgets[order]
     axes[1].vlines(budgets, rank - half, rank + half, color="black", lw=1.5, label="budget")
     axes[1].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)
-    figure.suptitle(_title(portfolio))
+    figure.suptitle(_title(portfolio), **PLAIN)
     return figure
 
 
@@ -88,13 +105,15 @@ def plot_comparison(portfolios: Mapping[str, Portfolio]) -> Figure:
         for ax, series in zip(axes, _percentages(portfolio), strict=True):
             values = series.reindex(assets).to_numpy()
             if len(assets) <= MOST_NAMED:
-                ax.plot(values, rank + offset, marker, color=colour, ms=5.5, mew=0, label=name)
+                ax.plot(values, rank + offset, marker, color=colour, ms=5.5, mew=0, label=str(name))
             else:
-                ax.plot(np.sort(values)[::-1], rank, color=colour, lw=1.5, label=name)
+                ax.plot(np.sort(values)[::-1], rank, color=colour, lw=1.5, label=str(name))
     for ax in axes:
         ax.grid(axis="y", color="0.9", lw=0.6)
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
+    plain_legend(
+        figure,
+        axes[0].lines,
+        portfolios,
         loc="outside upper center",
         ncols=len(portfolios) if len(portfolios) <= 5 else 4,
         frameon=False,
@@ -132,7 +151,7 @@ def _panels(assets: pd.Index, ranked: str) -> tuple[Figure, tuple[Axes, Axes]]:
     right.set_xlabel("relative risk contribution (%)")
     left.set_ylim(n + 0.6, 0.4)
     if n <= MOST_NAMED:
-        left.set_yticks(np.arange(1, n + 1), [str(asset) for asset in assets], fontsize=8)
+        left.set_yticks(np.arange(1, n + 1), [str(asset) for asset in assets], fontsize=8, **PLAIN)
     else:
         left.set_ylabel(f"{n} assets, {ranked}")
     for ax in (left, right):

@@ -10,11 +10,12 @@ import pandas as pd
 from rrp_pyomo.backtest.engine import (
     OnInfeasible,
     Panel,
+    as_estimator,
     require_names,
     require_policy,
     simulate,
 )
-from rrp_pyomo.backtest.estimators import Estimator, FactorModelEstimator
+from rrp_pyomo.backtest.estimators import Estimator
 from rrp_pyomo.backtest.result import BacktestResult
 from rrp_pyomo.backtest.schedule import rolling_windows
 from rrp_pyomo.backtest.strategies import Strategy, as_strategies
@@ -53,8 +54,8 @@ class Backtest:
     ------
     InputError
         Arguments of another type, dates that are repeated, unsorted or differ, a missing period or
-        return within the windows (asset and date are named), a window that is longer than the
-        history, two strategies of one name, an unknown policy.
+        return, or one below −100 %, within the windows (asset and date are named), a window that is
+        longer than the history, two strategies of one name, an unknown policy.
 
     Examples
     --------
@@ -86,7 +87,7 @@ class Backtest:
         self.windows = rolling_windows(self.panel.dates, estimation, rebalance, start, end)
         self.panel.require_complete(self.windows)
         self.on_infeasible = on_infeasible
-        self.estimator = estimator or FactorModelEstimator()
+        self.estimator = as_estimator(estimator)
         self.settings: dict[str, Any] = {
             "estimation": estimation,
             "rebalance": rebalance,

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rrp_pyomo.backtest.estimators import Estimate, Estimator, FactorModelEstimator, History
 from rrp_pyomo.backtest.schedule import Window
+from rrp_pyomo.backtest.statistics import until_ruin
 from rrp_pyomo.backtest.strategies import (
     Relaxable,
     Relaxation,
@@ -25,12 +26,17 @@ from rrp_pyomo.data.validation import (
     require_dates,
     require_finite,
     require_same_dates,
+    require_shape,
+    shown,
 )
-from rrp_pyomo.errors import InfeasibleError, InputError
+from rrp_pyomo.errors import InfeasibleError, InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solve.session import ProgramSession
 
 OnInfeasible = Literal["cap", "hold", "nominal", "raise"]
+
+# Of the weights that solvers find, and how far their sum may be from 1.
+_ROUNDING, _ROUNDING_OF_SUM = 1e-8, 1e-6
 
 # Of a strategy that knows no smaller ω to go on with.
 _NO_RELAXATION = Relaxation(None, np.nan, np.nan)
@@ -110,12 +116,20 @@ class Panel:
         )
 
     def require_complete(self, windows: Sequence[Window]) -> None:
-        """Raise where a return within the windows is missing; asset and date are named."""
+        """Raise where a return within the windows is missing or below −100 %; asset and date are
+        named."""
         used = slice(windows[0].fit.start, windows[-1].hold.stop)
         dates = self.dates[used]
         require_finite(self.returns[used], "return", dates, self.labels)
         require_finite(self.factors[used], "factor return", dates, self.factor_labels)
         require_finite(self.risk_free[used], "risk-free rate", dates)
+        if (below := np.argwhere(self.returns[used] < -1.0)).size:
+            row, column = below[0]
+            raise InputError(
+                f"return of {shown(self.labels[column])} at {shown(dates[row])} is "
+                f"{self.returns[used][row, column]:.6g}; expected at least -1, a loss of 100 %: "
+                "returns are decimals, not in per cent and not logarithmic"
+            )
 
     def history(self, window: Window) -> History:
         """What is known at the window's date."""
@@ -169,14 +183,15 @@ def simulate(
     on_infeasible: OnInfeasible = "cap",
 ) -> Simulation:
     """Fit, decide and hold, window by window; see :class:`Backtest`."""
-    estimator = estimator or FactorModelEstimator()
+    estimator = as_estimator(estimator)
     require_policy(on_infeasible)
     solvers, events = ProgramSession(), list[Event]()
     K, S, n = len(windows), len(strategies), len(panel.labels)
     weights, contributions, drifted = (np.empty((K, S, n)) for _ in range(3))
-    seconds, returns = np.empty((K, S)), []
+    seconds, returns, ruined = np.empty((K, S)), [], np.zeros(S, dtype=bool)
     for k, window in enumerate(windows):
         estimate = estimator(panel.history(window))
+        require_kind(estimate, Estimate, "what the estimator gave", "see Estimate(...)")
         for s, strategy in enumerate(strategies):
             start = time.perf_counter()
             last = weights[k - 1, s] if k else None
@@ -187,11 +202,17 @@ def simulate(
         contributions[k] = risk / risk.sum(axis=1, keepdims=True)
         earned, drifted[k] = hold(X, panel.returns[window.hold])
         returns.append(earned)
-    return Simulation(weights, contributions, drifted, np.concatenate(returns), seconds, events)
+        drifted[k, ruined] = 0.0
+        ruined |= (earned == -1.0).any(axis=0)
+    total = until_ruin(np.concatenate(returns))
+    return Simulation(weights, contributions, drifted, total, seconds, events)
 
 
 def hold(weights: FloatArray, returns: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Hold portfolios without trading, so that their weights drift with the returns.
+
+    A portfolio of which less than 1e-8 is left has lost everything: what rounding leaves of its
+    weights, or of their sum, is no wealth.
 
     Parameters
     ----------
@@ -202,22 +223,38 @@ def hold(weights: FloatArray, returns: FloatArray) -> tuple[FloatArray, FloatArr
     Returns
     -------
     (T, S) array
-        Returns of the portfolios.
+        Returns of the portfolios; −1 from where everything is lost.
     (S, n) array
-        Weights at the end.
+        Weights at the end; 0 where everything is lost.
     """
     growth = np.cumprod(1.0 + returns, axis=0)
     cash = 1.0 - weights.sum(axis=1)
     value = growth @ weights.T + cash
+    left = value - np.where(np.abs(cash) <= _ROUNDING_OF_SUM, cash, 0.0)
+    lost = np.maximum.accumulate(left <= _ROUNDING, axis=0)
+    value = np.where(lost, 1.0, value)
     before = np.vstack([np.ones(len(weights)), value[:-1]])
-    return value / before - 1.0, weights * growth[-1] / value[-1][:, None]
+    drifted = weights * growth[-1] / value[-1][:, None]
+    return np.where(lost, -1.0, value / before - 1.0), np.where(lost[-1][:, None], 0.0, drifted)
+
+
+def as_estimator(estimator: Estimator | None) -> Estimator:
+    """The estimator, by default the factor model."""
+    if estimator is None:
+        return FactorModelEstimator()
+    if isinstance(estimator, type) or not callable(estimator):
+        raise InputError(
+            f"estimator is {brief(estimator)}; expected an object such as FactorModelEstimator() "
+            "or a function from a History to an Estimate"
+        )
+    return estimator
 
 
 def require_policy(on_infeasible: str) -> None:
     """Raise for an ``on_infeasible`` that nobody knows."""
-    if on_infeasible not in get_args(OnInfeasible):
+    if not isinstance(on_infeasible, str) or on_infeasible not in get_args(OnInfeasible):
         raise InputError(
-            f"on_infeasible is {on_infeasible!r}; expected one of "
+            f"on_infeasible is {brief(on_infeasible)}; expected one of "
             f"{', '.join(get_args(OnInfeasible))}"
         )
 
@@ -245,7 +282,7 @@ def _decide(
     omega = getattr(strategy, "omega", np.nan)
     limit = used = np.nan
     try:
-        x = strategy.weights(estimate, solvers)
+        x = _weights_of(strategy, estimate, solvers)
     except InfeasibleError as error:
         x, limit, used = _instead(strategy, estimate, solvers, policy, last, error)
         reason = f"infeasible: {error}"
@@ -254,6 +291,16 @@ def _decide(
         solved = omega if np.isnan(used) else used
         events.append(Event(estimate.date, strategy.name, "accept", omega, limit, solved, remark))
     solvers.remarks.clear()
+    return x
+
+
+def _weights_of(strategy: Strategy, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
+    """The strategy's weights; what is none is an error that names it."""
+    x = strategy.weights(estimate, solvers)
+    name = f"strategy {strategy.name!r} at {estimate.date:%Y-%m-%d}: weights"
+    x = as_floats(x, name, 1)
+    require_shape(x, (estimate.covariance.size,), name, f"{estimate.covariance.size} assets")
+    require_finite(x, name, estimate.covariance.labels)
     return x
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,7 +20,8 @@ from rrp_pyomo.data import (
     FactorModel,
     WeightSet,
 )
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.data.validation import as_number
+from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.risk_parity import Budgets
 from rrp_pyomo.models.robust import RobustRiskParity
@@ -112,6 +114,9 @@ class FactorModelEstimator:
 
     scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        as_number(self.scale, "scale", least=0.0)
+
     def __call__(self, history: History) -> Estimate:
         model = FactorModel.from_arrays(
             history.returns, history.factors, history.labels, history.factor_labels, history.dates
@@ -141,6 +146,15 @@ class _MatrixEstimator(ABC):
     """An estimator of the covariance matrix itself, and of a set around it if one is wanted."""
 
     uncertainty: UncertaintyEstimator | None = None
+
+    def __post_init__(self) -> None:
+        if self.uncertainty is not None and (
+            isinstance(self.uncertainty, type) or not callable(self.uncertainty)
+        ):
+            raise InputError(
+                f"uncertainty is {brief(self.uncertainty)}; expected an object such as "
+                "BootstrapUncertainty() or GivenBounds(upper)"
+            )
 
     @abstractmethod
     def matrix(self, returns: FloatArray) -> FloatArray:
@@ -179,6 +193,16 @@ class ShrinkageCovariance(_MatrixEstimator):
     """
 
     estimator: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.estimator is not None and (
+            isinstance(self.estimator, type) or not hasattr(self.estimator, "fit")
+        ):
+            raise InputError(
+                f"estimator is {brief(self.estimator)}; expected an object of scikit-learn's, such "
+                "as OAS()"
+            )
 
     def matrix(self, returns: FloatArray) -> FloatArray:
         require_extra("sklearn", "ShrinkageCovariance")
@@ -220,8 +244,16 @@ class BootstrapUncertainty:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.quantile < 1.0:
+        if not 0.5 <= as_number(self.quantile, "quantile") < 1.0:
             raise InputError(f"quantile is {self.quantile}; expected 0.5 ≤ quantile < 1")
+        for name, least in (("replications", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+                raise InputError(
+                    f"{name} is {brief(value)}; expected a whole number of at least {least}"
+                )
+        if self.block is not None and not as_number(self.block, "block") > 0.0:
+            raise InputError(f"block is {self.block}; expected a length above 0, in periods")
 
     def __call__(
         self,
@@ -281,6 +313,7 @@ class GivenBounds:
 
 def _at(bound: Bound, history: History) -> pd.DataFrame:
     frame = bound(history.date) if callable(bound) else bound
+    require_kind(frame, pd.DataFrame, "a bound", "by asset and asset")
     labels = list(history.labels)
     missing = [label for label in labels if label not in frame.index or label not in frame.columns]
     if missing:

@@ -11,10 +11,23 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rrp_pyomo.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.plots import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PLAIN,
+    PURPLE,
+    SKY,
+    VERMILION,
+    plain_legend,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from rrp_pyomo.backtest.result import BacktestResult
 
@@ -28,29 +41,29 @@ _MOST_STACKED, _MOST_NAMED = 8, 50
 def plot_wealth(result: BacktestResult) -> Figure:
     """Wealth of each strategy, on a logarithmic axis."""
     figure, (axes,) = new_figure(1)
-    _lines(axes, result.wealth)
+    lines = _lines(axes, result.wealth)
     axes.set_yscale("log")
     axes.set_ylabel("wealth (1 at the beginning, log scale)")
-    finish(axes, "Wealth")
+    finish(axes, "Wealth", lines)
     return figure
 
 
 def plot_relative_wealth(result: BacktestResult, reference: str | None = None) -> Figure:
     """Wealth relative to that of one strategy, by default the first: W / W_ref − 1 in per cent."""
-    reference = reference or result.strategies[0]
+    (reference,) = _chosen(result, result.strategies[:1] if reference is None else [reference])
     figure, (axes,) = new_figure(1)
     wealth = result.wealth
     relative = 100.0 * (wealth.div(wealth[reference], axis=0) - 1.0)
-    _lines(axes, relative.drop(columns=reference), first=1)
+    lines = _lines(axes, relative.drop(columns=reference), first=1)
     axes.axhline(0.0, color=BLACK, linewidth=0.8)
-    axes.set_ylabel(f"wealth relative to {reference} (%)")
-    finish(axes, f"Wealth relative to {reference}")
+    axes.set_ylabel(f"wealth relative to {reference} (%)", **PLAIN)
+    finish(axes, f"Wealth relative to {reference}", lines)
     return figure
 
 
 def plot_weights(result: BacktestResult, strategies: Sequence[str] | None = None) -> Figure:
     """Target weights through time, one panel for each strategy."""
-    return _shares(result.weights, strategies or result.strategies, "weight (%)", "Target weights")
+    return _shares(result.weights, _chosen(result, strategies), "weight (%)", "Target weights")
 
 
 def plot_risk_contributions(
@@ -59,7 +72,7 @@ def plot_risk_contributions(
     """Relative risk contributions through time, one panel for each strategy."""
     return _shares(
         result.risk_contributions,
-        strategies or result.strategies,
+        _chosen(result, strategies),
         "share of risk (%)",
         "Relative risk contributions under the nominal covariance",
     )
@@ -134,9 +147,23 @@ def line_style(k: int) -> dict[str, Any]:
     return {"color": COLOURS[k % len(COLOURS)], "linestyle": style, "linewidth": 1.4}
 
 
-def _lines(axes: Axes, table: pd.DataFrame, first: int = 0) -> None:
-    for k, name in enumerate(table.columns, first):
-        axes.plot(table.index, table[name], label=str(name), **line_style(k))
+def _chosen(result: BacktestResult, strategies: Sequence[str] | None) -> list[str]:
+    """The strategies to draw, all of them by default; one that was not run is an error."""
+    if strategies is None:
+        return result.strategies
+    if isinstance(strategies, str) or not isinstance(strategies, Sequence) or not strategies:
+        raise InputError(f"strategies is {strategies!r}; expected a list, such as ['nominal']")
+    for name in strategies:
+        if name not in result.strategies:
+            raise UnknownLabelError("strategy", name, result.strategies)
+    return list(strategies)
+
+
+def _lines(axes: Axes, table: pd.DataFrame, first: int = 0) -> list[Line2D]:
+    return [
+        axes.plot(table.index, table[name], label=str(name), **line_style(k))[0]
+        for k, name in enumerate(table.columns, first)
+    ]
 
 
 def _shares(table: pd.DataFrame, strategies: Sequence[str], label: str, title: str) -> Figure:
@@ -155,15 +182,15 @@ def _shares(table: pd.DataFrame, strategies: Sequence[str], label: str, title: s
         axes.set_axis_off()
     for axes, name in zip(grid, strategies, strict=False):
         shares = pd.DataFrame(100.0 * table.xs(name, level="strategy"))
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=10, **PLAIN)
         axes.set_xlabel("date")
         if stacked:
             _stack(axes, shares, label)
         else:
             mesh = _mesh(axes, shares, largest)
     if stacked:
-        handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        areas, assets = grid[0].collections, table.columns
+        plain_legend(figure, areas, assets, loc="outside lower center", ncols=4, frameon=False)
     else:
         figure.colorbar(
             mesh, ax=list(grid), label=label, fraction=0.03, pad=0.01, aspect=40, extend="max"
@@ -191,7 +218,7 @@ def _mesh(axes: Axes, shares: pd.DataFrame, largest: float) -> Any:
     )  # fmt: skip
     axes.invert_yaxis()
     if shares.shape[1] <= _MOST_NAMED:
-        axes.set_yticks(range(shares.shape[1]), list(map(str, shares.columns)), fontsize=5)
+        axes.set_yticks(range(shares.shape[1]), list(map(str, shares.columns)), fontsize=5, **PLAIN)
     else:
         axes.set_ylabel("asset number")
     return mesh
@@ -205,12 +232,14 @@ def tidy(axes: Axes) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(6))
 
 
-def finish(axes: Axes, title: str) -> None:
-    """Title, grid, and a legend beside the axes, where it hides nothing."""
-    axes.set_title(title, fontsize=11)
+def finish(axes: Axes, title: str, lines: Sequence[Line2D] | None = None) -> None:
+    """Title, grid, and a legend beside the axes, where it hides nothing, by default of all."""
+    axes.set_title(title, fontsize=11, **PLAIN)
     axes.set_xlabel("date")
     tidy(axes)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    handles = axes.get_legend_handles_labels()[0] if lines is None else lines
+    labels = [handle.get_label() for handle in handles]
+    plain_legend(axes, handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
 def named(kind: str) -> str:

@@ -25,14 +25,16 @@ from rrp_pyomo.backtest.schedule import periods_per_year
 from rrp_pyomo.backtest.statistics import (
     Concentration,
     Mean,
+    Performance,
     concentration,
     maximum_drawdown,
     performance,
     turnover_of,
+    until_ruin,
     wealth_of,
 )
-from rrp_pyomo.data.validation import index_of
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.data.validation import as_number, index_of, shown
+from rrp_pyomo.errors import InputError, warn
 
 if TYPE_CHECKING:
     from rrp_pyomo.backtest.engine import Panel, Simulation
@@ -147,7 +149,7 @@ class BacktestResult:
         net = 1.0 + self.returns.to_numpy()
         first = self.returns.index.searchsorted(self.rebalances)
         net[first] *= 1.0 - cost * self.trades.to_numpy()
-        return pd.DataFrame(net - 1.0, self.returns.index, self.returns.columns)
+        return pd.DataFrame(until_ruin(net - 1.0), self.returns.index, self.returns.columns)
 
     @property
     def excess_returns(self) -> pd.DataFrame:
@@ -160,6 +162,11 @@ class BacktestResult:
         return pd.DataFrame(
             wealth_of(self.returns.to_numpy()), self.returns.index, self.returns.columns
         )
+
+    @cached_property
+    def ruined(self) -> pd.Series:
+        """The date of the period in which a strategy lost everything, NaT where it never did."""
+        return _dates_of_ruin(self.returns)
 
     # --- by rebalance ---------------------------------------------------------------------------
 
@@ -211,10 +218,22 @@ class BacktestResult:
             ``excess_return``, ``volatility``, ``sharpe`` (annualised), ``maximum_drawdown``,
             ``turnover`` (average per rebalance), ``cv``, ``hrc``, ``herfindahl`` (averages) and
             ``infeasible`` (number of windows).
+
+        Warns
+        -----
+        RiskParityWarning
+            A strategy lost everything, and when. Its return, volatility and Sharpe ratio are of the
+            periods until then, its largest loss is 100 %; the rest is of all rebalances, as its
+            decisions do not depend on its wealth.
         """
         returns = self.net_returns(cost)
-        excess = returns.sub(self.risk_free, axis=0).to_numpy()
-        annual = performance(excess, self.periods_per_year, mean)
+        ruined = _dates_of_ruin(returns)
+        for name, date in ruined.dropna().items():
+            warn(
+                f"strategy {name!r} lost everything at {shown(date)}: its return, volatility and "
+                "Sharpe ratio are of the periods until then"
+            )
+        annual = self._annual(returns, ruined, mean)
         failed = self.events[self.events["action"] != "accept"]
         table = {
             "excess_return": annual.excess_return,
@@ -228,6 +247,21 @@ class BacktestResult:
             "infeasible": [int((failed["strategy"] == name).sum()) for name in self.strategies],
         }
         return pd.DataFrame(table, index=self.returns.columns)
+
+    def _annual(self, returns: pd.DataFrame, ruined: pd.Series, mean: Mean) -> Performance:
+        """The performance of each strategy, as long as it had any wealth."""
+        excess = returns.sub(self.risk_free, axis=0)
+        if ruined.isna().all():
+            return performance(excess.to_numpy(), self.periods_per_year, mean)
+        alone = [
+            performance(
+                excess.loc[: None if pd.isna(date) else date, [name]].to_numpy(),
+                self.periods_per_year,
+                mean,
+            )
+            for name, date in ruined.items()
+        ]
+        return Performance(*map(np.concatenate, zip(*alone, strict=True)))
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -307,9 +341,14 @@ class BacktestResult:
         )
 
 
+def _dates_of_ruin(returns: pd.DataFrame) -> pd.Series:
+    lost = returns <= -1.0
+    return lost.idxmax().where(lost.any()).astype(returns.index.dtype).rename("ruined")
+
+
 def require_cost(cost: float) -> None:
     """Raise for transaction costs below 0 or from 0.5."""
-    if not 0.0 <= cost < 0.5:
+    if not 0.0 <= as_number(cost, "cost") < 0.5:
         raise InputError(f"cost is {cost}; expected 0 ≤ cost < 0.5 per unit of wealth traded")
 
 

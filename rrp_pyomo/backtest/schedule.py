@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from numbers import Number
 from typing import NamedTuple
 
 import numpy as np
@@ -104,7 +105,18 @@ def rolling_windows(
 
 
 def periods_per_year(dates: pd.Index) -> int:
-    """252, 52, 26, 12, 4 or 1: what the usual distance between dates comes closest to."""
+    """252, 52, 26, 12, 4 or 1: what the usual distance between dates comes closest to.
+
+    Raises
+    ------
+    InputError
+        Less than two dates.
+    """
+    if len(dates) < 2:
+        raise InputError(
+            f"{len(dates)} period(s) are held, but the periods of a year are known from two on; "
+            "choose an earlier start or a later end"
+        )
     days = _spacing(dates) / pd.Timedelta(days=1)
     return min(_FREQUENCIES, key=lambda k: abs(np.log(days / _FREQUENCIES[k])))
 
@@ -128,6 +140,8 @@ def _length(text: str, name: str) -> pd.DateOffset:
 
 def _date(value: str | pd.Timestamp, name: str, dates: pd.DatetimeIndex) -> pd.Timestamp:
     try:
+        if isinstance(value, Number):  # nanoseconds since 1970
+            raise ValueError("not a date")
         date = pd.Timestamp(value)
         if pd.isna(date):
             raise ValueError("not a date")

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from scipy import stats
 
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import FloatArray
 
 Mean = Literal["geometric", "arithmetic"]
@@ -25,21 +25,24 @@ def performance(excess: FloatArray, per_year: int, mean: Mean = "geometric") -> 
     """Annualised performance of excess returns e_t, t = 1 … T, along the first axis.
 
     The excess return is Π(1 + e_t)^{N/T} − 1 for ``geometric`` and N·mean(e) for ``arithmetic``,
-    the volatility √N·sd(e) with T − 1 degrees of freedom, N being the periods per year.
+    the volatility √N·sd(e) with T − 1 degrees of freedom, N being the periods per year. A geometric
+    mean with a period of −100 % or worse is −100 %; the volatility of one period is NaN.
 
     Raises
     ------
     InputError
         Another ``mean``.
     """
-    if mean not in get_args(Mean):
-        raise InputError(f"mean is {mean!r}; expected one of {', '.join(get_args(Mean))}")
-    if mean == "geometric":
-        annual: FloatArray = np.expm1(np.log1p(excess).mean(axis=0) * per_year)
-    else:
-        annual = excess.mean(axis=0) * per_year
-    volatility: FloatArray = excess.std(axis=0, ddof=1) * float(np.sqrt(per_year))
+    if not isinstance(mean, str) or mean not in get_args(Mean):
+        raise InputError(f"mean is {brief(mean)}; expected one of {', '.join(get_args(Mean))}")
     with np.errstate(divide="ignore", invalid="ignore"):
+        if mean == "geometric":
+            growth = np.log1p(np.maximum(excess, -1.0)).mean(axis=0)
+            annual: FloatArray = np.expm1(growth * per_year)
+        else:
+            annual = excess.mean(axis=0) * per_year
+        deviation = excess.std(axis=0, ddof=1) if len(excess) > 1 else np.nan * excess[0]
+        volatility: FloatArray = deviation * float(np.sqrt(per_year))
         sharpe: FloatArray = annual / volatility
     return Performance(annual, volatility, sharpe)
 
@@ -47,6 +50,14 @@ def performance(excess: FloatArray, per_year: int, mean: Mean = "geometric") -> 
 def wealth_of(returns: FloatArray) -> FloatArray:
     """Wealth at the end of each period, from 1 at the beginning of the first."""
     return np.cumprod(1.0 + returns, axis=0, dtype=np.float64)
+
+
+def until_ruin(returns: FloatArray) -> FloatArray:
+    """Returns that end with the wealth: −1 where all of it, or more, is lost, and 0 afterwards."""
+    lost = np.maximum.accumulate(returns <= -1.0, axis=0)
+    earlier = np.concatenate([np.zeros_like(lost[:1]), lost[:-1]])
+    kept: FloatArray = np.where(earlier, 0.0, np.maximum(returns, -1.0))
+    return kept
 
 
 def maximum_drawdown(returns: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -12,8 +12,15 @@ import pandas as pd
 
 from rrp_pyomo.backtest.estimators import Estimate
 from rrp_pyomo.data import FactorModel, WeightSet
-from rrp_pyomo.data.validation import Vector, by_label
-from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, UnknownLabelError
+from rrp_pyomo.data.validation import Vector, as_number, by_label
+from rrp_pyomo.errors import (
+    InfeasibleError,
+    InputError,
+    SolverError,
+    UnknownLabelError,
+    brief,
+    require_kind,
+)
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import sum_squares
 from rrp_pyomo.models import RiskParitySOCP, largest_omega
@@ -69,11 +76,31 @@ class Relaxable(Protocol):
         """What has a solution in place of what has none."""
 
 
+def _require_fields(strategy: Any) -> None:
+    """Raise where a strategy was made from what it cannot use, before anything is solved."""
+    given = vars(strategy)
+    require_kind(given["name"], str, "name of a strategy", "such as 'mine'")
+    for name in ("solver", "problem"):
+        if given.get(name) is not None:
+            require_kind(given[name], str, name, "a name")
+    if given.get("weight_set") is not None:
+        require_kind(given["weight_set"], WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
+    if not isinstance(given.get("worst_case", False), bool):
+        raise InputError(f"worst_case is {brief(given['worst_case'])}; expected True or False")
+    if not isinstance(given.get("budgets"), pd.Series | Mapping | np.ndarray | Sequence | None):
+        raise InputError(
+            f"budgets are {brief(given['budgets'])}; expected a Series or mapping by asset"
+        )
+
+
 @dataclass(frozen=True)
 class EqualWeight:
     """x_i = 1/n."""
 
     name: str = "equal weight"
+
+    def __post_init__(self) -> None:
+        _require_fields(self)
 
     def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         n = estimate.covariance.size
@@ -86,6 +113,9 @@ class InverseVolatility:
 
     name: str = "inverse volatility"
 
+    def __post_init__(self) -> None:
+        _require_fields(self)
+
     def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         x: FloatArray = 1.0 / np.sqrt(estimate.covariance.variances)
         return x / float(x.sum())
@@ -97,6 +127,10 @@ class MinimumVariance:
 
     weight_set: WeightSet = field(default_factory=WeightSet)
     name: str = "minimum variance"
+
+    def __post_init__(self) -> None:
+        require_kind(self.weight_set, WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
+        _require_fields(self)
 
     def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         covariance = estimate.covariance
@@ -137,6 +171,7 @@ class RiskParity:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _require_fields(self)
         if not self.name:
             object.__setattr__(self, "name", "worst case" if self.worst_case else "nominal")
         given = self.formulation
@@ -189,6 +224,8 @@ class Robust:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _require_fields(self)
+        object.__setattr__(self, "omega", as_number(self.omega, "omega", least=0.0))
         if not self.name:
             object.__setattr__(self, "name", f"robust ω = {self.omega:g}")
 
@@ -245,6 +282,8 @@ class Registered:
     name: str = ""
 
     def __post_init__(self) -> None:
+        _require_fields(self)
+        require_kind(self.problem, str, "problem", "such as 'socp' or 'robust:1.5'")
         name, _ = name_and_number(self.problem, "problem")
         find_problem(name)
         if not self.name:
@@ -280,6 +319,7 @@ class Custom:
     function: Callable[[FactorModel], Vector]
 
     def __post_init__(self) -> None:
+        _require_fields(self)
         if not callable(self.function):
             raise InputError(
                 f"the function of strategy {self.name!r} is {self.function!r}; expected a function "
@@ -323,14 +363,19 @@ def as_strategies(given: Sequence[Strategy | str]) -> list[Strategy]:
     InputError
         Something else than a sequence of these, and what :func:`parse_strategy` refuses.
     """
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InputError(f"strategies is {given!r}; expected a list, such as ['nominal']")
-    strategies = [parse_strategy(s) if isinstance(s, str) else s for s in given]
+    try:
+        listed = [] if isinstance(given, str | bytes) else list(given)
+    except TypeError:
+        listed = []
+    if not listed and not isinstance(given, list | tuple):
+        raise InputError(f"strategies is {brief(given)}; expected a list, such as ['nominal']")
+    strategies = [parse_strategy(s) if isinstance(s, str) else s for s in listed]
     for strategy in strategies:
-        if not (hasattr(strategy, "name") and callable(getattr(strategy, "weights", None))):
+        known = isinstance(getattr(strategy, "name", None), str) and not isinstance(strategy, type)
+        if not (known and callable(getattr(strategy, "weights", None))):
             raise InputError(
-                f"{strategy!r} is no strategy; expected a name, such as 'nominal', or an object "
-                "such as RiskParity() or Custom(name, function)"
+                f"{brief(strategy)} is no strategy; expected a name, such as 'nominal', or an "
+                "object such as RiskParity() or Custom(name, function)"
             )
     return strategies
 
@@ -346,6 +391,7 @@ def parse_strategy(text: str) -> Strategy:
         What follows the colon is no number, or the strategy takes none.
     """
     known = STRATEGIES | PROBLEMS
+    require_kind(text, str, "strategy", "such as 'nominal' or 'robust:1.5'")
     name = text.strip().partition(":")[0]
     if name not in known:
         raise UnknownLabelError("strategy", name, known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from rrp_pyomo.backtest.statistics import (
     wealth_of,
 )
 from rrp_pyomo.backtest.strategies import RiskParity, Robust, Strategy
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Experiment:
             A size beyond the universe or given twice, and what :func:`rolling_windows` refuses.
         """
         universe = len(panel.labels)
+        for size in self.sizes:
+            if isinstance(size, bool) or not isinstance(size, Integral):
+                raise InputError(f"sizes are {brief(self.sizes)}; expected whole numbers")
         if too_large := [n for n in self.sizes if not 2 <= n <= universe]:
             raise InputError(
                 f"portfolios of {too_large[0]} assets cannot be drawn from {universe}; choose "

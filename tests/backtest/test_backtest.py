@@ -75,7 +75,7 @@ def test_nothing_sees_the_future(french: FrenchData, result: BacktestResult) -> 
     returns, factors = french.returns.copy(), french.factors.copy()
     rng = np.random.default_rng(0)
     later = returns.index >= shock
-    returns[later] *= rng.normal(size=returns[later].shape) * 20
+    returns[later] = (returns[later] * rng.normal(size=returns[later].shape) * 20).clip(-0.9)
     factors[later] = rng.normal(size=factors[later].shape)
     shocked = french_backtest(dataclasses.replace(french, returns=returns, factors=factors), ALL)
     moved = shocked.run()
