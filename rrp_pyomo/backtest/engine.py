@@ -21,13 +21,14 @@ from rrp_pyomo.backtest.strategies import (
     nominal_in_place_of,
 )
 from rrp_pyomo.data.readers import rate_beside
+from rrp_pyomo.data.units import refuse_impossible
 from rrp_pyomo.data.validation import (
     as_floats,
+    index_of,
     require_dates,
     require_finite,
     require_same_dates,
     require_shape,
-    shown,
 )
 from rrp_pyomo.errors import InfeasibleError, InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
@@ -123,13 +124,7 @@ class Panel:
         require_finite(self.returns[used], "return", dates, self.labels)
         require_finite(self.factors[used], "factor return", dates, self.factor_labels)
         require_finite(self.risk_free[used], "risk-free rate", dates)
-        if (below := np.argwhere(self.returns[used] < -1.0)).size:
-            row, column = below[0]
-            raise InputError(
-                f"return of {shown(self.labels[column])} at {shown(dates[row])} is "
-                f"{self.returns[used][row, column]:.6g}; expected at least -1, a loss of 100 %: "
-                "returns are decimals, not in per cent and not logarithmic"
-            )
+        refuse_impossible(self.returns[used], "return", dates, index_of(self.labels))
 
     def history(self, window: Window) -> History:
         """What is known at the window's date."""
