@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout, none installed
 
-SUITES = {"models": "pyomo_models", "portfolios": "portfolios"}
+SUITES = {"models": "pyomo_models", "portfolios": "portfolios", "files": "files"}
 
 
 def main() -> int:
