@@ -180,8 +180,8 @@ def solved_exactly(stated: Statement) -> Statement | None:
     ]
     status, basis = _by_highs(n, A, c, low, high)
     if status in ("Infeasible", "Unbounded"):
-        other, _ = _by_highs(n, A, c, low, high, presolve="off", scale=0)
-        if other != status or not _is_clear(status, n, A, c, low, high):
+        proven = _is_infeasible if status == "Infeasible" else _is_unbounded
+        if not proven(n, A, c, low, high):
             return None
         stated.verdict = status.lower()
         return stated
@@ -208,15 +208,12 @@ def _exact(value: float) -> Fraction | None:
     return None if math.isinf(value) else Fraction(value)
 
 
-def _by_highs(n, A, c, low, high, presolve="choose", scale=None):
+def _by_highs(n, A, c, low, high):
     h = highspy.Highs()
     h.setOptionValue("output_flag", False)
     h.setOptionValue("threads", 1)
-    h.setOptionValue("presolve", presolve)
     h.setOptionValue("primal_feasibility_tolerance", 1e-10)
     h.setOptionValue("dual_feasibility_tolerance", 1e-10)
-    if scale is not None:
-        h.setOptionValue("simplex_scale_strategy", scale)
 
     def number(v, default):
         return default if v is None else float(v)
@@ -305,10 +302,41 @@ def _solve(matrix, rhs):
     return [row[m] for row in rows]
 
 
-def _is_clear(status, n, A, c, low, high):
-    """Whether a verdict also holds for numbers that are a little different."""
-    if status == "Unbounded":
-        return True
-    wide = lambda v, s: None if v is None else v + s * Fraction(1, 10**4) * (1 + abs(v))  # noqa: E731
-    other, _ = _by_highs(n, A, c, [wide(v, -1) for v in low], [wide(v, 1) for v in high])
-    return other == "Infeasible"
+def _value(n, A, c, low, high):
+    """The exact optimal value, None where HiGHS finds none or its basis is not optimal."""
+    status, basis = _by_highs(n, A, c, low, high)
+    solved = _at_basis(n, A, c, low, high, basis) if status == "Optimal" else None
+    return None if solved is None else sum((v * solved[0][j] for j, v in c.items()), Fraction(0))
+
+
+def _is_infeasible(n, A, c, low, high):
+    """Whether rows must be violated, clearly: by slacks in units of each row's largest number."""
+    elastic, costs = [dict(row) for row in A], {}
+    slacks = 0
+    for k, row in enumerate(elastic):
+        sides = [abs(v) for v in (low[n + k], high[n + k]) if v is not None]
+        size = max([abs(a) for a in row.values()] + sides, default=Fraction(1)) or Fraction(1)
+        for sign in (1, -1):
+            row[n + slacks] = sign * size
+            costs[n + slacks] = Fraction(1)
+            slacks += 1
+    wide_low = [*low[:n], *([Fraction(0)] * slacks), *low[n:]]
+    wide_high = [*high[:n], *([None] * slacks), *high[n:]]
+    violation = _value(n + slacks, elastic, costs, wide_low, wide_high)
+    return violation is not None and violation > Fraction(1, 10**4)
+
+
+def _is_unbounded(n, A, c, low, high):
+    """Whether the optimum within a box goes on falling with the size of the box."""
+
+    def boxed(size):
+        return _value(
+            n, A, c,
+            [Fraction(-size) if v is None else v for v in low[:n]] + low[n:],
+            [Fraction(size) if v is None else v for v in high[:n]] + high[n:],
+        )  # fmt: skip
+
+    small, large = boxed(10**9), boxed(10**11)
+    if small is None or large is None:
+        return False
+    return large < 50 * small < 0
