@@ -99,7 +99,7 @@ class FactorModel:
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
         numbers = as_floats(returns, "returns", 2)
-        if np.median(np.abs(numbers)) < _DECIMAL:
+        if numbers.min(initial=0.0) < _LEAST_EXCESS and np.median(np.abs(numbers)) < _DECIMAL:
             refuse_impossible(numbers, "the return", returns.index, returns.columns, _LEAST_EXCESS)
         return cls.from_arrays(
             numbers,

@@ -102,8 +102,12 @@ def labels_of(values: object, axis: int = 0) -> Iterable[Hashable] | None:
     return values.axes[axis] if isinstance(values, pd.DataFrame | pd.Series) else None
 
 
-def as_floats(values: Vector | Matrix, name: str, ndim: int) -> FloatArray:
+def as_floats(
+    values: Vector | Matrix, name: str, ndim: int, labels: Labels | None = None
+) -> FloatArray:
     """The values as a float array of ``ndim`` dimensions, not copied where that can be avoided.
+
+    Messages name entries by their labels, which pandas' objects bring along.
 
     Real numbers of any kind will do (numpy's, Fraction, Decimal); None and pandas' NA are NaN.
 
@@ -115,7 +119,7 @@ def as_floats(values: Vector | Matrix, name: str, ndim: int) -> FloatArray:
     """
     array = _as_array(values, name)
     if array.dtype.kind not in "fiu":
-        array = _numbers(array, values, name)
+        array = _numbers(array, values, name, labels)
     array = np.asarray(array, dtype=np.float64)
     if array.ndim != ndim:
         raise InputError(f"{name} has shape {array.shape}; {ndim} dimension(s) are expected")
@@ -190,7 +194,7 @@ def placed(
 ) -> tuple[list[int], FloatArray]:
     """What a Series or mapping holds: the positions among the labels, and the numbers there."""
     if isinstance(values, Mapping):
-        values = pd.Series(list(values.values()), index_of(tuple(values)), dtype=object)
+        return positions(values, labels), as_floats(list(values.values()), name, 1, tuple(values))
     if not isinstance(values, pd.Series):
         raise InputError(
             f"{name} are a {type(values).__name__}; expected a mapping or Series by asset"
@@ -281,7 +285,7 @@ def index_of(labels: Labels, name: str | None = None) -> pd.Index:
     which pandas would fill up with NaN, and tuples beside other labels are labels as they are.
     """
     sizes = {len(label) if isinstance(label, tuple) else 0 for label in labels}
-    levels = name is None and len(sizes) == 1 and sizes > {1}
+    levels = name is None and len(sizes) == 1 and sizes.isdisjoint({0, 1})
     return pd.Index(list(labels), tupleize_cols=levels, name=name)
 
 
@@ -325,13 +329,16 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         ) from None
 
 
-def _numbers(array: NDArray[Any], values: object, name: str) -> FloatArray:
+def _numbers(array: NDArray[Any], values: object, name: str, labels: Labels | None) -> FloatArray:
     """An array of objects as floats, or an error that says where there is no number."""
     if array.dtype.kind == "O":
-        if all(map(_is_numeric, {*map(type, array.flat)})):
+        kinds = {*map(type, array.flat)}
+        if all(map(_is_numeric, kinds)):
             with contextlib.suppress(ArithmeticError, TypeError, ValueError):
-                return np.where(pd.isna(array), np.nan, array).astype(np.float64)
-        where = _first_other(array, values)
+                if type(pd.NA) in kinds:
+                    array = np.where(pd.isna(array), np.nan, array)
+                return array.astype(np.float64)
+        where = _first_other(array, values, labels)
     else:
         where = f"found {array.dtype}"
     raise InputError(f"{name} must hold numbers only: {where}")
@@ -344,7 +351,7 @@ def _is_numeric(kind: type) -> bool:
     return issubclass(kind, Real | Decimal) or kind in (type(None), type(pd.NA), np.ndarray)
 
 
-def _first_other(array: NDArray[Any], values: object) -> str:
+def _first_other(array: NDArray[Any], values: object, labels: Labels | None) -> str:
     """Where there is something that is not a number."""
     at, value = next((at, v) for at, v in np.ndenumerate(array) if not _is_float(v))
     if isinstance(values, pd.DataFrame):
@@ -355,6 +362,8 @@ def _first_other(array: NDArray[Any], values: object) -> str:
         where = f"{shown(values.columns[column])} at {shown(values.index[row])}"
     elif isinstance(values, pd.Series):
         where = shown(values.index[at[0]])
+    elif labels is not None:
+        where = shown(labels[at[0]])
     else:
         where = f"entry {', '.join(map(str, at))}" if at else "it"
     return f"{where} is {brief(value)}"

@@ -26,6 +26,7 @@ from rrp_pyomo.data import (
     read_returns,
     resolve_budgets,
 )
+from rrp_pyomo.data.validation import index_of
 from rrp_pyomo.errors import InputError
 
 rng = np.random.default_rng(0)
@@ -311,3 +312,14 @@ def test_labels_come_out_as_they_went_in(kind):
     assert list(portfolio.weights.index) == labels
     assert list(portfolio.under(model.covariance).weights.index) == labels
     assert len(portfolio.to_dict()["weights"]) == 5
+
+
+def test_labels_of_several_levels_stay_so():
+    columns = pd.MultiIndex.from_product([["US", "UK"], ["A", "B"]])
+    model = FactorModel.fit(RETURNS.iloc[:, :4].set_axis(columns, axis=1), FACTORS)
+    volatilities = model.covariance.volatilities()
+    assert volatilities.index.equals(columns)
+    assert volatilities.loc[("UK", "A")] == volatilities.iloc[2]
+    assert model.covariance.matrix().loc["US", "UK"].shape == (2, 2)
+    named = index_of(model.labels, "asset")
+    assert (named.name, named.nlevels, list(named)) == ("asset", 1, list(columns))
