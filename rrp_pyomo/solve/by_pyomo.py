@@ -19,6 +19,7 @@ from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lifting import over_variables
 from rrp_pyomo.solve.certificate import certificate_of_point
+from rrp_pyomo.solve.options import try_options
 from rrp_pyomo.solve.solution import ProgramSolution, Start, start_values
 from rrp_pyomo.solve.table import Solver
 
@@ -43,6 +44,7 @@ def solve_by_pyomo(
     options: dict[str, Any],
 ) -> ProgramSolution:
     """Through the environ block, or else the kernel block."""
+    try_options(entry.name, options)
     options = {**dict.fromkeys(entry.feasibility_options, 0.1 * tolerance), **options}
     block = program.block() if environ else program.kernel()
     if start is not None:

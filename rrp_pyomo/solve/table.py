@@ -233,7 +233,7 @@ def _package(module: str) -> Callable[[], Found | None]:
 @functools.cache
 def embedded_ipopt() -> Found:
     """The Ipopt inside CasADi, by its own version."""
-    from rrp_pyomo.solvers.ipopt.embedded import version
+    from rrp_pyomo.solvers.ipopt.options import version
 
     casadi = importlib.metadata.version("casadi")
     where = f"embedded in the Python package casadi {casadi}"

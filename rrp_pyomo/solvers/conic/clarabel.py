@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.factory import SolverFactory
 
-from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
+from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.conic import (
     EXPONENTIAL,
     NONNEGATIVE,
@@ -28,6 +28,7 @@ from rrp_pyomo.solvers.conic.semidefinite import matrix_order
 from rrp_pyomo.solvers.conic.session import Tolerances
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern
 from rrp_pyomo.solvers.conic.solver import ConicSolver
+from rrp_pyomo.solvers.options import Option, checked, refused
 from rrp_pyomo.solvers.process import interruptible, printing_to
 from rrp_pyomo.solvers.status import unknown_status
 
@@ -194,29 +195,87 @@ class Clarabel(ConicSolver):
 
 
 def clarabel_settings(options: Mapping[str, object]) -> Any:
-    """Clarabel's settings object for options by name; quiet and single-threaded by default."""
-    settings, known = clarabel.DefaultSettings(), _setting_names()
+    """Clarabel's settings object for options by name; quiet and single-threaded by default.
+
+    Raises
+    ------
+    UnknownLabelError
+        No setting has that name.
+    InputError
+        The setting takes a value of another type or range, or this build has no such method.
+    """
+    settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
     # Presolve drops rows with infinite right-hand sides; without it every update stays possible.
     settings.presolve_enable = False
-    for name, value in options.items():
-        if name not in known:
-            raise UnknownLabelError("Clarabel option", name, known)
-        try:
-            setattr(settings, name, value)
-        except (TypeError, ValueError, OverflowError) as error:
-            expected = type(getattr(settings, name)).__name__
-            raise InputError(
-                f"Clarabel option {name!r} is {value!r}; expected a value of type {expected}"
-            ) from error
+    rest = {name: value for name, value in options.items() if name not in _METHODS}
+    for name, value in checked("Clarabel", rest, setting_types()).items():
+        _set(settings, name, value)
+    for name in options.keys() & _METHODS.keys():
+        if not _has_method(name, options[name]):
+            here = [method for method in _METHODS[name] if _has_method(name, method)]
+            why = f"expected one of {', '.join(map(repr, here))}"
+            raise refused("Clarabel", name, options[name], why)
+        setattr(settings, name, options[name])
     return settings
 
 
+# The words for methods, of which a build may lack some.
+_METHODS: dict[str, tuple[object, ...]] = {
+    "chordal_decomposition_merge_method": ("clique_graph", "parent_child", "none"),
+    "direct_kkt_solver": (True, False),
+    "direct_solve_method": ("auto", "qdldl", "faer", "mkl", "panua"),
+}
+_SHARE = "[0, 1)"
+_INTERVALS = {
+    **dict.fromkeys(("tol_feas", "tol_gap_rel", "tol_infeas_rel", "tol_ktratio"), _SHARE),
+    "time_limit": "[0, inf]",
+    "max_step_fraction": "(0, 1)",
+    "linesearch_backtrack_step": "(0, 1)",
+    "min_switch_step_length": _SHARE,
+    "min_terminate_step_length": _SHARE,
+    # Others end in factors of zeros, or in a proof that what has solutions has none.
+    "dynamic_regularization_delta": "(0, inf)",
+    "equilibrate_min_scaling": "(0, 1]",
+    "equilibrate_max_scaling": "[1, inf)",
+    "max_iter": "[0, 4294967295]",
+    "equilibrate_max_iter": "[0, 4294967295]",
+    "iterative_refinement_max_iter": "[0, 4294967295]",
+    "max_threads": "[0, 4294967295]",
+}
+
+
 @cache
-def _setting_names() -> tuple[str, ...]:
-    names = dir(clarabel.DefaultSettings())
-    return tuple(name for name in names if not name.startswith("_") and name != "default")
+def setting_types() -> dict[str, Option]:
+    """Every setting of the installed Clarabel, by the type of its default."""
+    defaults, known = clarabel.DefaultSettings(), {}
+    for name in dir(defaults):
+        kind = type(getattr(defaults, name))
+        if not name.startswith("_") and name != "default":
+            interval = _INTERVALS.get(name.removeprefix("reduced_"), "[0, inf)")
+            known[name] = Option(kind, interval)
+    return known
+
+
+def _set(settings: Any, name: str, value: object) -> None:
+    try:
+        setattr(settings, name, value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise refused("Clarabel", name, value, str(error)) from error
+
+
+def _has_method(name: str, method: object) -> bool:
+    """Whether this Clarabel solves by a method; it says so only when it is given a problem."""
+    settings = clarabel.DefaultSettings()
+    try:
+        setattr(settings, name, method)
+        clarabel.DefaultSolver(
+            _nothing(1), [0.0], _nothing(1), [0.0], [clarabel.ZeroConeT(1)], settings
+        )
+    except Exception:  # a bare one, where it lacks the method
+        return False
+    return True
 
 
 def clarabel_cones(form: ConicForm) -> list[Any]:

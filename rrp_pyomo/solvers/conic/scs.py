@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar, TextIO
 
@@ -12,7 +13,7 @@ import scipy.sparse as sp
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.factory import SolverFactory
 
-from rrp_pyomo.errors import InputError, ModelError, SolverUnavailableError, UnknownLabelError
+from rrp_pyomo.errors import ModelError, SolverUnavailableError
 from rrp_pyomo.forms.conic import (
     EXPONENTIAL,
     NONNEGATIVE,
@@ -27,26 +28,29 @@ from rrp_pyomo.solvers.conic.semidefinite import lower_triangles, matrix_order
 from rrp_pyomo.solvers.conic.session import Tolerances
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern
 from rrp_pyomo.solvers.conic.solver import ConicSolver
+from rrp_pyomo.solvers.options import Option, checked, refused, require_writable
 from rrp_pyomo.solvers.process import printing_to
 from rrp_pyomo.solvers.status import unknown_status
 
-#: SCS's settings and their types; SCS itself has no list of them.
-OPTIONS: dict[str, type] = {
-    "acceleration_interval": int,
-    "acceleration_lookback": int,
-    "adaptive_scale": bool,
-    "alpha": float,
-    "eps_abs": float,
-    "eps_infeas": float,
-    "eps_rel": float,
-    "linear_solver": str,
-    "log_csv_filename": str,
-    "max_iters": int,
-    "normalize": bool,
-    "rho_x": float,
-    "scale": float,
-    "time_limit_secs": float,
-    "write_data_filename": str,
+_COUNT = "[1, 2147483647]"
+#: SCS's settings and what they take; SCS itself has no list of them.
+OPTIONS: dict[str, Option] = {
+    "acceleration_interval": Option(int, _COUNT),
+    "acceleration_lookback": Option(int, "[0, 2147483647]"),
+    "adaptive_scale": Option(bool),
+    "alpha": Option(float, "(0, 2)"),
+    "eps_abs": Option(float, "[0, inf)"),
+    # A looser one calls every problem infeasible, or unbounded.
+    "eps_infeas": Option(float, "[0, 1)"),
+    "eps_rel": Option(float, "[0, 1)"),
+    "linear_solver": Option(str),
+    "log_csv_filename": Option(str),
+    "max_iters": Option(int, _COUNT),
+    "normalize": Option(bool),
+    "rho_x": Option(float, "(0, inf)"),
+    "scale": Option(float, "(0, inf)"),
+    "time_limit_secs": Option(float, "[0, inf)"),
+    "write_data_filename": Option(str),
 }
 
 #: By SCS's ``status_val``; those of inaccurate answers are told apart by what they say.
@@ -96,9 +100,7 @@ class ScsBackend:
             raise SolverUnavailableError(
                 "SCS is not installed; pip install scs, or the extra rrp-pyomo[solvers]"
             )
-        for name, value in options.items():
-            _check_option(name, value)
-        self._options: dict[str, Any] = options
+        self._options: dict[str, Any] = scs_settings(options)
         self._solver: Any = None
         self._form: ConicForm | None = None
         self._start: dict[str, Any] = {}
@@ -184,15 +186,44 @@ class Scs(ConicSolver):
 _COLD: dict[str, Any] = {"warm_start": False}
 
 
-def _check_option(name: str, value: object) -> None:
-    if name not in OPTIONS:
-        raise UnknownLabelError("SCS option", name, OPTIONS)
-    expected = OPTIONS[name]
-    accepted = (int, float) if expected is float else expected
-    if not isinstance(value, accepted) or isinstance(value, bool) is not (expected is bool):
-        raise InputError(
-            f"SCS option {name!r} is {value!r}; expected a value of type {expected.__name__}"
-        )
+def scs_settings(options: Mapping[str, object]) -> dict[str, Any]:
+    """Options as SCS gets them.
+
+    Raises
+    ------
+    UnknownLabelError
+        No setting has that name.
+    InputError
+        The setting takes a value of another type or range, this build has no such linear solver,
+        or a file cannot be written.
+    """
+    settings = checked("SCS", options, OPTIONS)
+    method = settings.get("linear_solver")
+    if method is not None and (why := _why_not(method)):
+        here = [f"{word.value!r}" for word in _linear_solvers() if not _why_not(word.value)]
+        raise refused("SCS", "linear_solver", method, f"{why}; expected one of {', '.join(here)}")
+    require_writable("SCS", settings, "log_csv_filename", "write_data_filename")
+    return settings
+
+
+def _linear_solvers() -> tuple[Any, ...]:
+    import scs
+
+    return tuple(scs.LinearSolver)
+
+
+@cache
+def _why_not(method: str) -> str:
+    """Why SCS cannot use a linear solver; empty where it can. It says so when it is set up."""
+    import scs
+
+    one = np.ones(1)
+    try:
+        data = {"A": sp.csc_matrix([[1.0]]), "b": one, "c": one}
+        scs.SCS(data, {"l": 1}, verbose=False, linear_solver=method)
+    except (ValueError, ImportError) as error:
+        return str(error)
+    return ""
 
 
 def _data(form: ConicForm, order: IntArray | None) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import io
-import numbers
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +12,9 @@ import casadi
 import numpy as np
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InputError, SolverError, UnknownLabelError
+from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.ipopt.options import check_options, one_line, version
 from rrp_pyomo.solvers.process import interruptible, printing_to
 from rrp_pyomo.solvers.status import unknown_status
 
@@ -131,11 +129,10 @@ class NonlinearProblem:
         KeyboardInterrupt
             As soon as Ipopt's current evaluation is over.
         """
-        check_options(options)
+        options = check_options(options)
         if not self.lower.size:
             return self._constant()
         began = time.perf_counter()
-        options = dict(options)
         if time_limit is not None:
             options["max_wall_time"] = max(float(time_limit), 1e-9)
         solver = self._solver(options, tee)
@@ -145,6 +142,8 @@ class NonlinearProblem:
                 x0=start, lbx=self.lower, ubx=self.upper, lbg=self.row_lower, ubg=self.row_upper
             )
         stats = solver.stats()
+        if stats["return_status"] == "Invalid_Option":
+            raise InputError(_refusal(options, "it does not say why"))
         if stats["return_status"] not in STATUS:
             raise unknown_status(
                 "Ipopt", ".".join(map(str, version())), stats["return_status"], STATUS
@@ -183,71 +182,11 @@ class NonlinearProblem:
                 return casadi.nlpsol("ipopt", "ipopt", self.functions, settings)
         except RuntimeError as error:
             # Ipopt prints what is wrong with an option's value; CasADi's message does not say.
-            if "Invalid options" not in str(error):
+            if "IpoptInterface" not in str(error):
                 raise
-            raise InputError(f"Ipopt refuses an option: {_one_line(printed.getvalue())}") from error
+            raise InputError(_refusal(options, one_line(printed.getvalue()))) from error
 
 
-def check_options(options: Mapping[str, object]) -> None:
-    """Raise unless every option is one of Ipopt's, with a value of its type."""
-    for name, value in options.items():
-        if name not in option_types():
-            raise UnknownLabelError("Ipopt option", name, option_types())
-        kind, expected = option_types()[name]
-        if not isinstance(value, expected) or isinstance(value, bool):
-            raise InputError(f"Ipopt option {name!r} is {value!r}; expected a value of type {kind}")
-
-
-@functools.cache
-def option_types() -> dict[str, tuple[str, type]]:
-    """The options of the embedded Ipopt with their types, from its own documentation.
-
-    Raises
-    ------
-    SolverError
-        The documentation does not read as it does in the versions of Ipopt that are known.
-    """
-    text = _printed(
-        print_options_documentation="yes",
-        print_options_mode="doxygen",
-        print_advanced_options="yes",
-    )
-    types = {"real": numbers.Real, "integer": numbers.Integral, "string": str}
-    entry = r"<strong>(\w+)</strong>.*?this (real|integer|string) option"
-    options: dict[str, tuple[str, type]]
-    options = {name: (kind, types[kind]) for name, kind in re.findall(entry, text, re.DOTALL)}
-    if not options:
-        raise _unreadable("its options", text)
-    return options
-
-
-@functools.cache
-def version() -> tuple[int, ...]:
-    """The version of the embedded Ipopt, from its banner."""
-    text = _printed(print_level=5)
-    banner = re.search(r"Ipopt version (\d+)\.(\d+)\.(\d+)", text)
-    if banner is None:
-        raise _unreadable("its version", text)
-    return tuple(int(part) for part in banner.groups())
-
-
-def _printed(**options: object) -> str:
-    """What Ipopt prints on its way to the minimum of x²."""
-    x = casadi.MX.sym("x")
-    printed = io.StringIO()
-    with printing_to(printed):
-        settings = {"ipopt": {**options, "sb": "yes"}, "print_time": False}
-        casadi.nlpsol("x", "ipopt", {"x": x, "f": x**2}, settings)()
-    return printed.getvalue()
-
-
-def _unreadable(what: str, text: str) -> SolverError:
-    return SolverError(
-        f"the Ipopt in casadi {casadi.__version__} was asked for {what} and printed "
-        f"{_one_line(text)[:80]!r}; expected what Ipopt 3.14 prints. Install a version of casadi "
-        "with which rrp-pyomo was tested, such as pip install 'casadi<3.9'"
-    )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _refusal(options: Mapping[str, object], why: str) -> str:
+    given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    return f"Ipopt refuses one of the options {given}: {why}"

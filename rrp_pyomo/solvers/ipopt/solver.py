@@ -15,10 +15,10 @@ from pyomo.contrib.solver.common.results import Results, SolutionStatus
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
 from pyomo.repn.plugins.nl_writer import NLWriter
 
-from rrp_pyomo.solvers.ipopt import embedded
 from rrp_pyomo.solvers.ipopt.duals import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.nl import read_nl
+from rrp_pyomo.solvers.ipopt.options import check_options, version
 from rrp_pyomo.solvers.ipopt.problem import Statement
 from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
 from rrp_pyomo.solvers.process import printing_to
@@ -81,12 +81,10 @@ class CasadiIpopt(PyomoSolver):
 
     def version(self) -> tuple[int, ...]:
         """The version of the embedded Ipopt."""
-        return embedded.version()
+        return version()
 
     def _options(self, config: Any) -> dict[str, Any]:
-        options: dict[str, Any] = config.solver_options.value()
-        embedded.check_options(options)
-        return options
+        return check_options(config.solver_options.value())
 
     def _run(
         self, compiled: tuple[Statement, str], options: dict[str, Any], config: Any, log: Log
