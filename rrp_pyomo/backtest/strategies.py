@@ -237,7 +237,7 @@ class Robust:
             # So close to its limit that Clarabel cannot tell, (12) is infeasible all the same.
             if self.omega > (limit := self._omega_max(estimate)):
                 raise InfeasibleError(
-                    f"omega = {self.omega:g} is beyond omega_max = {limit:.6g}"
+                    f"omega = {self.omega:g} is beyond omega_max = {limit:.6g}; use a smaller omega"
                 ) from error
             raise
 

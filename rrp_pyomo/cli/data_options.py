@@ -65,7 +65,9 @@ def read_market(
     from rrp_pyomo.data import datasets, read_factors, read_returns, require_one_unit
 
     if dataset is not None and factors_in_percent is not None:
-        raise InputError("--factors-in-percent is about --factors; --dataset is in decimals")
+        raise InputError(
+            "--factors-in-percent is about --factors; --dataset is in decimals: leave it out"
+        )
     if dataset is not None and returns is None and factors is None:
         known = datasets.french()
         return known.returns, known.factors, known.risk_free

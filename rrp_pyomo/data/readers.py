@@ -195,7 +195,7 @@ def _read_table(path: str | Path) -> pd.DataFrame:
         row, column = np.argwhere(~np.isfinite(numbers))[0]
         raise InputError(
             f"{path}, line {_line(path, row)}, column {header[column]!r}: "
-            f"{body.iloc[row, column]!r} is not a finite number"
+            f"{body.iloc[row, column]!r} is not a finite number; fill one in, or drop the line"
         )
     return pd.DataFrame(numbers, index=text.iloc[1:, 0].to_list(), columns=list(header))
 

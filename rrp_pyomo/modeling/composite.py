@@ -160,7 +160,8 @@ class Composite(Expression):
                 return self._times_parameter(factor)
             raise InputError(
                 f"{self!r} times {factor!r} is a product of more than two factors; products have "
-                "two factors at most, and terms are multiplied by numbers and parameters only"
+                "two factors at most, and terms are multiplied by numbers and parameters only: "
+                "bind one of them to a variable"
             )
         value, _ = numbers(factor, self)
         affine = self.affine * value
@@ -188,7 +189,7 @@ class Composite(Expression):
         if np.ndim(left) != 1:
             raise InputError(
                 f"{self!r} is not affine: only a vector of weights can stand left of it, not a "
-                f"matrix of shape {np.shape(left)}"
+                f"matrix of shape {np.shape(left)}; take its rows one by one"
             )
         result: Composite = (self * left).sum()
         result.notation = joined("@", of_numbers(left), self.notation)
@@ -229,7 +230,10 @@ class Composite(Expression):
 def square(expression: Affine) -> Composite:
     """The squares of the rows."""
     if not isinstance(expression, Affine):
-        raise InputError(f"the square of {expression!r}, which is not affine, is not convex")
+        raise InputError(
+            f"the square of {expression!r}, which is not affine, is not convex; square a variable "
+            "that bounds it"
+        )
     result = Composite.of(Product(expression, expression))
     result.notation = joined("square", expression.notation)
     return result

@@ -70,7 +70,10 @@ def aligned(values: Any, labels: Sequence[Hashable], what: str, axis: int = 0) -
     if len(index) == len(labels) and tuple(index) == tuple(labels):
         return values.to_numpy(dtype=float)
     if not index.is_unique:
-        raise InputError(f"{what} has the label {index[index.duplicated()][0]!r} more than once")
+        raise InputError(
+            f"{what} has the label {index[index.duplicated()][0]!r} more than once; keep one of "
+            "its rows or rename the others"
+        )
     known = set(labels)
     for label in labels:
         if label not in index:
@@ -105,7 +108,10 @@ def positions(key: Any, size: int, labels: Labels, what: str) -> tuple[NDArray[n
     if (isinstance(key, np.ndarray) and key.dtype == bool) or _is_list_of(key, bool):
         mask = np.asarray(key)
         if mask.shape != (size,):
-            raise InputError(f"{what} has {size} rows, but the mask has shape {mask.shape}")
+            raise InputError(
+                f"{what} has {size} rows, but the mask has shape {mask.shape}; expected one "
+                "True or False for each row"
+            )
         return np.flatnonzero(mask), False
     place: dict[Hashable, int] = {i: i % size for i in range(-size, size)}
     if labels is not None:

@@ -122,7 +122,7 @@ class Expression(NumpyProtocol):
 
     def __rtruediv__(self, dividend: Operand) -> Any:
         raise InputError(
-            f"{dividend!r} / {self!r} is not affine; a square over an expression is "
+            f"{dividend!r} / {self!r} is not affine; a square over an expression is stated "
             "quad_over_lin(e, y)"
         )
 
