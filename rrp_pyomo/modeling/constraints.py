@@ -47,7 +47,8 @@ class InCone:
 
     def __bool__(self) -> bool:
         raise InputError(
-            "a constraint has no truth value; give every constraint to Program.subject_to"
+            "a constraint has no truth value for `if` or `and`; give every constraint to "
+            "Program.subject_to"
         )
 
     def __repr__(self) -> str:

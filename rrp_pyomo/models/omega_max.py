@@ -81,7 +81,8 @@ def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWei
         return np.inf
     if solution.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise SolverError(
-            f"the largest omega could not be computed: Clarabel ended with {solution.status!r}"
+            f"the largest omega could not be computed: Clarabel ended with {solution.status!r}; "
+            "use a larger scale of the uncertainty set, or other units"
         )
     (best,) = program.values(solution.x)["tau"]
     Omega_max = np.sqrt(n) * best * Sigma_unit / Delta_unit

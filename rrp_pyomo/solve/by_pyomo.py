@@ -20,7 +20,7 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lifting import over_variables
 from rrp_pyomo.solve.certificate import certificate_of_point
 from rrp_pyomo.solve.options import try_options
-from rrp_pyomo.solve.solution import ProgramSolution, Start, start_values
+from rrp_pyomo.solve.solution import ProgramSolution, Start, start_values, without_solution
 from rrp_pyomo.solve.table import Solver
 
 _INFEASIBLE = (
@@ -61,13 +61,16 @@ def solve_by_pyomo(
         named_option = any(re.search(rf"\b{re.escape(option)}\b", words) for option in options)
         # SCIP does not say which option it does not know.
         if named_option or (options and isinstance(error, KeyError)):
-            raise InputError(f"{named} refuses one of {', '.join(options)}: {words}") from error
+            raise InputError(
+                f"{named} refuses one of {', '.join(options)}: {words}; leave it out or look it up "
+                "in the solver's manual"
+            ) from error
         raise SolverError(f"{named} failed on {program.name}: {words}") from error
     ended = f"{named} ended with status {status!r} on {program.name}"
     if infeasible:
-        raise InfeasibleError(f"{ended}: it has no solution")
+        raise InfeasibleError(f"{ended}: it has no solution; relax its constraints")
     if not optimal:
-        raise SolverError(ended)
+        raise without_solution(ended)
     x = np.concatenate([_values(getattr(block, name)) for name in program.variables])
     certificate = certificate_of_point(program, x, program.numbers, tolerance)
     if not certificate.is_feasible:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from rrp_pyomo.errors import InfeasibleError, SolverError, warn
+from rrp_pyomo.errors import InfeasibleError, warn
 from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.program import Program
@@ -22,7 +22,7 @@ from rrp_pyomo.solve.certificate import (
     certificate_of_point,
     dual_residual_and_gap,
 )
-from rrp_pyomo.solve.solution import ProgramSolution, labelled
+from rrp_pyomo.solve.solution import ProgramSolution, labelled, without_solution
 from rrp_pyomo.solve.table import Solver
 from rrp_pyomo.solvers.conic.session import Session
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
@@ -58,9 +58,9 @@ def solve_conic(
     answer = session.solve(compiled.form, sys.stdout if tee else None)
     ended = f"{named} ended with status {answer.status!r} on {program.name}"
     if answer.termination is Termination.INFEASIBLE:
-        raise InfeasibleError(f"{ended}: it has no solution")
+        raise InfeasibleError(f"{ended}: it has no solution; relax its constraints")
     if answer.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
-        raise SolverError(ended)
+        raise without_solution(ended)
     solution = _stated(program, replace(compiled), answer, named, tolerance)
     if answer.termination is Termination.ALMOST_SOLVED:
         _look_at(solution, ended)

@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
-from rrp_pyomo.errors import InfeasibleError, SolverError, warn
+from rrp_pyomo.errors import InfeasibleError, warn
 from rrp_pyomo.modeling.constraints import InCone
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lowering import Lowered
 from rrp_pyomo.realise.quadratic import as_quadratic_bound, quadratic_form
 from rrp_pyomo.solve.certificate import certificate_of_point
-from rrp_pyomo.solve.solution import ProgramSolution, Start, labelled, start_values
+from rrp_pyomo.solve.solution import (
+    ProgramSolution,
+    Start,
+    labelled,
+    start_values,
+    without_solution,
+)
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.quadratic import solve_quadratic_form
 
@@ -34,9 +40,12 @@ def solve_smooth(
     answer = solve_quadratic_form(quadratic_form(flat), point, options, time_limit, tee)
     ended = f"{named} ended with status {answer.status!r} on {program.name}"
     if answer.termination is TerminationCondition.locallyInfeasible:
-        raise InfeasibleError(f"{ended}: no feasible point was found near the start")
+        raise InfeasibleError(
+            f"{ended}: no feasible point was found near the start; relax its constraints, or try "
+            "another start"
+        )
     if answer.solution_status not in (SolutionStatus.optimal, SolutionStatus.feasible):
-        raise SolverError(ended)
+        raise without_solution(ended)
     if answer.solution_status is SolutionStatus.feasible:
         warn(f"{ended}: its tolerances were not reached; look at the certificate")
     sign = -1.0 if program.maximizing else 1.0

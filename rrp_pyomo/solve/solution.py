@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from rrp_pyomo.errors import UnknownLabelError
+from rrp_pyomo.errors import SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.labels import Labels
 from rrp_pyomo.modeling.statement import Statement
@@ -22,6 +22,13 @@ Start: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 def start_values(start: Start) -> Mapping[str, Any]:
     """The values of a start; none where there is none."""
     return start() if callable(start) else (start or {})
+
+
+def without_solution(ended: str) -> SolverError:
+    """The error for a solver that ended without telling whether there is a solution."""
+    return SolverError(
+        f"{ended}: no solution was found; try another solver, and see its log by tee=True"
+    )
 
 
 def labelled(numbers: FloatArray, labels: Labels, name: str, scalar: bool) -> Any:

@@ -189,4 +189,4 @@ class NonlinearProblem:
 
 def _refusal(options: Mapping[str, object], why: str) -> str:
     given = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"Ipopt refuses one of the options {given}: {why}"
+    return f"Ipopt refuses one of the options {given}: {why}; leave it out or give another value"
