@@ -56,11 +56,17 @@ def violation(X: ResolvedWeightSet, x: FloatArray) -> float:
     return max(0.0, *(float(gap.max()) for gap in gaps))
 
 
-def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-6) -> bool:
-    """Whether a constraint of X other than x ≥ 0 and 1'x = 1 is active."""
-    gaps = [X.upper - x, (x - X.lower)[X.lower != 0.0]]
-    gaps += [rows @ x - bound for _, rows, bound in _inequalities(X)]
-    return any(bool((gap <= tolerance).any()) for gap in gaps)
+def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-5) -> bool:
+    """Whether a constraint of X other than x ≥ 0 and 1'x = 1 is active.
+
+    Its slack is measured by its own terms: weights of volatile assets are far below 1.
+    """
+    lower, size = X.lower != 0.0, np.abs(x)
+    slacks = [(X.upper - x, np.where(X.upper == 0.0, 1.0, size))]
+    slacks.append(((x - X.lower)[lower], size[lower]))
+    for _, rows, bound in _inequalities(X):
+        slacks.append((rows @ x - bound, abs(rows) @ np.abs(x)))
+    return any(bool((slack <= tolerance * size).any()) for slack, size in slacks)
 
 
 def described(X: ResolvedWeightSet) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
 
+# Windows has no pipes that look like files.
+_TO_WRITE = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 _NUMERIC: dict[type, type] = {int: Integral, float: Real}
 
 
@@ -116,7 +118,9 @@ def require_writable(solver: str, options: Mapping[str, Any], *names: str) -> No
     for name in names:
         if path := options.get(name):
             try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666))
+                os.close(
+                    os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+                )
             except OSError as error:
                 why = f"the file cannot be written: {error.strerror}; choose another one"
                 raise refused(solver, name, path, why) from error

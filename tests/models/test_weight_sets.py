@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import cvxpy as cp
 import numpy as np
@@ -19,7 +20,8 @@ from rrp_pyomo import (
 from rrp_pyomo.data import Group, LinearRow, WeightSet
 from rrp_pyomo.errors import InputError, ModelError, RiskParityWarning, UnknownLabelError
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.models.weights import violation
+from rrp_pyomo.models.weights import binds, violation
+from rrp_pyomo.solve.program import solve_program
 
 N = 10
 SETS = {
@@ -157,3 +159,45 @@ def test_sets_and_budgets_for_other_assets(factor_covariance):
         RiskParitySOCP(Sigma, weight_set=WeightSet(upper={"A11": 0.5}))
     with pytest.raises(UnknownLabelError, match="asset 'B0'"):
         RiskParitySOCP(Sigma, budgets={"A0": 0.5, "A1": 0.3, "B0": 0.2})
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("kind", ["upper", "lower", "row_lower", "row_upper"])
+def test_a_bound_is_active_by_its_own_size(kind, magnitude):
+    """A weight of 1e-7 that is 10 % away from its bound does not explain anything."""
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        x = rng.uniform(0.1, 1.0, 4)
+        x[2] *= magnitude
+        x /= x.sum()
+        labels = list("abcd")
+        for slack, active in ((0.0, True), (1e-7, True), (1e-3, False), (0.1, False)):
+            up, down = x[2] * (1 + slack), x[2] * (1 - slack)
+            X = {
+                "upper": WeightSet(upper={"c": up}),
+                "lower": WeightSet(lower={"c": down}),
+                "row_lower": WeightSet(rows=[LinearRow("row", {"c": 1.0}, down, None)]),
+                "row_upper": WeightSet(groups={"group": Group(["c"], None, up)}),
+            }[kind]
+            assert binds(X.resolve(labels), x) is active
+
+
+def test_an_asset_that_is_left_out_binds():
+    x = np.array([0.5, 0.5 + 1e-10, -1e-10])
+    assert binds(WeightSet(upper={"c": 0.0}).resolve("abc"), x)
+    assert not binds(WeightSet().resolve("abc"), x)
+
+
+def test_a_trap_beside_a_small_bound_is_not_explained_by_it():
+    """Weights of assets that are a million times as volatile are below 1e-6, their bounds too."""
+    rng = np.random.default_rng(3)
+    volatilities = np.r_[rng.uniform(0.1, 0.3, 5), 2e6]
+    Sigma = DenseCovariance(np.diag(volatilities**2))
+    parity = (1 / volatilities) / (1 / volatilities).sum()
+    problem = RiskParitySOCP(Sigma, weight_set=WeightSet(upper={Sigma.labels[-1]: 2 * parity[-1]}))
+    solution = solve_program(problem.program())
+    at = dict(solution.arrays)
+    at["x"] = np.r_[at["x"][:-1], 0.0]
+    trapped = replace(solution, x=np.concatenate(list(at.values())))
+    with pytest.warns(RiskParityWarning, match="no constraint explains it"):
+        problem._portfolio(trapped)
