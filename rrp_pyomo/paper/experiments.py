@@ -191,7 +191,7 @@ def _lists(array: FloatArray) -> Any:
     import pyarrow as pa
 
     rows, length = array.shape
-    offsets = np.arange(0, rows * length + 1, length, dtype=np.int32)
+    offsets = length * np.arange(rows + 1, dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(array).ravel())
 
 
@@ -227,7 +227,7 @@ class Trials:
         def cube(name: str) -> FloatArray:
             rows = table.num_rows // S
             flat: FloatArray = table[name].combine_chunks().flatten().to_numpy()
-            return flat.reshape(rows, S, -1)
+            return flat.reshape(rows, S, flat.size // (rows * S))
 
         used = cube("omega_used")
         omegas = np.array([omega for _, omega in experiment.portfolios])
@@ -281,8 +281,9 @@ class Trials:
                 row[label] = 100.0 * values[:, s].mean()
                 row[f"sd_{name}_pct"] = 100.0 * values[:, s].std(ddof=1)
             change = self.measures["turnover"][:, s]
-            row["turnover_pct"] = 100.0 * change.mean()
-            row["sd_turnover_pct"] = 100.0 * change.std(ddof=1)
+            some = change.size > 0  # none where there is one rebalance
+            row["turnover_pct"] = 100.0 * change.mean() if some else np.nan
+            row["sd_turnover_pct"] = 100.0 * change.std(ddof=1) if some else np.nan
             above = annual.sharpe[:, s] > annual.sharpe[:, 0]
             row["trials_sharpe_above_nominal"] = int(above.sum()) if s else None
             row["t_statistic"] = paired_t(single.sharpe[:, s], single.sharpe[:, 0]) if s else np.nan
