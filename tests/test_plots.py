@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import io
+
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from rrp_pyomo import DenseCovariance, FactorCovariance, Portfolio
 from rrp_pyomo.errors import InputError
@@ -110,3 +117,37 @@ def test_figures_can_be_saved(draw, n, tmp_path):
     path = tmp_path / "figure.png"
     draw(portfolio(n)).savefig(path)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# --- labels are texts ----------------------------------------------------------------------------
+
+ODD = ["$x_{$", "$$", "\\frac{", "$\\alpha$", "_under", "", " ", "a\nb", "%s{}", "<i>&amp;", "[/x]"]
+odd = st.one_of(
+    st.sampled_from(ODD),
+    st.text(st.sampled_from("$\\_{}^ab %#&~<>[]"), max_size=6),
+    st.tuples(st.sampled_from(ODD), st.integers(0, 9)),
+)
+
+
+def shown(figure: Figure) -> str:
+    """What a figure shows, drawn as a vector graphic whose texts are texts."""
+    picture = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(picture, format="svg")
+    return html.unescape(picture.getvalue())
+
+
+@given(labels=st.lists(odd, min_size=2, max_size=4, unique_by=str))
+@settings(max_examples=12, deadline=None)
+def test_labels_are_drawn_as_they_are(labels):
+    p = portfolio(len(labels))
+    index = pd.Index(labels, tupleize_cols=False)
+    p = Portfolio.of(
+        p.weights.to_numpy(), DenseCovariance(p.covariance.matrix().to_numpy(), labels), "$x_{$"
+    )
+    for figure in (plot_portfolio(p), plot_comparison(dict.fromkeys(map(str, labels), p))):
+        text = shown(figure)
+        assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == [str(i) for i in index]
+        assert all(line.strip() in text for label in index for line in str(label).split("\n"))
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == [str(label) for label in labels]

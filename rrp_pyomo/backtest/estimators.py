@@ -304,10 +304,8 @@ class GivenBounds:
         history: History,
         nominal: Covariance,
     ) -> CovarianceUncertainty:
-        upper, lower = (
-            None if bound is None else _at(bound, history) for bound in (self.upper, self.lower)
-        )
-        assert upper is not None
+        upper = _at(self.upper, history)
+        lower = None if self.lower is None else _at(self.lower, history)
         return CovarianceUncertainty.from_bounds(nominal, upper, lower)
 
 

@@ -154,7 +154,7 @@ def _chosen(result: BacktestResult, strategies: Sequence[str] | None) -> list[st
     if isinstance(strategies, str) or not isinstance(strategies, Sequence) or not strategies:
         raise InputError(f"strategies is {strategies!r}; expected a list, such as ['nominal']")
     for name in strategies:
-        if name not in result.strategies:
+        if not isinstance(name, str) or name not in result.strategies:
             raise UnknownLabelError("strategy", name, result.strategies)
     return list(strategies)
 

@@ -22,7 +22,8 @@ from rrp_pyomo.backtest.statistics import (
     wealth_of,
 )
 from rrp_pyomo.backtest.strategies import RiskParity, Robust, Strategy
-from rrp_pyomo.errors import InputError, brief
+from rrp_pyomo.data.validation import as_number
+from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Experiment:
 
     Each trial draws n assets without replacement and holds on to them; a trial's draw depends on
     the seed, n and the trial's number only, so that experiments with the same n share trials.
+
+    Raises
+    ------
+    InputError
+        Sizes that are no whole numbers, ω below 0, none of them, a name that is no text.
     """
 
     name: str
@@ -47,6 +53,18 @@ class Experiment:
     end: str | None = None
     estimation: str = "5Y"
     rebalance: str = "6M"
+
+    def __post_init__(self) -> None:
+        require_kind(self.name, str, "name", "such as 'experiment 1'")
+        for name in ("sizes", "omegas"):
+            given = getattr(self, name)
+            if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
+                raise InputError(f"{name} are {brief(given)}; expected numbers, such as (1, 2)")
+        if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in self.sizes):
+            raise InputError(f"sizes are {brief(self.sizes)}; expected whole numbers")
+        object.__setattr__(self, "sizes", tuple(map(int, self.sizes)))
+        omegas = tuple(as_number(omega, "omega", least=0.0) for omega in self.omegas)
+        object.__setattr__(self, "omegas", omegas)
 
     @cached_property
     def strategies(self) -> list[Strategy]:
@@ -69,9 +87,6 @@ class Experiment:
             A size beyond the universe or given twice, and what :func:`rolling_windows` refuses.
         """
         universe = len(panel.labels)
-        for size in self.sizes:
-            if isinstance(size, bool) or not isinstance(size, Integral):
-                raise InputError(f"sizes are {brief(self.sizes)}; expected whole numbers")
         if too_large := [n for n in self.sizes if not 2 <= n <= universe]:
             raise InputError(
                 f"portfolios of {too_large[0]} assets cannot be drawn from {universe}; choose "

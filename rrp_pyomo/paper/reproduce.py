@@ -18,7 +18,7 @@ from rrp_pyomo.backtest.engine import Panel
 from rrp_pyomo.backtest.plots import plot_omega_sweep
 from rrp_pyomo.backtest.report import Report
 from rrp_pyomo.backtest.statistics import Mean
-from rrp_pyomo.errors import UnknownLabelError
+from rrp_pyomo.errors import UnknownLabelError, require_kind
 from rrp_pyomo.paper import plots
 from rrp_pyomo.paper.experiments import (
     EXPERIMENTS,
@@ -137,6 +137,8 @@ def reproduce(
     """
     for module in ("pyarrow", "threadpoolctl"):
         require_extra(module, "an experiment")
+    require_kind(experiment, Experiment, "experiment", "see find_experiment(name)")
+    require_kind(panel, Panel, "panel", "see Panel.of(returns, factors, risk_free)")
     require_at_least(2, trials, "trials")
     require_at_least(1, chunk, "chunk")
     require_at_least(0, seed, "seed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,36 @@ def test_the_papers_tables_come_along() -> None:
         assert np.isfinite(table["ann_volatility_pct"]).all()
     assert paper_table(EXPERIMENTS["2"].on(sizes=(25, 30)))["n"].unique() == [25]
     assert paper_table(EXPERIMENTS["1"].on(start="1954-01-01")) is None
+
+
+@pytest.mark.parametrize("name", ["1", "2"])
+def test_sizes_that_the_paper_does_not_have(name) -> None:
+    design = EXPERIMENTS[name]
+    known = set(design.sizes)
+    for sizes in ((5,), (24, 26), (2, 101), (249,), (25, 30), (3, 25, 4)):
+        table = paper_table(design.on(sizes=sizes))
+        assert (set() if table is None else set(table["n"])) == known & set(sizes)
+    for change in ({"estimation": "3Y"}, {"rebalance": "1Y"}, {"end": "2010-01-01"}):
+        assert paper_table(design.on(**change)) is None
+
+
+@pytest.mark.parametrize(("sizes", "alone"), [("3", "3"), ("25,4", "4")])
+def test_an_experiment_beside_the_papers(make_market, tmp_path, monkeypatch, sizes, alone) -> None:
+    """The generated market begins too late for the paper's own dates."""
+    monkeypatch.setitem(EXPERIMENTS, "2", EXPERIMENTS["2"].on(start="2007-01-01"))
+    market, out = make_market(26), tmp_path / "out"
+    market.returns.to_csv(tmp_path / "returns.csv")
+    market.factors.to_csv(tmp_path / "factors.csv")
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr("rrp_pyomo.paper.runner.local_processes", lambda workers: pool)
+        run(
+            "reproduce", "--experiment", 2, "--sizes", sizes, "--trials", 2, "--workers", 1,
+            "--returns", tmp_path / "returns.csv", "--factors", tmp_path / "factors.csv",
+            "--out", out,
+        )  # fmt: skip
+    page = (out / "report.html").read_text()
+    assert f"The paper has no figures for portfolios of {alone} assets" in page
+    assert (out / "differences.csv").exists() == ("25" in sizes)
 
 
 def test_differences_from_the_paper() -> None:
