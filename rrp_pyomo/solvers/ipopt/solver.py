@@ -56,10 +56,12 @@ class CasadiIpopt(PyomoSolver):
     derivatives, others through Pyomo's .nl writer and CasADi's differentiation. Ipopt starts at the
     variables' values. ``solver_options`` are Ipopt's options by name, such as ``{"tol": 1e-10}``.
 
-    What Ipopt calls optimal is a local optimum: no better point is near. It is the global one where
-    the model is convex. ``objective_bound`` is therefore always None; ``extra_info.route`` says
-    which way the model went. A point that only meets
-    Ipopt's loose tolerances (``Solved_To_Acceptable_Level``) is reported as feasible, not optimal.
+    What Ipopt calls optimal meets the first-order conditions of a local optimum. It is the global
+    one where every function is convex as it is written. A cone as ``x**2 <= r**2`` is not: at its
+    apex, where the gradient of the constraint vanishes, values are right to 1e-3 only, to 2e-5 with
+    ``{"bound_relax_factor": 0}``. ``objective_bound`` is therefore always None;
+    ``extra_info.route`` says which way the model went. A point that only meets Ipopt's loose
+    tolerances (``Solved_To_Acceptable_Level``) is reported as feasible, not optimal.
 
     Examples
     --------

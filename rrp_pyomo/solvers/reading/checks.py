@@ -23,7 +23,7 @@ INFINITE = 1e20
 #: By how much a constraint without variables may be violated, relative to its bound.
 TRIVIAL = 1e-8
 
-CONTINUOUS = "this solver takes continuous convex models only; try 'highs', 'gurobi' or 'scip'"
+CONTINUOUS = "this solver takes continuous models only; try 'highs', 'gurobi' or 'scip'"
 
 _NUMBERS = {float, int, type(None)}
 _READ = {Block, Constraint, Objective, Suffix}

@@ -553,3 +553,26 @@ def test_solving_off_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert model.x.value == pytest.approx((2 + np.log(2)) / 3, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "accuracy"), [({}, 1e-3), ({"bound_relax_factor": 0.0}, 2e-5)], ids=str
+)
+@pytest.mark.parametrize("route", ROUTES)
+def test_at_the_apex_of_a_cone_values_are_as_right_as_the_documents_say(
+    route: str, options: dict[str, Any], accuracy: float
+) -> None:
+    """min r + c'x over ‖x − a‖ ≤ r is at x = a where ‖c‖ < 1."""
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        n = int(rng.integers(1, 5))
+        a, c = 3 * rng.normal(size=n), rng.normal(size=n)
+        c *= rng.uniform(0.0, 0.97) / np.linalg.norm(c)
+        model = pyo.ConcreteModel()
+        model.x = pyo.Var(range(n))
+        model.r = pyo.Var(bounds=(0, None))
+        distance = sum((model.x[i] - a[i]) ** 2 for i in range(n))
+        model.cone = pyo.Constraint(expr=distance <= model.r**2)
+        model.cost = pyo.Objective(expr=model.r + sum(c[i] * model.x[i] for i in range(n)))
+        results = solver(route, **options).solve(model)
+        assert results.incumbent_objective == pytest.approx(c @ a, rel=accuracy, abs=accuracy)
