@@ -6,6 +6,7 @@ import difflib
 import sys
 import warnings
 from collections.abc import Iterable
+from numbers import Real
 
 
 class RiskParityError(Exception):
@@ -76,3 +77,9 @@ def require_kind(value: object, kind: type, name: str, remedy: str) -> None:
     if isinstance(value, type):
         given = f"the class {value.__name__} itself"
     raise InputError(f"{name} is {given}; expected a {kind.__name__}, {remedy}")
+
+
+def is_number(value: object, kind: type = Real) -> bool:
+    """Whether a value is a number: no bool, and no span of time, which is one to NumPy."""
+    other = isinstance(value, bool) or type(value).__name__ == "timedelta64"
+    return isinstance(value, kind) and not other

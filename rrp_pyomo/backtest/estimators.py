@@ -21,7 +21,7 @@ from rrp_pyomo.data import (
     WeightSet,
 )
 from rrp_pyomo.data.validation import as_number
-from rrp_pyomo.errors import InputError, brief, require_kind
+from rrp_pyomo.errors import InputError, brief, is_number, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.risk_parity import Budgets
 from rrp_pyomo.models.robust import RobustRiskParity
@@ -248,7 +248,7 @@ class BootstrapUncertainty:
             raise InputError(f"quantile is {self.quantile}; expected 0.5 ≤ quantile < 1")
         for name, least in (("replications", 1), ("seed", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            if not is_number(value, Integral) or value < least:
                 raise InputError(
                     f"{name} is {brief(value)}; expected a whole number of at least {least}"
                 )

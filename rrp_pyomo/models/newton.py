@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import scipy.linalg
 
 from rrp_pyomo.data import Covariance, FactorCovariance
-from rrp_pyomo.errors import InputError, SolverError
+from rrp_pyomo.errors import InputError, SolverError, is_number
 from rrp_pyomo.linalg import FloatArray, LinearMap
 
 NEWTON_OPTIONS = ("max_iter", "tol")
@@ -69,9 +69,9 @@ def newton(
     ----------
     Spinu (2013), An algorithm for computing risk parity weights.
     """
-    if not (isinstance(max_iter, Integral) and max_iter >= 1):
+    if not (is_number(max_iter, Integral) and max_iter >= 1):
         raise InputError(f"max_iter is {max_iter!r}; expected a whole number of at least 1")
-    if not (isinstance(tol, Real) and tol > 0):
+    if not (is_number(tol) and tol > 0):
         raise InputError(f"tol is {tol!r}; expected a positive number")
     sigma = np.sqrt(covariance.variances)
     solve = (

@@ -23,7 +23,7 @@ from rrp_pyomo.backtest.statistics import (
 )
 from rrp_pyomo.backtest.strategies import RiskParity, Robust, Strategy
 from rrp_pyomo.data.validation import as_number
-from rrp_pyomo.errors import InputError, brief, require_kind
+from rrp_pyomo.errors import InputError, brief, is_number, require_kind
 from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Experiment:
             given = getattr(self, name)
             if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
                 raise InputError(f"{name} are {brief(given)}; expected numbers, such as (1, 2)")
-        if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in self.sizes):
+        if not all(is_number(n, Integral) for n in self.sizes):
             raise InputError(f"sizes are {brief(self.sizes)}; expected whole numbers")
         object.__setattr__(self, "sizes", tuple(map(int, self.sizes)))
         omegas = tuple(as_number(omega, "omega", least=0.0) for omega in self.omegas)

@@ -35,7 +35,7 @@ from rrp_pyomo._files import (
     write_atomically,
     writing,
 )
-from rrp_pyomo.errors import InputError, SolverError, warn
+from rrp_pyomo.errors import InputError, SolverError, is_number, warn
 from rrp_pyomo.paper.experiments import Chunk, Job
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def number_of_workers(workers: int | None) -> int:
 
 def require_at_least(least: int, value: int, name: str) -> int:
     """The value as an int; one that is too small, or no whole number, is an error."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not is_number(value, Integral):
         raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
     if value < least:
         raise InputError(f"{name} is {value}; expected at least {least}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
-from rrp_pyomo.errors import InputError, ModelError
+from rrp_pyomo.errors import InputError, ModelError, is_number
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone
@@ -68,9 +67,9 @@ def solve_program(
     SolverError
         The solver stopped without one, or its answer violates a constraint.
     """
-    if time_limit is not None and not (isinstance(time_limit, Real) and time_limit > 0):
+    if time_limit is not None and not (is_number(time_limit) and time_limit > 0):
         raise InputError(f"time_limit is {time_limit!r}; expected a positive number of seconds")
-    if not (isinstance(tolerance, Real) and tolerance > 0):
+    if not (is_number(tolerance) and tolerance > 0):
         raise InputError(f"tolerance is {tolerance!r}; expected a positive number")
     entry = find_solver(solver)
     needed = needs(program)

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from rrp_pyomo._version import __version__
-from rrp_pyomo.errors import SolverUnavailableError, UnknownLabelError
+from rrp_pyomo.errors import SolverUnavailableError, UnknownLabelError, require_kind
 from rrp_pyomo.forms.problem_classes import Takes
 
 #: Classes of problems that a solver takes together, one set for each combination.
@@ -180,7 +180,10 @@ def find_solver(name: str) -> Solver:
     ------
     UnknownLabelError
         Nobody knows it; the message suggests the nearest name.
+    InputError
+        It is no name.
     """
+    require_kind(name, str, "solver", "the name of one, such as 'clarabel'")
     if name not in SOLVERS:
         raise UnknownLabelError("solver", name, SOLVERS)
     return SOLVERS[name]

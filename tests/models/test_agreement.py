@@ -133,6 +133,13 @@ def test_newtons_iterations_can_be_limited(factor_covariance):
         RiskParitySOCP(factor_covariance(25)).solve("newton", max_iter=2)
 
 
+@pytest.mark.parametrize("option", ["max_iter", "tol"])
+@pytest.mark.parametrize("value", [0, "2", None, True, np.timedelta64(1, "D"), [1], np.nan])
+def test_newtons_options_are_positive_numbers(factor_covariance, option, value):
+    with pytest.raises(InputError, match=rf"{option} is .*; expected a .*number"):
+        RiskParitySOCP(factor_covariance(3)).solve("newton", **{option: value})
+
+
 def test_objectives_of_newton_are_those_of_the_problem(factor_covariance):
     Sigma = factor_covariance(25)
     for formulation in (RiskParityNLP, RiskParityQCLP, RiskParitySOCP):

@@ -339,7 +339,7 @@ def test_time_limit(solver):
         solve_program(big_cone(), solver, time_limit=1e-4)
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, "soon", np.nan])
+@pytest.mark.parametrize("limit", [0, -1.0, "soon", np.nan, True, np.timedelta64(1, "s")])
 def test_time_limits_that_are_none(limit):
     with pytest.raises(InputError, match=r"time_limit is .*positive number of seconds"):
         solve_program(ball()[0], time_limit=limit)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
@@ -16,7 +17,7 @@ from pyomo.contrib.solver.common.util import IncompatibleModelError
 from rich.console import Console
 
 from rrp_pyomo.cli.tables import solver_tables
-from rrp_pyomo.errors import ModelError, SolverUnavailableError, UnknownLabelError
+from rrp_pyomo.errors import InputError, ModelError, SolverUnavailableError, UnknownLabelError
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.table import (
@@ -197,6 +198,12 @@ def test_names():
     assert find_solver("clarabel") is SOLVERS["clarabel"]
     with pytest.raises(UnknownLabelError, match="unknown solver 'clarable'; did you mean"):
         find_solver("clarable")
+
+
+@pytest.mark.parametrize("name", [["clarabel"], {}, np.array(["clarabel"]), 1, b"clarabel"])
+def test_what_is_no_name_of_a_solver(name):
+    with pytest.raises(InputError, match=r"solver is a .*; expected a str, .* 'clarabel'"):
+        find_solver(name)
 
 
 def test_a_missing_solver_says_how_to_get_it():
