@@ -42,8 +42,9 @@ def plot_wealth(result: BacktestResult) -> Figure:
     """Wealth of each strategy, on a logarithmic axis."""
     figure, (axes,) = new_figure(1)
     lines = _lines(axes, result.wealth)
-    axes.set_yscale("log")
-    axes.set_ylabel("wealth (1 at the beginning, log scale)")
+    if (result.wealth > 0.0).any(axis=None):  # else ruined at once
+        axes.set_yscale("log")
+    axes.set_ylabel(f"wealth (1 at the beginning, {axes.get_yscale()} scale)")
     finish(axes, "Wealth", lines)
     return figure
 

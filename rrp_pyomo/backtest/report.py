@@ -14,6 +14,7 @@ import pandas as pd
 
 from rrp_pyomo._files import as_path, backtest_folder, write_atomically
 from rrp_pyomo.backtest import plots
+from rrp_pyomo.backtest.result import require_cost
 from rrp_pyomo.backtest.statistics import Mean
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def write_report(
     cost: float,
 ) -> Path:
     """What :func:`backtest_report` does, in a folder that is already kept for this backtest."""
-    omegas = omegas or {}
+    omegas, cost = omegas or {}, require_cost(cost)
     report = Report("Backtest")
     settings = result.settings
     report.text(

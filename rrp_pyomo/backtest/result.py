@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,7 @@ from rrp_pyomo.backtest.statistics import (
     wealth_of,
 )
 from rrp_pyomo.data.validation import as_number, index_of, shown
-from rrp_pyomo.errors import InputError, warn
+from rrp_pyomo.errors import InputError, brief, warn
 
 if TYPE_CHECKING:
     from rrp_pyomo.backtest.engine import Panel, Simulation
@@ -145,7 +146,7 @@ class BacktestResult:
         InputError
             A cost below 0 or from 0.5.
         """
-        require_cost(cost)
+        cost = require_cost(cost)
         net = 1.0 + self.returns.to_numpy()
         first = self.returns.index.searchsorted(self.rebalances)
         net[first] *= 1.0 - cost * self.trades.to_numpy()
@@ -346,10 +347,16 @@ def _dates_of_ruin(returns: pd.DataFrame) -> pd.Series:
     return lost.idxmax().where(lost.any()).astype(returns.index.dtype).rename("ruined")
 
 
-def require_cost(cost: float) -> None:
-    """Raise for transaction costs below 0 or from 0.5."""
-    if not 0.0 <= as_number(cost, "cost") < 0.5:
-        raise InputError(f"cost is {cost}; expected 0 ≤ cost < 0.5 per unit of wealth traded")
+def require_cost(cost: float) -> float:
+    """The transaction costs as a float; below 0 or from 0.5 they are an error."""
+    number = np.nan
+    with contextlib.suppress(InputError):
+        number = as_number(cost, "cost")
+    if not 0.0 <= number < 0.5:
+        raise InputError(
+            f"cost is {brief(cost)}; expected 0 ≤ cost < 0.5 per unit of wealth traded"
+        )
+    return number
 
 
 def _read(file: Path, settings: dict[str, Any]) -> Any:
