@@ -292,7 +292,7 @@ class BacktestResult:
         table = getattr(self, name)
         frame = table.to_frame() if isinstance(table, pd.Series) else table
         try:
-            content = to_parquet(pa.Table.from_pandas(frame), as_kept(self.settings))
+            content = to_parquet(pa.Table.from_pandas(frame), _origin(self.settings, name))
             kept = list(pq.read_table(pa.BufferReader(content)).to_pandas().columns)
         except (pa.ArrowException, ValueError, TypeError):  # labels that are equal as texts
             kept = []
@@ -366,9 +366,14 @@ def _read(file: Path, settings: dict[str, Any]) -> Any:
         frame = table.to_pandas()
     except ValueError as reason:
         raise _damaged(file, str(reason)) from None
-    if origin is not None and origin != settings:
-        raise _damaged(file, f"it is not of the backtest that {SETTINGS} is of")
+    if origin is not None and origin != _origin(settings, file.stem):
+        raise _damaged(file, f"it is not of the backtest that {SETTINGS} is of, or another table")
     return frame
+
+
+def _origin(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a table was made from: the backtest and which of its tables."""
+    return {**as_kept(settings), "table": name}
 
 
 def _damaged(file: Path, reason: str) -> InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,13 +148,13 @@ def _check_outputs(json_file: Path | None, plot: Path | None, inputs: list[Path 
         raise InputError(
             f"{plot}: cannot draw to a file of this kind; use one of {', '.join(PICTURES)}"
         )
-    taken = [file.resolve() for file in inputs if file is not None]
+    taken = [os.path.realpath(file) for file in inputs if file is not None]
     for option, file in (("--json", json_file), ("--plot", plot)):
         if file is not None:
             require_writable(file)
-            if file.resolve() in taken:
+            if os.path.realpath(file) in taken:
                 raise InputError(
                     f"{option} {file}: this file has another use in the same command; choose "
                     "another file"
                 )
-            taken.append(file.resolve())
+            taken.append(os.path.realpath(file))

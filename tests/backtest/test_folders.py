@@ -163,6 +163,16 @@ def test_tables_of_another_backtest(kept, other, tmp_path) -> None:
         BacktestResult.from_parquet(tmp_path)
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_another_table_of_the_same_backtest(kept, tmp_path, name) -> None:
+    for file, content in kept.items():
+        (tmp_path / file).write_bytes(content)
+    other = next(table for table in TABLES if table != name)
+    (tmp_path / f"{name}.parquet").write_bytes(kept[f"{other}.parquet"])
+    with pytest.raises(UnreadError):
+        reading(tmp_path, tmp_path / f"{name}.parquet")
+
+
 def test_tables_of_an_earlier_version_are_read(result, kept, tmp_path) -> None:
     (tmp_path / "settings.json").write_bytes(kept["settings.json"])
     for name in TABLES:

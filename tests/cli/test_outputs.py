@@ -119,6 +119,14 @@ def test_files_that_cannot_be_written_are_refused_first(
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_link_to_itself_leads_nowhere_and_is_replaced(files, tmp_path, option) -> None:
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    assert invoke(*SOLVE, *files, option, loop).exit_code == 0
+    assert loop.read_bytes()
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
 def test_inputs_are_not_written_over(files, tmp_path, option) -> None:
     picture = tmp_path / "returns.png"
     (tmp_path / "returns.csv").rename(picture)
