@@ -38,8 +38,9 @@ def _equivalent(old: Statement, plant: Plant) -> Statement:
     stated, rng = copy.deepcopy(old), plant.rng
     kind = rng.choice(["objective", "constant", "rows", "fix", "slack", "again"])
     if kind == "objective":
-        factor = plant.power(3)
         body = stated.objective
+        largest = max([1.0, *map(abs, body.linear.values()), *(s.weight for s in body.squares)])
+        factor = plant.power(3) if largest < 1e6 else 2.0**-10
         body.linear = {i: a * factor for i, a in body.linear.items()}
         body.constant *= factor
         for s in body.squares:

@@ -138,7 +138,8 @@ RIGHT: dict[str, list[type]] = {
 
 #: What messages call an argument, where that is not its name.
 ALIASES = {
-    "matrix": ["covariance"], "strategies": ["strategy"], "rows": ["row"], "labels": ["label"],
+    "matrix": ["covariance", "asset"], "strategies": ["strategy", "window"],
+    "strategy": ["window"], "rows": ["row"], "labels": ["label"],
     "group members": ["group", "asset"], "weights": ["asset"],
     "marginal weights": ["asset"], "variance weights": ["asset"], "budgets": ["asset"],
     "upper": ["asset"], "lower": ["asset"], "labels of arrays": ["label"],

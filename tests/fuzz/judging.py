@@ -138,8 +138,8 @@ def _judge_objective(
 ) -> None:  # fmt: skip
     body = stated.objective
     at, terms, rounding = body.value(x), body.terms(x), 1e-14 * body.expanded(x)
-    if answer.objective is None:
-        outcome.found("wrong", f"{solver}: optimal without an objective")
+    if answer.objective is None or not math.isfinite(answer.objective):
+        outcome.found("wrong", f"{solver}: optimal without an objective", answer.objective)
         return
     said = abs(float(Fraction(answer.objective) - at))
     if said > 1e-9 * terms + rounding + 1e-9:
@@ -243,6 +243,7 @@ def _judge_duals(
         if cost is None or i in stated.fixed:
             continue
         gap += sided("reduced cost", cost, x[i], stated.lower[i], stated.upper[i])
+        own += abs(cost * float(x[i]))
         left[i] -= Fraction(cost)
     moves = {
         i: abs(float(v)) for i, v in left.items()

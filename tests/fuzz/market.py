@@ -18,14 +18,15 @@ class Market:
     def __init__(self, rng: np.random.Generator) -> None:
         self.n, self.m = int(rng.integers(2, 8)), int(rng.integers(1, 4))
         self.p = self.m + 2 + int(rng.choice([0, 3, 20, 60]))
-        self.unit = float(10.0 ** rng.uniform(-5, 2)) if rng.random() < 0.4 else 0.02
+        self.unit = float(10.0 ** rng.uniform(-6, 0)) if rng.random() < 0.4 else 0.02
         factors = rng.normal(0.2, 1.0, (self.p, self.m)) * rng.uniform(0.3, 2, self.m)
         loadings = rng.normal(0.4, 0.6, (self.m, self.n))
         own = rng.normal(size=(self.p, self.n)) * 10.0 ** rng.uniform(-1, 0.5, self.n)
         self.labels = _labels(rng, self.n)
         dates = pd.date_range("2001-01-31", periods=self.p, freq="ME")
         columns = pd.Index(list(self.labels), tupleize_cols=False)
-        self.R = pd.DataFrame(self.unit * (factors @ loadings + own), dates, columns)
+        returns = np.maximum(self.unit * (factors @ loadings + own), -0.9)
+        self.R = pd.DataFrame(returns, dates, columns)
         names = [f"f{k}" for k in range(self.m)]
         self.F = pd.DataFrame(self.unit * factors, dates, names)
         self.scale = float(rng.choice([1.0, 0.5, 0.1, 1e-2, 1e-3, 2.0]))

@@ -10,6 +10,7 @@ import numpy as np
 from statement import Body, Row, Statement
 
 INF = math.inf
+LARGEST = 1e9
 
 
 def draw_natural(rng: np.random.Generator) -> Statement | None:
@@ -141,11 +142,12 @@ def investment(rng: np.random.Generator) -> Statement:
 
 def _rescaled(stated: Statement, rng: np.random.Generator) -> None:
     """The same in other units."""
-    factor = _magnitude(rng, -6, 6)
-    stated.objective.linear = {i: a * factor for i, a in stated.objective.linear.items()}
+    cost = stated.objective.linear
+    factor = min(_magnitude(rng, -6, 6), LARGEST / max(map(abs, cost.values())))
+    stated.objective.linear = {i: a * factor for i, a in cost.items()}
     if rng.random() < 0.5 and stated.rows:
         row = stated.rows[int(rng.integers(len(stated.rows)))]
-        factor = _magnitude(rng, -6, 6)
+        factor = min(_magnitude(rng, -6, 6), LARGEST / max(map(abs, row.body.linear.values())))
         row.body.linear = {i: a * factor for i, a in row.body.linear.items()}
         row.lower, row.upper = row.lower * factor, row.upper * factor
 

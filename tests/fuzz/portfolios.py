@@ -339,7 +339,7 @@ def _same(market: Market, rng: np.random.Generator, outcome: Outcome, caught: An
         return portfolio.weights.to_numpy(), portfolio.objective
 
     x, value = weights(market.R, market.F)
-    factor = float(10.0 ** rng.uniform(-3, 3))
+    factor = float(10.0 ** rng.uniform(-5, 0)) / max(1.0, float(np.abs(market.R).to_numpy().max()))
     scaled, other = weights(factor * market.R, factor * market.F)
     order = rng.permutation(market.n)
     permuted, third = weights(market.R.iloc[:, order], market.F)
