@@ -33,6 +33,10 @@ ACCURACY = {
 }
 
 
+#: What docs/solvers.md says of Ipopt at the apex of a cone, or as near as its tolerance is.
+APEX = 1e-3
+
+
 @dataclass
 class Answer:
     """What a solver said, by places in the statement; NaN and None where it said nothing."""
@@ -125,6 +129,8 @@ def _is_feasible(
             check("bound", float(at - Fraction(stated.upper[i])), abs(stated.upper[i]))
     for cone in stated.cones:
         outside, terms = violation(cone, [float(x[i]) for i in cone.members])
+        if solver == "casadi_ipopt" and terms < APEX:
+            continue
         check(cone.kind, outside, terms)
     if worst:
         _, what, detail = max(worst)

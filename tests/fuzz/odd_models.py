@@ -20,6 +20,7 @@ class Odd(NamedTuple):
     names: tuple[str, ...] = ()
     #: The largest number in it, for a solver that has some digits of that.
     terms: float = 0.0
+    is_apex: bool = False
 
 
 CONIC = ("clarabel", "scs")
@@ -166,7 +167,7 @@ def sparse_set(m: Any, rng: Any, a: float) -> Any:
 
 def scaled_by_suffix(m: Any, rng: Any, a: float) -> Any:
     m.scaling_factor = pyo.Suffix(direction=pyo.Suffix.EXPORT)
-    m.scaling_factor[m.x] = float(10.0 ** rng.uniform(-4, 4))
+    m.scaling_factor[m.x] = float(10.0 ** rng.uniform(-2, 2))
     m.c = pyo.Constraint(expr=m.x + m.y >= a)
     m.o = pyo.Objective(expr=m.x**2 + m.y**2)
     return (a * a / 2,)
@@ -176,7 +177,7 @@ def apex(m: Any, rng: Any, a: float) -> Any:
     m.r = pyo.Var(bounds=(0, None), initialize=1.0)
     m.c = pyo.Constraint(expr=(m.x - 3) ** 2 + (m.y + 1) ** 2 <= m.r**2)
     m.o = pyo.Objective(expr=m.r + 0.1 * a * m.x)
-    return (0.3 * a,)
+    return Odd(m, 0.3 * a, is_apex=True)
 
 
 # --- what has to be refused ----------------------------------------------------------------------
