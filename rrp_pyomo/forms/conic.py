@@ -10,8 +10,9 @@ bounds into second-order cones and sorts everything into one :class:`ConicForm`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from rrp_pyomo.forms.rows import FloatArray, IntArray, Rows, scattered
 
 ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second_order"
 SEMIDEFINITE, EXPONENTIAL, POWER = "semidefinite", "exponential", "power"
+#: The largest number by which a row is divided for its coefficients alone, and how many times as
+#: large as they are a constant is divided by instead.
+LARGE, FAR = 1e2, 1e3
 _ORDER = (ZERO, NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, EXPONENTIAL, POWER)
 
 
@@ -46,11 +50,14 @@ class RowGroup(NamedTuple):
     """Where the rows of one call of the builder went.
 
     ``restore`` turns the multipliers of rows T s, a row for each cone, to those of s: w = T'z.
+    ``product`` is 4 ρ_a ρ_b where the rows are those of product bounds: what the solver's
+    s₀² − ‖s₁…‖² is multiples of a b − ‖c‖² of.
     """
 
     rows: slice
     dimension: int
     restore: Callable[[FloatArray], FloatArray] | None
+    product: FloatArray | float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +82,8 @@ class ConicForm:
         The stated objective is ``(½ x̂'Px̂ + q'x̂) / objective_scale + constant``.
     groups : tuple of RowGroup
         In the order in which they were handed to the builder.
+    by_cone : bool
+        Whether rows were scaled one by one, for want of units; see :class:`ConicBuilder`.
     """
 
     P: sp.csc_matrix | None
@@ -87,6 +96,23 @@ class ConicForm:
     row_scale: FloatArray
     objective_scale: float
     groups: tuple[RowGroup, ...]
+    by_cone: bool = False
+
+    def rescaled(self) -> ConicForm:
+        """The same problem, its rows divided by the largest coefficient of each cone's."""
+        largest = np.zeros(self.b.size)
+        np.maximum.at(largest, self.A.indices, np.abs(self.A.data))
+        start = 0
+        for cone in self.cones:
+            own = slice(start, start + cone.count * cone.dimension)
+            start = own.stop
+            if cone.kind not in (ZERO, NONNEGATIVE):
+                members = largest[own].reshape(cone.count, -1).max(axis=1)
+                largest[own] = np.repeat(members, cone.dimension)
+        factor = 1.0 / np.where(largest > 0.0, largest, 1.0)
+        A = copy.copy(self.A)
+        A.data = self.A.data * factor[self.A.indices]
+        return replace(self, A=A, b=self.b * factor, row_scale=self.row_scale * factor)
 
     def objective(self, scaled: float) -> float:
         """The stated objective for a solver's objective value (primal or dual)."""
@@ -110,7 +136,7 @@ class ConicForm:
         (count, dimension) array
             A row for each cone; for ``zero`` and ``nonnegative`` rows a single one.
         """
-        rows, dimension, restore = self.groups[group]
+        rows, dimension, restore, _ = self.groups[group]
         w: FloatArray = z[rows].reshape(-1, dimension)
         return w if restore is None else restore(w)
 
@@ -122,6 +148,7 @@ class ScaledRows(NamedTuple):
     rows: Rows
     scale: FloatArray
     restore: Callable[[FloatArray], FloatArray] | None = None
+    product: FloatArray | float | None = None
 
 
 class ConicBuilder:
@@ -150,6 +177,11 @@ class ConicBuilder:
         first = self._units.size
         self._units = np.concatenate([self._units, units])
         return np.arange(first, self._units.size)
+
+    @property
+    def count(self) -> int:
+        """The number of groups so far."""
+        return len(self._groups)
 
     def group(self, number: int) -> ScaledRows:
         """What the call with this number added, for :meth:`repeat`."""
@@ -216,7 +248,8 @@ class ConicBuilder:
             turned[:, 1] = rho_b * (w[:, 0] - w[:, 1])
             return turned
 
-        return self._add(Cone(SECOND_ORDER, 2 + length, count), rows, np.ones(rows.size), restore)
+        cone = Cone(SECOND_ORDER, 2 + length, count)
+        return self.repeat(ScaledRows(cone, rows, np.ones(rows.size), restore, rho_c**2))
 
     def semidefinite(self, entries: Rows, side: int) -> int:
         """The matrix with these d² entries, row after row, or its symmetric part: S ⪰ 0."""
@@ -293,9 +326,10 @@ class ConicBuilder:
             row_scale=scale,
             objective_scale=objective_scale,
             groups=tuple(
-                RowGroup(slice(placed[g], placed[g] + rows.size), cone.dimension, restore)
-                for g, (cone, rows, _, restore) in enumerate(self._groups)
+                RowGroup(slice(placed[g], placed[g] + rows.size), cone.dimension, restore, product)
+                for g, (cone, rows, _, restore, product) in enumerate(self._groups)
             ),
+            by_cone=self._by_cone,
         )
 
     def _add(
@@ -322,16 +356,32 @@ class ConicBuilder:
         return largest
 
     def _row_scale(self, rows: Rows, count: int) -> FloatArray:
+        """One over the magnitude of a group.
+
+        Of rows that have nothing but their kind in common, the large ones are not reduced beyond
+        :data:`LARGE`: how large their terms are at a solution, the coefficients do not tell. Where
+        a constant dwarfs them, it does.
+        """
         magnitude = self._magnitude(rows, count)
-        if isinstance(magnitude, np.ndarray):
-            return np.repeat(1.0 / magnitude, rows.size // count)
-        return np.full(rows.size, 1.0 / magnitude)
+        if not isinstance(magnitude, np.ndarray):
+            return np.full(rows.size, 1.0 / magnitude)
+        scale = 1.0 / np.minimum(magnitude, LARGE)
+        if count == rows.size:
+            constant = np.abs(rows.constant)
+            far = (constant > FAR * magnitude) | (constant == magnitude)
+            far &= constant > 1.0
+            scale[far] = 1.0 / constant[far]
+        return np.repeat(scale, rows.size // count)
 
 
 def scale_of_objective(q: FloatArray, P: sp.csc_matrix | None) -> float:
-    """One over the largest coefficient, 1 where there is none."""
-    largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max())
-    return 1.0 / float(largest) if largest > 0 else 1.0
+    """What makes the largest coefficient 1 where it is smaller.
+
+    The tolerances of solvers are absolute for small objectives. A large coefficient, such as that
+    of a penalty, says nothing of the objective at a solution.
+    """
+    largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max(initial=0.0))
+    return 1.0 / float(largest) if 0.0 < largest < 1.0 else 1.0
 
 
 def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArray[Any]:

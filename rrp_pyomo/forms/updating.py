@@ -64,7 +64,7 @@ class FormPattern:
             if repeats:
                 np.add.at(data, place, values)
             b[own], scale[own] = new.rows.constant * new.scale, new.scale
-            restored[g] = form.groups[g]._replace(restore=new.restore)
+            restored[g] = form.groups[g]._replace(restore=new.restore, product=new.product)
         A = _with_data(form.A, data)
         return replace(form, A=A, b=b, row_scale=scale, groups=tuple(restored), **changes)
 

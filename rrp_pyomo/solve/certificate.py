@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.expressions import Affine
@@ -84,29 +83,6 @@ def _affine_size(expression: Affine, x: FloatArray, units: FloatArray) -> float:
     rows = expression.rows()
     terms = np.abs(rows.val) * np.maximum(np.abs(x[rows.col]), units[rows.col])
     return max(float(terms.max(initial=0.0)), float(np.abs(rows.constant).max(initial=0.0)))
-
-
-def dual_residual_and_gap(form: ConicForm, x: FloatArray, z: FloatArray) -> tuple[float, float]:
-    """The residual of stationarity and the duality gap of a form, from its data.
-
-    Parameters
-    ----------
-    form : ConicForm
-    x, z : arrays
-        Point and multipliers in the units of the statement.
-    """
-    scaled = x / form.column_scale
-    multipliers = z / form.row_scale * form.objective_scale
-    Px = np.zeros_like(scaled)
-    if form.P is not None:
-        Px = form.P @ scaled + form.P.T @ scaled - form.P.diagonal() * scaled
-    terms = np.stack([Px, form.A.T @ multipliers, form.q])
-    largest = float(np.abs(terms).max(initial=0.0)) or 1.0
-    quadratic, linear = 0.5 * float(scaled @ Px), float(form.q @ scaled)
-    dual = -quadratic - float(form.b @ multipliers)
-    size = max(abs(quadratic), abs(linear), abs(dual), 1.0)
-    gap = (quadratic + linear - dual) / size
-    return float(np.abs(terms.sum(axis=0)).max(initial=0.0)) / largest, abs(gap)
 
 
 def certificate_of_point(

@@ -17,11 +17,7 @@ from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.conic import CompiledStatement
-from rrp_pyomo.solve.certificate import (
-    ProgramCertificate,
-    certificate_of_point,
-    dual_residual_and_gap,
-)
+from rrp_pyomo.solve.certificate import ProgramCertificate, certificate_of_point
 from rrp_pyomo.solve.solution import ProgramSolution, labelled, without_solution
 from rrp_pyomo.solve.table import Solver
 from rrp_pyomo.solvers.conic.session import Session
@@ -92,8 +88,7 @@ def _stated(
 
     def certify() -> ProgramCertificate:
         of_point = certificate_of_point(program, x, numbers, tolerance)
-        dual, relative_gap = dual_residual_and_gap(compiled.form, answer.x, answer.z)
-        return replace(of_point, dual_residual=dual, gap=relative_gap)
+        return replace(of_point, dual_residual=answer.errors.dual, gap=answer.errors.gap)
 
     def find_duals() -> Mapping[str, Any]:
         return duals(program, compiled, answer)

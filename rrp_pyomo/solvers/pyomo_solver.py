@@ -17,8 +17,15 @@ from pyomo.contrib.solver.common.results import (
     SolutionStatus,
     get_infeasible_results,
 )
-from pyomo.contrib.solver.common.solution_loader import SolutionLoader
-from pyomo.contrib.solver.common.util import NoFeasibleSolutionError, NoOptimalSolutionError
+from pyomo.contrib.solver.common.solution_loader import (
+    NoSolutionSolutionLoader,
+    SolutionLoader,
+)
+from pyomo.contrib.solver.common.util import (
+    NoDualsError,
+    NoFeasibleSolutionError,
+    NoOptimalSolutionError,
+)
 from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
@@ -74,6 +81,9 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
                 compiled = self._compile(model, config)
         except InfeasibleConstraintException as error:
             results = get_infeasible_results(model, self, config, str(error))
+            results.extra_info.status = str(error)
+            results.extra_info.iterations = 0
+            results.solution_loader = NoPoint(model, str(error))
         else:
             compile_time = time.perf_counter() - start
             with _timed(config.timer, "solve"):
@@ -119,17 +129,40 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
         status = results.solution_status
         if status is not SolutionStatus.optimal and config.raise_exception_on_nonoptimal_result:
             raise NoOptimalSolutionError(
-                f"{self.name} ended with the status {solution.status!r} "
-                f"({results.termination_condition.name}), not with an optimal solution. Solve with "
+                f"{self._ended(results)}, not with an optimal solution. Solve with "
                 "raise_exception_on_nonoptimal_result=False and load_solutions=False to look at "
                 "the results"
             )
         if config.load_solutions:
             if status not in (SolutionStatus.optimal, SolutionStatus.feasible):
-                raise NoFeasibleSolutionError()
+                raise NoFeasibleSolutionError(
+                    f"{self._ended(results)}: there are no values to load. Solve with "
+                    "load_solutions=False to look at the results"
+                )
             with _timed(config.timer, "load"):
                 results.solution_loader.load_solution()
         return results
+
+    def _ended(self, results: Results) -> str:
+        message = results.extra_info.message if "message" in results.extra_info else ""
+        return (
+            f"{self.name} ended with the status {results.extra_info.status!r} "
+            f"({results.termination_condition.name}{': ' + message if message else ''})"
+        )
+
+
+class NoPoint(NoSolutionSolutionLoader):  # type: ignore[misc]
+    """The loader of a model that is infeasible before anything was solved: without multipliers."""
+
+    def get_infeasibility_certificate(self) -> Any:
+        """Raise that the reason is no combination of constraints.
+
+        Raises
+        ------
+        NoDualsError
+            Always; the message says which constraint is violated whatever the variables are.
+        """
+        raise NoDualsError(f"There are no multipliers: {self.err_msg}")
 
 
 class KernelSuffixes(SolutionLoader):  # type: ignore[misc]

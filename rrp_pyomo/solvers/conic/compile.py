@@ -23,11 +23,8 @@ from rrp_pyomo.solvers.conic.quadratics import (
     as_cone,
     square_root,
 )
-from rrp_pyomo.solvers.conic.solution import (
-    ConicSolution,
-    scaled_multipliers,
-    scaled_slacks,
-)
+from rrp_pyomo.solvers.conic.solution import ConicSolution
+from rrp_pyomo.solvers.conic.verdict import terms_of_rows
 from rrp_pyomo.solvers.reading.checks import INFINITE, TRIVIAL
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
@@ -41,8 +38,8 @@ from rrp_pyomo.solvers.reading.standard_form import (
 FloatArray = NDArray[np.float64]
 
 
-#: A cone's slack is zero where its head is smaller than this, relative to the distance of the
-#: multiplier from the rim of its cone.
+#: A cone's slack is zero where its head, relative to the cone's terms, is smaller than this times
+#: the distance of the multiplier from the rim of its cone.
 SMALL = 5e-3
 
 
@@ -67,6 +64,14 @@ class _Interval(NamedTuple):
             dual[self.above] -= sides[self.below.size :]
         return dual
 
+    def place(self, group: int, row: int) -> int | None:
+        """Which of the rows a group's row is a side of; None where the group is another one."""
+        if group == self.zero:
+            return int(self.equal[row])
+        if group == self.nonnegative:
+            return int(np.concatenate([self.below, self.above])[row])
+        return None
+
 
 class _Quadratics(NamedTuple):
     """Quadratic constraints that are equally shaped cones."""
@@ -83,44 +88,73 @@ class _Quadratics(NamedTuple):
         These affine functions are nonnegative wherever the constraint and the sign conditions of
         its cone hold.
         """
-        w = form.dual(self.group, z)
-        heads = len(self.heads)
-        length = w.shape[1] - heads
-        parts = [head.times(w[:, k]) for k, head in enumerate(self.heads)]
-        vector = self.vector.times(w[:, heads:].ravel())
-        return Rows(
-            np.concatenate([*(part.row for part in parts), vector.row // max(length, 1)]),
-            np.concatenate([*(part.col for part in parts), vector.col]),
-            np.concatenate([*(part.val for part in parts), vector.val]),
-            sum(part.constant for part in parts) + vector.constant.reshape(w.shape[0], -1).sum(1),
-        )
+        return self._weighted(form.dual(self.group, z))
 
     def dual(self, solution: ConicSolution) -> FloatArray:
         """∂objective/∂body, the multiplier of the constraint as it is written.
 
         Where ‖v‖² − a b is active, (z_a, z_b, z_v) = μ (b, a, −2v), and μ belongs to a b ≥ ‖v‖²;
-        where ‖v‖² − r² is, (z_r, z_v) = μ (2r, −2v). Without activity μ = 0; at the apex, where
-        no multiplier exists, it is NaN.
+        where ‖v‖² − r² is, (z_r, z_v) = μ (2r, −2v). Since the multipliers are right to rounding
+        only, μ is what their part in the stationarity condition asks for on average. Without
+        activity it is 0; at the apex, where no multiplier exists, NaN.
         """
-        form, z, x = solution.form, solution.z, solution.x
-        w = form.dual(self.group, z)[:, : len(self.heads)].sum(axis=1)
-        size = sum(_evaluated(rows, x) for rows in self.heads) * (3 - len(self.heads))
+        return self.signs * self._multipliers(solution)[0]
+
+    def misalignment(self, solution: ConicSolution) -> float:
+        """By how much μ ∇body and the cone's own multipliers differ, relative to the objective."""
+        _, missed = self._multipliers(solution)
+        form = solution.form
+        steepest = np.abs(form.q).max(initial=0.0)
+        relative: float = missed.max(initial=0.0) * form.objective_scale / max(1.0, steepest)
+        return relative
+
+    def _multipliers(self, solution: ConicSolution) -> tuple[FloatArray, FloatArray]:
+        """μ by constraint, NaN at an apex, and the largest entries of what is left of G'w there."""
+        form, x = solution.form, solution.x
+        w = form.dual(self.group, solution.z)
+        heads = [_evaluated(rows, x) for rows in reversed(self.heads)]
+        vector = _evaluated(self.vector, x).reshape(w.shape[0], -1)
+        factor = 3 - len(heads)
+        gradient = np.column_stack([*(factor * head for head in heads), -2.0 * vector])
+        rows, n = self._weighted(gradient), x.size
+        places, own = np.unique(rows.row * n + rows.col, return_inverse=True)
+        g, h = (np.bincount(own, v, places.size) for v in (rows.val, self._weighted(w).val))
+        constraint = places // n
         with np.errstate(divide="ignore", invalid="ignore"):
-            mu = np.where(w == 0.0, 0.0, w / size)
-        return self.signs * np.where(np.isfinite(mu) & ~self._at_apex(solution), mu, np.nan)
+            mu = np.divide(*(np.bincount(constraint, np.sign(g) * v, w.shape[0]) for v in (h, g)))
+        mu = np.where((w == 0.0).all(axis=1), 0.0, mu)
+        mu = np.where(np.isfinite(mu) & ~self._at_apex(solution), mu, np.nan)
+        return mu, np.nan_to_num(np.abs(h - mu[constraint] * g))
+
+    def _weighted(self, weights: FloatArray) -> Rows:
+        """For each constraint, its cone's rows times their weights, added up."""
+        heads = len(self.heads)
+        length = weights.shape[1] - heads
+        parts = [head.times(weights[:, k]) for k, head in enumerate(self.heads)]
+        vector = self.vector.times(weights[:, heads:].ravel())
+        constants = vector.constant.reshape(weights.shape[0], -1).sum(axis=1)
+        return Rows(
+            np.concatenate([*(part.row for part in parts), vector.row // max(length, 1)]),
+            np.concatenate([*(part.col for part in parts), vector.col]),
+            np.concatenate([*(part.val for part in parts), vector.val]),
+            sum(part.constant for part in parts) + constants,
+        )
 
     def _at_apex(self, solution: ConicSolution) -> NDArray[np.bool_]:
         """Where the slack of the cone vanishes as a whole, and not only its distance to the rim.
 
-        No slack of an interior point is zero, but its product with the multiplier is nearly. In
-        the solver's units, at the apex the slack is small and the multiplier well inside its cone,
-        elsewhere on the rim the multiplier is close to its own rim and the slack is not small.
+        No slack of an interior point is zero, but its product with the multiplier is nearly. At the
+        apex the slack is small, relative to the terms in the cone's rows, and the multiplier well
+        inside its cone; elsewhere on the rim the multiplier is close to its own rim and the slack
+        is not small.
         """
-        rows, dimension, _ = solution.form.groups[self.group]
-        s = scaled_slacks(solution)[rows].reshape(-1, dimension)[:, 0]
-        z = scaled_multipliers(solution)[rows].reshape(-1, dimension)
+        rows, dimension, *_ = solution.form.groups[self.group]
+        s = solution.scaled_slacks[rows].reshape(-1, dimension)[:, 0]
+        z = solution.scaled_multipliers[rows].reshape(-1, dimension)
         inside = z[:, 0] - np.linalg.norm(z[:, 1:], axis=1)
-        result: NDArray[np.bool_] = s < SMALL * inside
+        size = terms_of_rows(solution.form, np.maximum(np.abs(solution.scaled_point), 1.0))
+        largest = size[rows].reshape(-1, dimension).max(axis=1)
+        result: NDArray[np.bool_] = s < SMALL * inside * largest
         return result
 
 
@@ -132,8 +166,44 @@ class CompiledModel:
     form: ConicForm
     linear: _Interval
     bounds: _Interval
-    cones: list[tuple[ConeGroup, DualReader]] = field(default_factory=list)
+    cones: list[_Cones] = field(default_factory=list)
     quadratics: list[_Quadratics] = field(default_factory=list)
+
+    def misalignment(self, solution: ConicSolution) -> float:
+        """By how much duals of quadratic constraints miss what their cones' multipliers are."""
+        missed: float = max((q.misalignment(solution) for q in self.quadratics), default=0.0)
+        return missed
+
+    def component(self, row: int) -> str:
+        """What a row of the form belongs to: a constraint's name, or a variable's."""
+        (group,) = (
+            g for g, own in enumerate(self.form.groups) if own.rows.start <= row < own.rows.stop
+        )
+        row -= self.form.groups[group].rows.start
+        linear, bound = self.linear.place(group, row), self.bounds.place(group, row)
+        if linear is not None:
+            return f"constraint {self.standard.linear.constraints[linear].name!r}"
+        if bound is not None:
+            return f"a bound of variable {self.standard.variables[bound].name!r}"
+        of_cones = (cones.stated.constraints for cones in self.cones if group in cones.groups)
+        of_quadratics = (
+            [q.constraint for q in quadratics.constraints]
+            for quadratics in self.quadratics
+            if quadratics.group == group
+        )
+        constraints = next(chain(of_cones, of_quadratics))
+        rows = self.form.groups[group].rows
+        return (
+            f"constraint {constraints[row * len(constraints) // (rows.stop - rows.start)].name!r}"
+        )
+
+
+class _Cones(NamedTuple):
+    """Conic constraints of one kind, their groups in the form, and how their duals are read."""
+
+    stated: ConeGroup
+    groups: range
+    read: DualReader
 
 
 def compile_model(standard: StandardForm) -> CompiledModel:
@@ -149,7 +219,7 @@ def compile_model(standard: StandardForm) -> CompiledModel:
     builder = ConicBuilder(standard.units, by_cone=True)
     linear = _linear_rows(builder, standard)
     implied = np.zeros(len(standard.variables), bool)
-    cones = [(group, _cone_rows(builder, standard, group, implied)) for group in standard.cones]
+    cones = [_cone_rows(builder, standard, group, implied) for group in standard.cones]
     quadratics = _quadratic_rows(builder, standard)
     bounds = _bound_rows(builder, standard, implied)
     objective, triplets = _objective(standard)
@@ -216,7 +286,7 @@ def _chosen(rows: Rows, which: IntArray, sign: float, constant: FloatArray) -> R
 
 def _cone_rows(
     builder: ConicBuilder, standard: StandardForm, group: ConeGroup, implied: NDArray[np.bool_]
-) -> DualReader:
+) -> _Cones:
     columns = group.columns
     if hasattr(group.constraints[0], "alpha") and not 0.0 < group.alpha < 1.0:
         raise IncompatibleModelError(
@@ -233,7 +303,9 @@ def _cone_rows(
             _check_sign(standard, group, place, -1)
     units = np.where(columns < 0, 1.0, standard.units[np.maximum(columns, 0)])
     members = Members(columns, units, standard.substituted)
-    return BRIDGES[group.type](builder, members, group.alpha)
+    first = builder.count
+    read = BRIDGES[group.type](builder, members, group.alpha)
+    return _Cones(group, range(first, builder.count), read)
 
 
 def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:

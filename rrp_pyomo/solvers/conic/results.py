@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from pyomo.common.collections import ComponentMap
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 from pyomo.contrib.solver.common.util import NoDualsError, NoReducedCostsError, NoSolutionError
@@ -37,6 +38,42 @@ class AffineFunction(NamedTuple):
 
     coefficients: Mapping[Any, float]
     constant: float
+
+
+def explained(compiled: CompiledModel, solution: ConicSolution, accepted: float) -> str:
+    """Why an answer is no solution, in terms of the model; empty where the status says it all."""
+    ending = solution.termination
+    if ending is Termination.INCONCLUSIVE:
+        return "what it takes for a proof does not stand up to rounding; " + _remedy(solution)
+    if ending is not Termination.ALMOST_SOLVED:
+        return ""
+    errors, missed = solution.errors, []
+    if errors.primal > accepted:
+        name = compiled.component(errors.row)
+        missed.append(f"{name} is violated by {errors.primal:.1g} of its terms")
+    if errors.dual > accepted:
+        missed.append(f"the multipliers miss stationarity by {errors.dual:.1g}")
+    if errors.gap > accepted:
+        missed.append(f"the duality gap is {errors.gap:.1g} of the objective's terms")
+    return f"{' and '.join(missed)}, where {accepted:.0e} is accepted; {_remedy(solution)}"
+
+
+def _remedy(solution: ConicSolution) -> str:
+    form = solution.form
+    numbers = np.concatenate(
+        [
+            np.abs(form.A.data) / form.row_scale[form.A.indices],
+            np.abs(form.b / form.row_scale),
+            np.abs(form.q) / form.objective_scale,
+        ]
+    )
+    numbers = numbers[numbers > 0.0]
+    if not numbers.size:
+        return "look at the point before it is used"
+    return (
+        f"the numbers of the model go from {numbers.min():.0e} to {numbers.max():.0e}: choose "
+        "units of variables, constraints and the objective in which they are closer to 1"
+    )
 
 
 class ConicSolutionLoader(KernelSuffixes):
@@ -179,9 +216,9 @@ class ConicSolutionLoader(KernelSuffixes):
         duals: dict[Any, Any] = dict(
             zip(compiled.standard.linear.constraints, linear.tolist(), strict=True)
         )
-        for group, read in compiled.cones:
-            tuples = map(tuple, (sign * read(form, z)).tolist())
-            duals.update(zip(group.constraints, tuples, strict=True))
+        for cones in compiled.cones:
+            tuples = map(tuple, (sign * cones.read(form, z)).tolist())
+            duals.update(zip(cones.stated.constraints, tuples, strict=True))
         return duals
 
     def _bound_multipliers(self, sign: float) -> list[float]:

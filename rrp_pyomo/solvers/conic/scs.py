@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar, TextIO
@@ -25,7 +25,7 @@ from rrp_pyomo.forms.conic import (
 )
 from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.solvers.conic.semidefinite import lower_triangles, matrix_order
-from rrp_pyomo.solvers.conic.session import Tolerances
+from rrp_pyomo.solvers.conic.session import Refinement, Tolerances
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern
 from rrp_pyomo.solvers.conic.solver import ConicSolver
 from rrp_pyomo.solvers.options import Option, checked, refused, require_writable
@@ -117,6 +117,12 @@ class ScsBackend:
         weaker = max(float(self._options.get(name, 1e-4)) for name in ("eps_abs", "eps_rel"))
         return Tolerances(weaker, weaker)
 
+    @property
+    def refinements(self) -> Sequence[Refinement]:
+        """With rows rescaled, and two digits more."""
+        eps = 0.01 * self.tolerances.feasibility
+        return (Refinement(True, {"eps_abs": eps, "eps_rel": eps}),)
+
     def solve(self, form: ConicForm, log: TextIO | None = None) -> ConicSolution:
         """Solve the form; never raises for an ending that is known.
 
@@ -140,11 +146,11 @@ class ScsBackend:
         start = time.perf_counter()
         last = self._form if self._form and same_pattern(self._form, form) else None
         order = lower_triangles(form)
+        data, cones = _data(form, order), _cones(form)
         with printing_to(log):
             if last is not None and log is None and _same_matrices(last, form):
-                self._solver.update(form.b if order is None else form.b[order], form.q)
+                self._solver.update(data["b"], data["c"])
             else:
-                data, cones = _data(form, order), _cones(form)
                 verbose = log is not None
                 self._solver = scs.SCS(data, cones, verbose=verbose, **self._options)
             ready = time.perf_counter()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from rrp_pyomo.forms.conic import ConicForm
-
-FloatArray = NDArray[np.float64]
+from rrp_pyomo.forms.rows import FloatArray
+from rrp_pyomo.solvers.conic.verdict import RelativeErrors, relative_errors
 
 
 class Termination(enum.Enum):
@@ -30,14 +28,6 @@ class Termination(enum.Enum):
     STALLED = "no more progress"
     INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
-
-
-class RelativeErrors(NamedTuple):
-    """Largest residuals of the optimality conditions, relative to the numbers in them."""
-
-    primal: float
-    dual: float
-    gap: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +51,8 @@ class ConicSolution:
         Seconds.
     updated : bool
         Whether the solver started from what it had kept of an earlier form.
+    resolution : float
+        What the solver cannot tell from zero, in the scale of its form.
     """
 
     form: ConicForm = field(repr=False)
@@ -75,42 +67,28 @@ class ConicSolution:
     setup_time: float
     solve_time: float
     updated: bool = False
+    resolution: float = 1e-6
 
     @cached_property
     def errors(self) -> RelativeErrors:
-        """By how much the answer misses the optimality conditions, computed when it is asked."""
-        return relative_errors(self.form, self)
+        """By how much the answer misses the optimality conditions, in the scale of its form."""
+        x, s, z = self.scaled_point, self.scaled_slacks, self.scaled_multipliers
+        return relative_errors(self.form, x, s, z, self.resolution)
 
+    @property
+    def scaled_point(self) -> FloatArray:
+        """The point in the variables of the form."""
+        return self.x / self.form.column_scale
 
-def scaled_slacks(solution: ConicSolution) -> FloatArray:
-    """The slacks as the solver saw them, in rows of magnitude one."""
-    return solution.s * solution.form.row_scale
+    @property
+    def scaled_slacks(self) -> FloatArray:
+        """The slacks in the rows of the form."""
+        return self.s * self.form.row_scale
 
-
-def scaled_multipliers(solution: ConicSolution) -> FloatArray:
-    """The multipliers as the solver saw them, of rows and an objective of magnitude one."""
-    return solution.z / solution.form.row_scale * solution.form.objective_scale
-
-
-def relative_errors(form: ConicForm, solution: ConicSolution) -> RelativeErrors:
-    """‖Ax + s − b‖, ‖Px + A'z + q‖ and the duality gap, from the data of the scaled form.
-
-    Each is divided by the largest of the terms in it and 1; s and z are in their cones.
-    """
-    x = solution.x / form.column_scale
-    s, z = scaled_slacks(solution), scaled_multipliers(solution)
-    Px = np.zeros_like(x)
-    if form.P is not None:
-        Px = form.P @ x + form.P.T @ x - form.P.diagonal() * x
-    primal = np.stack([form.A @ x, s, -form.b])
-    dual = np.stack([Px, form.A.T @ z, form.q])
-    quadratic = 0.5 * float(x @ Px)
-    values = quadratic + float(form.q @ x), -quadratic - float(form.b @ z)
-    return RelativeErrors(
-        primal=_largest(primal.sum(axis=0)) / max(1.0, _largest(primal)),
-        dual=_largest(dual.sum(axis=0)) / max(1.0, _largest(dual)),
-        gap=abs(values[0] - values[1]) / max(1.0, min(map(abs, values))),
-    )
+    @property
+    def scaled_multipliers(self) -> FloatArray:
+        """The multipliers of the rows and the objective of the form."""
+        return self.z / self.form.row_scale * self.form.objective_scale
 
 
 def same_pattern(a: ConicForm, b: ConicForm) -> bool:
@@ -128,7 +106,3 @@ def _same_places(a: sp.csc_matrix, b: sp.csc_matrix) -> bool:
     return (a.indices is b.indices or np.array_equal(a.indices, b.indices)) and np.array_equal(
         a.indptr, b.indptr
     )
-
-
-def _largest(array: FloatArray) -> float:
-    return float(np.abs(array).max(initial=0.0))

@@ -10,7 +10,7 @@ from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.results import Results, SolutionStatus
 
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
-from rrp_pyomo.solvers.conic.results import CONDITION, ConicSolutionLoader
+from rrp_pyomo.solvers.conic.results import CONDITION, ConicSolutionLoader, explained
 from rrp_pyomo.solvers.conic.session import Backend, Session
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
@@ -45,7 +45,7 @@ class ConicSolver(PyomoSolver):
         if self._session is None or options != self._session_options:
             self._session, self._session_options = Session(self.backend, **options), options
         shown = log if log.is_shown else None
-        solution = self._session.solve(compiled.form, shown)
+        solution = self._session.solve(compiled.form, shown, compiled.misalignment)
         if solution.termination is Termination.UNBOUNDED:
             return _unbounded(self._session, solution, shown)
         return solution
@@ -58,12 +58,15 @@ class ConicSolver(PyomoSolver):
         results.termination_condition = condition
         results.solution_status = status
         results.extra_info.updated = solution.updated
+        if self._session is not None:
+            accepted = max(self._session.accepted)
+            results.extra_info.message = explained(compiled, solution, accepted)
         if compiled.standard.has_objective and status is not SolutionStatus.noSolution:
             sense = compiled.standard.sense
             value = compiled.standard.objective.value(solution.x.tolist())
             results.incumbent_objective = value
-            # The two agree to the solver's tolerance; a bound beyond the incumbent says no more.
-            results.objective_bound = sense * min(sense * value, solution.dual_objective)
+            # A bound beyond the incumbent says no more.
+            results.objective_bound = sense * min(sense * value, solution.errors.bound)
 
     def _status(self, solution: ConicSolution) -> SolutionStatus:
         if solution.termination is Termination.SOLVED:
@@ -71,7 +74,7 @@ class ConicSolver(PyomoSolver):
         if self._session is None or solution.termination is not Termination.ALMOST_SOLVED:
             return SolutionStatus.noSolution
         # The solver is almost sure: its residuals say of what.
-        if solution.errors.primal <= self._session.tolerances.feasibility:
+        if solution.errors.primal <= self._session.accepted.feasibility:
             return SolutionStatus.feasible
         return SolutionStatus.unknown
 

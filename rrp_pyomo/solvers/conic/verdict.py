@@ -1,0 +1,235 @@
+"""How good an answer is, computed from the data: a solver's word is not proof.
+
+Everything is measured in the rows, columns and objective of the form, whose typical magnitude is
+one, and relative to the terms that add up to it where these are larger. Slacks and multipliers are
+in their cones, where solvers keep them; what they miss are the equations.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rrp_pyomo.forms.conic import (
+    EXPONENTIAL,
+    NONNEGATIVE,
+    POWER,
+    SECOND_ORDER,
+    ZERO,
+    ConicForm,
+    RowGroup,
+)
+from rrp_pyomo.forms.rows import FloatArray
+
+#: Beyond it, what a product misses is compared with the terms that cancel in its parts, too.
+CANCELLING = 1e-7
+
+
+class RelativeErrors(NamedTuple):
+    """By how much an answer misses the optimality conditions.
+
+    Attributes
+    ----------
+    primal : float
+        The largest violation of a row or cone.
+    dual : float
+        The largest entry of ∇f − Σ G'w.
+    gap : float
+        The difference of the primal and the dual objective, or the most that the error of a slack
+        or of a multiplier's row contributes to it, if that is more.
+    row : int
+        That of the form which is violated most.
+    bound : float
+        On the objective, in the units of the statement: the dual objective, less what the error of
+        the multipliers may hide.
+    """
+
+    primal: float
+    dual: float
+    gap: float
+    row: int
+    bound: float
+
+    @property
+    def largest(self) -> float:
+        """Of the three."""
+        return max(self.primal, self.dual, self.gap)
+
+
+def relative_errors(
+    form: ConicForm, x: FloatArray, s: FloatArray, z: FloatArray, resolution: float
+) -> RelativeErrors:
+    """The errors of a point x, slacks s and multipliers z in the variables and rows of the form.
+
+    Members of exponential and power cones below ``resolution`` are so close to the apex, or to a
+    face, that a distance of rounding is a large difference of the two sides.
+    """
+    Ax, size = _rows(form, x)
+    off = form.b - Ax - s
+    missed = _violations(form, x, form.b - Ax, s, size + np.abs(form.b), resolution)
+    row = int(np.argmax(missed)) if missed.size else -1
+    Az, size = _columns(form, z)
+    Px, quadratic = np.zeros_like(x), 0.0
+    if form.P is not None:
+        Px = form.P @ x + form.P.T @ x - form.P.diagonal() * x
+        quadratic = 0.5 * float(x @ Px)
+    residual = Px + Az + form.q
+    terms = np.maximum(np.abs(form.q), np.maximum(size, np.abs(Px)))
+    dual = np.abs(residual) / np.maximum(1.0, terms)
+    dual_objective = -quadratic - float(form.b @ z)
+    gap = quadratic + float(form.q @ x) - dual_objective
+    # The gap is z's and what the equations miss, which must not hide in it.
+    scale = max(1.0, abs(quadratic), float(np.abs(form.q * x).max(initial=0.0)))
+    return RelativeErrors(
+        primal=max(0.0, float(missed[row])) if missed.size else 0.0,
+        dual=float(dual.max(initial=0.0)),
+        gap=max(abs(gap), _most(form, off * z), _most(form, residual * x)) / scale,
+        row=row,
+        bound=form.objective(dual_objective - float(np.abs(residual * x).sum())),
+    )
+
+
+def _most(form: ConicForm, parts: FloatArray) -> float:
+    """What errors contribute to a gap; without units, any of them may be what matters."""
+    return float(np.abs(parts).max(initial=0.0) if form.by_cone else abs(parts.sum()))
+
+
+def reach_of_infeasibility(form: ConicForm, z: FloatArray) -> float:
+    """How large a feasible point would have to be, in multiples of the largest constant.
+
+    Since s = b − Ax is in K and z in its dual, 0 ≤ z's = b'z − (A'z)'x: Σ|x| ≥ −b'z / max|A'z|.
+    """
+    Az, _ = _columns(form, z)
+    return _quotient(-float(form.b @ z), float(np.abs(Az).max(initial=0.0)), form.b)
+
+
+def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> float:
+    """How large multipliers that prove a bound would have to be, in multiples of the largest cost.
+
+    Since the ray's slacks s are in K, and Px = 0, q'x = −z'Ax ≥ −z'(Ax + s) for multipliers z:
+    Σ|z| ≥ −q'x / max|Ax + s|.
+    """
+    Ax, _ = _rows(form, x)
+    missed = float(np.abs(Ax + s).max(initial=0.0))
+    if form.P is not None:
+        missed = max(missed, float(np.abs(form.P @ x + form.P.T @ x).max(initial=0.0)))
+    return _quotient(-float(form.q @ x), missed, form.q)
+
+
+def terms_of_rows(form: ConicForm, x: FloatArray) -> FloatArray:
+    """|A| |x| + |b|: the sizes of what cancels in b − Ax."""
+    return _rows(form, x)[1] + np.abs(form.b)
+
+
+def _quotient(numerator: float, denominator: float, natural: FloatArray) -> float:
+    if not numerator > 0.0:
+        return 0.0
+    denominator *= max(1.0, float(np.abs(natural).max(initial=0.0)))
+    return numerator / denominator if denominator > 0.0 else np.inf
+
+
+def _rows(form: ConicForm, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A x and |A| |x|."""
+    terms = form.A.data * np.repeat(x, np.diff(form.A.indptr))
+    count = form.b.size
+    return (
+        np.bincount(form.A.indices, terms, count).astype(float),
+        np.bincount(form.A.indices, np.abs(terms), count).astype(float),
+    )
+
+
+def _columns(form: ConicForm, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A'z and |A|'|z|."""
+    terms = form.A.data * z[form.A.indices]
+    n = form.q.size
+    columns = np.repeat(np.arange(n), np.diff(form.A.indptr))
+    return (
+        np.bincount(columns, terms, n).astype(float),
+        np.bincount(columns, np.abs(terms), n).astype(float),
+    )
+
+
+def _violations(
+    form: ConicForm,
+    x: FloatArray,
+    v: FloatArray,
+    s: FloatArray,
+    terms: FloatArray,
+    resolution: float,
+) -> FloatArray:
+    """By how much the rows v = b − Ax miss their cones, relative to half of their terms, a side.
+
+    That of a cone is at its first row. Cones without a simple distance are taken to be missed by
+    the difference to the slacks, which are in them, and by what is written in a model.
+    """
+    missed, start = np.zeros_like(v), 0
+    # What a row is measured by at least: its unit, or 1 where it has none but the model's.
+    size = np.maximum(np.minimum(1.0, form.row_scale) if form.by_cone else 1.0, 0.5 * terms)
+    for cone in form.cones:
+        own = slice(start, start + cone.count * cone.dimension)
+        start = own.stop
+        if cone.kind == ZERO:
+            missed[own] = np.abs(v[own]) / size[own]
+        elif cone.kind == NONNEGATIVE:
+            missed[own] = -v[own] / size[own]
+        elif cone.kind == SECOND_ORDER:
+            members, sizes = (a[own].reshape(cone.count, -1) for a in (v, size))
+            beyond = np.linalg.norm(members[:, 1:], axis=1) - members[:, 0]
+            missed[own.start : own.stop : cone.dimension] = beyond / sizes.max(axis=1)
+        else:
+            missed[own] = np.abs(v[own] - s[own]) / size[own]
+            if cone.kind in _HEIGHTS:
+                members, sizes = (a[own].reshape(cone.count, -1) for a in (v, size))
+                beyond = _HEIGHTS[cone.kind](members, cone.alpha, resolution) / sizes.max(axis=1)
+                at = slice(own.start, own.stop, cone.dimension)
+                missed[at] = np.maximum(missed[at], np.where(np.isfinite(beyond), beyond, 0.0))
+    for group in form.groups:
+        if group.product is not None:
+            heads = np.arange(group.rows.start, group.rows.stop, group.dimension)
+            missed[heads] = np.maximum(missed[heads], _of_products(form, x, v, terms, group))
+    return missed
+
+
+def _above_exponential(members: FloatArray, alpha: float, small: float) -> FloatArray:
+    """By how much y exp(x/y) ≤ z is missed; −inf where y is too small for that to mean anything."""
+    x, y, z = members.T
+    inside = np.maximum(y, small)
+    with np.errstate(over="ignore"):
+        height: FloatArray = inside * np.exp(x / inside) - z
+    return np.where(y > small, height / np.maximum(1.0, height + z), -np.inf)
+
+
+def _above_power(members: FloatArray, alpha: float, small: float) -> FloatArray:
+    """By how much a^α b^(1−α) ≥ |c| is missed; −inf where a or b is too small."""
+    a, b, c = members.T
+    inside = np.maximum(a, small) ** alpha * np.maximum(b, small) ** (1.0 - alpha)
+    return np.where(np.minimum(a, b) > small, np.abs(c) - inside, -np.inf)
+
+
+_HEIGHTS = {EXPONENTIAL: _above_exponential, POWER: _above_power}
+
+
+def _of_products(
+    form: ConicForm, x: FloatArray, v: FloatArray, terms: FloatArray, group: RowGroup
+) -> FloatArray:
+    """By how much a b ≥ ‖c‖² are missed, relative to the two sides, or to the terms of their parts.
+
+    Where one of a and b is much larger than the other, this is much more than the distance to the
+    second-order cone.
+    """
+    members = v[group.rows].reshape(-1, group.dimension)
+    assert group.product is not None
+    product = (members[:, 0] + members[:, 1]) * (members[:, 0] - members[:, 1])
+    square = np.sum(members[:, 2:] ** 2, axis=1)
+    sides = np.maximum(np.maximum(np.abs(product), square), np.minimum(1.0, group.product))
+    missed: FloatArray = (square - product) / sides
+    for k in np.flatnonzero(missed > CANCELLING):
+        rows = group.rows.start + k * group.dimension + np.arange(group.dimension)
+        turned = form.A[rows[:2]].toarray(), form.b[rows[:2]]
+        a, b = (
+            float(np.abs(turned[0].T @ sign) @ np.abs(x)) + abs(float(turned[1] @ sign))
+            for sign in ((1.0, 1.0), (1.0, -1.0))
+        )
+        missed[k] *= sides[k] / max(sides[k], a * b, float(np.sum(terms[rows[2:]] ** 2)))
+    return missed
