@@ -25,7 +25,7 @@ ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second_order"
 SEMIDEFINITE, EXPONENTIAL, POWER = "semidefinite", "exponential", "power"
 #: The largest number by which a row is divided for its coefficients alone, and how many times as
 #: large as they are a constant is divided by instead.
-LARGE, FAR = 1e2, 1e3
+LARGE, FAR = 1e2, 30.0
 _ORDER = (ZERO, NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, EXPONENTIAL, POWER)
 
 
