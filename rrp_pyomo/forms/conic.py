@@ -23,9 +23,9 @@ from rrp_pyomo.forms.rows import FloatArray, IntArray, Rows, scattered
 
 ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second_order"
 SEMIDEFINITE, EXPONENTIAL, POWER = "semidefinite", "exponential", "power"
-#: The largest number by which a row is divided for its coefficients alone, and how many times as
-#: large as they are a constant is divided by instead.
-LARGE, FAR = 1e2, 30.0
+#: The largest number by which a row is divided for its coefficients alone, how many times as large
+#: as they are a constant is divided by instead, and the largest one for an objective with units.
+LARGE, FAR, UNITS = 1e2, 10.0, 10.0
 _ORDER = (ZERO, NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, EXPONENTIAL, POWER)
 
 
@@ -229,7 +229,7 @@ class ConicBuilder:
         """
         count = a.size
         length = c.size // count
-        rho_a, rho_b = 1.0 / self._magnitude(a, count), 1.0 / self._magnitude(b, count)
+        rho_a, rho_b = self._balance(a, count), self._balance(b, count)
         rho_c = 2.0 * np.sqrt(rho_a * rho_b)
         first = np.arange(count) * (2 + length)
         rest = (first[:, None] + np.arange(2, 2 + length)).ravel()
@@ -282,7 +282,7 @@ class ConicBuilder:
         count = a.size
         first = np.arange(count) * 3
         rows = scattered(3 * count, (a, first, 1.0), (b, first + 1, 1.0), (c, first + 2, 1.0))
-        rho_a, rho_b = 1.0 / self._magnitude(a, count), 1.0 / self._magnitude(b, count)
+        rho_a, rho_b = self._balance(a, count), self._balance(b, count)
         scale = np.empty((count, 3))
         scale[:, 0], scale[:, 1], scale[:, 2] = rho_a, rho_b, rho_a**alpha * rho_b ** (1.0 - alpha)
         return self._add(Cone(POWER, 3, count, alpha), rows, scale.ravel())
@@ -312,7 +312,7 @@ class ConicBuilder:
         if quadratic is not None and quadratic[2].size:
             i, j, v = quadratic
             P = _csc(i, j, v * self._units[i] * self._units[j], (n, n))
-        objective_scale = scale_of_objective(q, P)
+        objective_scale = scale_of_objective(q, P, self._units)
         if P is not None:
             P.data *= objective_scale
         return ConicForm(
@@ -355,33 +355,39 @@ class ConicBuilder:
             largest = np.where(largest > 0.0, largest, np.where(fallback > 0.0, fallback, 1.0))
         return largest
 
-    def _row_scale(self, rows: Rows, count: int) -> FloatArray:
-        """One over the magnitude of a group.
+    def _balance(self, rows: Rows, count: int) -> float | FloatArray:
+        """One over the magnitude.
 
-        Of rows that have nothing but their kind in common, the large ones are not reduced beyond
-        :data:`LARGE`: how large their terms are at a solution, the coefficients do not tell. Where
-        a constant dwarfs them, it does.
+        Of rows that have nothing but their kind in common, large coefficients do not count beyond
+        :data:`LARGE`: they do not tell how large their terms are at a solution.
         """
         magnitude = self._magnitude(rows, count)
         if not isinstance(magnitude, np.ndarray):
-            return np.full(rows.size, 1.0 / magnitude)
-        scale = 1.0 / np.minimum(magnitude, LARGE)
+            return 1.0 / magnitude
+        constant = np.abs(rows.constant).reshape(count, -1).max(axis=1)
+        return 1.0 / np.where(magnitude == constant, magnitude, np.minimum(magnitude, LARGE))
+
+    def _row_scale(self, rows: Rows, count: int) -> FloatArray:
+        """One over the magnitude of each row; where a constant dwarfs the coefficients, over it."""
+        scale = self._balance(rows, count)
+        if not isinstance(scale, np.ndarray):
+            return np.full(rows.size, scale)
         if count == rows.size:
             constant = np.abs(rows.constant)
-            far = (constant > FAR * magnitude) | (constant == magnitude)
-            far &= constant > 1.0
+            far = (constant > 1.0) & (scale * constant > FAR)
             scale[far] = 1.0 / constant[far]
         return np.repeat(scale, rows.size // count)
 
 
-def scale_of_objective(q: FloatArray, P: sp.csc_matrix | None) -> float:
-    """What makes the largest coefficient 1 where it is smaller.
+def scale_of_objective(q: FloatArray, P: sp.csc_matrix | None, units: FloatArray) -> float:
+    """What makes the largest coefficient 1 where it is smaller, or not much larger and has units.
 
     The tolerances of solvers are absolute for small objectives. A large coefficient, such as that
     of a penalty, says nothing of the objective at a solution.
     """
     largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max(initial=0.0))
-    return 1.0 / float(largest) if 0.0 < largest < 1.0 else 1.0
+    most = UNITS if (units != 1.0).any() else 1.0
+    return 1.0 / min(float(largest), most) if largest > 0.0 else 1.0
 
 
 def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArray[Any]:

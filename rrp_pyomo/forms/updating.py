@@ -72,7 +72,7 @@ class FormPattern:
         units = self._form.column_scale
         q = np.bincount(row.col, row.val * units[row.col], units.size).astype(float)
         P = self._matrix(quadratic)
-        scale = scale_of_objective(q, P)
+        scale = scale_of_objective(q, P, units)
         if P is not None:
             P.data *= scale
         constant = float(row.constant[0])

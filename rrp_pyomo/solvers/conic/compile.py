@@ -23,6 +23,7 @@ from rrp_pyomo.solvers.conic.quadratics import (
     as_cone,
     square_root,
 )
+from rrp_pyomo.solvers.conic.session import ACCEPTED
 from rrp_pyomo.solvers.conic.solution import ConicSolution
 from rrp_pyomo.solvers.conic.verdict import terms_of_rows
 from rrp_pyomo.solvers.reading.checks import INFINITE, TRIVIAL
@@ -41,6 +42,10 @@ FloatArray = NDArray[np.float64]
 #: A cone's slack is zero where its head, relative to the cone's terms, is smaller than this times
 #: the distance of the multiplier from the rim of its cone.
 SMALL = 5e-3
+
+#: How far duals of quadratic constraints, at a point that is right to the root of its gap, may be
+#: from their cones' multipliers, relative to the largest coefficient of the objective.
+ALIGNED = 1e-4
 
 
 class _Interval(NamedTuple):
@@ -169,10 +174,16 @@ class CompiledModel:
     cones: list[_Cones] = field(default_factory=list)
     quadratics: list[_Quadratics] = field(default_factory=list)
 
-    def misalignment(self, solution: ConicSolution) -> float:
-        """By how much duals of quadratic constraints miss what their cones' multipliers are."""
-        missed: float = max((q.misalignment(solution) for q in self.quadratics), default=0.0)
-        return missed
+    def further(self, solution: ConicSolution) -> float:
+        """What the model has to ask of an answer besides, in multiples of what is wanted.
+
+        That the duals of quadratic constraints are what their cones' multipliers are, and that the
+        gap is small beside the objective with its constant, too.
+        """
+        missed = max((q.misalignment(solution) for q in self.quadratics), default=0.0)
+        gap = abs(solution.objective - solution.dual_objective)
+        size = max(1.0, abs(solution.objective))
+        return max(missed / ALIGNED, gap / (ACCEPTED * size))
 
     def component(self, row: int) -> str:
         """What a row of the form belongs to: a constraint's name, or a variable's."""

@@ -31,8 +31,9 @@ from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
 FloatArray = NDArray[np.float64]
 Bounds = Sequence[float]
 
-#: Eigenvalues above −TOLERANCE times the largest (after scaling) count as nonnegative.
-TOLERANCE = 1e-10
+#: Eigenvalues within TOLERANCE times the largest (after scaling) count as zero where a head is
+#: looked for; a matrix is not semidefinite where it misses that by ROUNDING (a correlation matrix).
+TOLERANCE, ROUNDING = 1e-10, 1e-12
 #: Matrices up to this order are factorised dense.
 DENSE = 2000
 
@@ -137,7 +138,7 @@ def _dense_root(Q: FloatArray) -> sp.csr_matrix | None:
     U, pivots, rank, _ = lapack.dpstrf(Q)
     F = np.zeros_like(Q)[:rank]
     F[:, pivots - 1] = np.triu(U)[:rank]
-    return sp.csr_matrix(F) if np.abs(Q - F.T @ F).max() <= TOLERANCE else None
+    return sp.csr_matrix(F) if np.abs(Q - F.T @ F).max() <= ROUNDING else None
 
 
 def _sparse_root(Q: sp.csr_matrix) -> sp.csr_matrix | None:

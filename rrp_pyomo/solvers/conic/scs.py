@@ -121,7 +121,7 @@ class ScsBackend:
     def refinements(self) -> Sequence[Refinement]:
         """With rows rescaled, and two digits more."""
         eps = 0.01 * self.tolerances.feasibility
-        return (Refinement(True, {"eps_abs": eps, "eps_rel": eps}),)
+        return (Refinement(True, {"eps_abs": eps, "eps_rel": eps, "eps_infeas": 1e-9}),)
 
     def solve(self, form: ConicForm, log: TextIO | None = None) -> ConicSolution:
         """Solve the form; never raises for an ending that is known.

@@ -37,14 +37,13 @@ _CERTIFIED = (Termination.INFEASIBLE, Termination.UNBOUNDED)
 #: What an answer may miss; as many times what its solver was asked for in any case.
 ACCEPTED, FACTOR = 1e-6, 10.0
 
-#: Another number that should be small, and how small.
+#: How many times of what is wanted something else misses.
 Check = Callable[[ConicSolution], float]
-ALIGNED = 1e-4
 
 #: How large points and multipliers are taken to be at most, in multiples of the constants and the
 #: coefficients of the objective: certificates of infeasibility and unboundedness are proofs up to
-#: there. Where they do not reach so far, all tries have to agree.
-REACH, AGREED = 1e8, 1e3
+#: there.
+REACH = 1e8
 
 
 class Tolerances(NamedTuple):
@@ -149,7 +148,8 @@ class Session:
         log : text stream, optional
             Where the solver's log goes, line by line as it is written.
         further : function of ConicSolution, optional
-            Another error, which other tries may make smaller; it decides nothing else.
+            How many times of what is wanted something else misses; another try may do better, but
+            it decides nothing.
 
         Returns
         -------
@@ -207,7 +207,7 @@ class Session:
             return _Try(answer, np.inf if ending in UNDECIDED else 0.0)
         excess = self._excess(answer)
         if excess <= 1.0 and further is not None:
-            excess = max(excess, further(answer) / ALIGNED)
+            excess = max(excess, further(answer))
         return _Try(answer, excess if np.isfinite(excess) else np.inf)
 
     def _excess(self, answer: ConicSolution) -> float:
@@ -227,13 +227,10 @@ class Session:
             if best.termination is Termination.SOLVED:
                 return replace(best, termination=Termination.ALMOST_SOLVED)
             return best
-        claims = [t for t in tries if t.answer.termination in _CERTIFIED]
-        if not claims:
-            return tries[0].answer
-        claim, excess = min(claims, key=lambda t: t.excess)
-        if len({t.answer.termination for t in tries}) == 1 and excess <= REACH / AGREED:
-            return claim
-        return replace(claim, termination=Termination.INCONCLUSIVE)
+        claims = [t.answer for t in tries if t.answer.termination in _CERTIFIED]
+        if claims:
+            return replace(claims[0], termination=Termination.INCONCLUSIVE)
+        return tries[0].answer
 
     def _tries(self, form: ConicForm, log: TextIO | None, start: float) -> Iterator[ConicSolution]:
         """Answers, one better founded than the other, as long as there is time for them."""

@@ -45,7 +45,7 @@ class ConicSolver(PyomoSolver):
         if self._session is None or options != self._session_options:
             self._session, self._session_options = Session(self.backend, **options), options
         shown = log if log.is_shown else None
-        solution = self._session.solve(compiled.form, shown, compiled.misalignment)
+        solution = self._session.solve(compiled.form, shown, compiled.further)
         if solution.termination is Termination.UNBOUNDED:
             return _unbounded(self._session, solution, shown)
         return solution

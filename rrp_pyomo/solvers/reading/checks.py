@@ -58,8 +58,11 @@ def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
         )
     try:
         pairs = [_pair(v) for v in variables]
-    except ValueError as error:  # Pyomo's own, with the name of the variable
-        raise IncompatibleModelError(f"a bound is no number: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise IncompatibleModelError(
+            f"a bound of variable {_without_bounds(variables)!r} is no number ({error}); expected "
+            "a finite number, or None for no bound"
+        ) from error
     lower = np.array([-np.inf if lb is None else lb for lb, _ in pairs], float)
     upper = np.array([np.inf if ub is None else ub for _, ub in pairs], float)
     sound = (lower < INFINITE) & (upper > -INFINITE)  # false for NaN, too
@@ -82,6 +85,16 @@ def _pair(v: Any) -> Any:
         if lower.__class__ in _NUMBERS and upper.__class__ in _NUMBERS:
             return lower, upper
     return v.bounds
+
+
+def _without_bounds(variables: list[Any]) -> str:
+    """The name of the first variable whose bounds cannot be read."""
+    for variable in variables:
+        try:
+            _pair(variable)
+        except (TypeError, ValueError):
+            return str(variable.name)
+    return ""
 
 
 def fixed_values(fixed: list[Any]) -> FloatArray:

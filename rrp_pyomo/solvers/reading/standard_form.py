@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -369,12 +370,12 @@ class _Reader:
                 columns = _member_columns(component, index) if column is None else (column,)
                 for column in columns:
                     if column >= 0:
-                        if not 0.0 < factor < INFINITE:
+                        if not (isinstance(factor, Real) and 0.0 < float(factor) < INFINITE):
                             raise IncompatibleModelError(
                                 f"scaling_factor of {component.name!r} is {factor!r}; expected a "
                                 "positive number"
                             )
-                        units[column] = 1.0 / factor
+                        units[column] = 1.0 / float(factor)
         return np.array(units)
 
 
