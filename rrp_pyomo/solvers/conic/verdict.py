@@ -10,6 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.linalg import lsmr
 
 from rrp_pyomo.forms.conic import (
     EXPONENTIAL,
@@ -99,7 +102,15 @@ def reach_of_infeasibility(form: ConicForm, z: FloatArray) -> float:
     """How large a feasible point would have to be, in multiples of the largest constant.
 
     Since s = b − Ax is in K and z in its dual, 0 ≤ z's = b'z − (A'z)'x: Σ|x| ≥ −b'z / max|A'z|.
+    First, A'z is made smaller where z stays in the dual cone: multipliers of linear rows move in
+    proportion to their size, and what is left goes to bounds of the variables.
     """
+    linear = _are(form, ZERO, NONNEGATIVE)
+    scale = np.where(linear, np.abs(z), 0.0)
+    Az, _ = _columns(form, z)
+    moved = z + scale * _least(sp.diags(scale) @ form.A, -Az)
+    z = np.where(linear & (np.sign(moved) == np.sign(z)), moved, z)
+    z = _absorbed(form, z)
     Az, _ = _columns(form, z)
     return _quotient(-float(form.b @ z), float(np.abs(Az).max(initial=0.0)), form.b)
 
@@ -107,14 +118,52 @@ def reach_of_infeasibility(form: ConicForm, z: FloatArray) -> float:
 def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> float:
     """How large multipliers that prove a bound would have to be, in multiples of the largest cost.
 
-    Since the ray's slacks s are in K, and Px = 0, q'x = −z'Ax ≥ −z'(Ax + s) for multipliers z:
-    Σ|z| ≥ −q'x / max|Ax + s|.
+    Where v in K is next to −Ax, and Px = 0, q'x = −z'Ax ≥ −z'(Ax + v) for multipliers z: Σ|z| ≥
+    −q'x / max|Ax + v|. First, x moves in proportion to its size so that this becomes smaller.
     """
-    Ax, _ = _rows(form, x)
-    missed = float(np.abs(Ax + s).max(initial=0.0))
-    if form.P is not None:
-        missed = max(missed, float(np.abs(form.P @ x + form.P.T @ x).max(initial=0.0)))
-    return _quotient(-float(form.q @ x), missed, form.q)
+    P = None if form.P is None else form.P + sp.triu(form.P, 1).T
+
+    def missed(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        Ax, _ = _rows(form, x)
+        inside = _are(form, NONNEGATIVE) & (Ax <= 0.0)
+        return np.where(inside, 0.0, Ax + s), np.zeros(0) if P is None else P @ x
+
+    rows, curved = missed(x)
+    scale, off = sp.diags(np.abs(x)), rows != 0.0
+    G = form.A[np.flatnonzero(off)]
+    system = sp.vstack([G, P]) if P is not None else G
+    x = x + np.abs(x) * _least((system @ scale).T, -np.concatenate([rows[off], curved]))
+    rows, curved = missed(x)
+    largest = max(np.abs(rows).max(initial=0.0), np.abs(curved).max(initial=0.0))
+    return _quotient(-float(form.q @ x), float(largest), form.q)
+
+
+def _least(transposed: sp.spmatrix, target: FloatArray) -> FloatArray:
+    """The shortest y with transposed' y = target, as nearly as there is one."""
+    if not min(transposed.shape) or not np.isfinite(target).all():
+        return np.zeros(transposed.shape[0])
+    y: FloatArray = lsmr(transposed.T.tocsr(), target, atol=1e-15, btol=1e-15, conlim=0.0)[0]
+    return y
+
+
+def _absorbed(form: ConicForm, z: FloatArray) -> FloatArray:
+    """The multipliers with those of bounds x ≤ u and x ≥ l raised so that A'z vanishes there."""
+    Az, _ = _columns(form, z)
+    single = np.bincount(form.A.indices, minlength=z.size) == 1
+    columns = np.repeat(np.arange(form.q.size), np.diff(form.A.indptr))
+    bound = (single & _are(form, NONNEGATIVE))[form.A.indices]
+    bound &= form.A.data * Az[columns] < 0.0
+    row, col, val = form.A.indices[bound], columns[bound], form.A.data[bound]
+    _, first = np.unique(col, return_index=True)
+    z = z.copy()
+    z[row[first]] += np.abs(Az[col[first]] / val[first])
+    return z
+
+
+def _are(form: ConicForm, *kinds: str) -> NDArray[np.bool_]:
+    """Which rows are of cones of these kinds."""
+    sizes = [cone.count * cone.dimension for cone in form.cones]
+    return np.repeat(np.array([cone.kind in kinds for cone in form.cones], bool), sizes)
 
 
 def terms_of_rows(form: ConicForm, x: FloatArray) -> FloatArray:
