@@ -23,7 +23,6 @@ from rrp_pyomo.solvers.conic.quadratics import (
     as_cone,
     square_root,
 )
-from rrp_pyomo.solvers.conic.session import ACCEPTED
 from rrp_pyomo.solvers.conic.solution import ConicSolution
 from rrp_pyomo.solvers.conic.verdict import terms_of_rows
 from rrp_pyomo.solvers.reading.checks import INFINITE, TRIVIAL
@@ -44,8 +43,8 @@ FloatArray = NDArray[np.float64]
 SMALL = 5e-3
 
 #: How far duals of quadratic constraints, at a point that is right to the root of its gap, may be
-#: from their cones' multipliers, relative to the largest coefficient of the objective.
-ALIGNED = 1e-4
+#: from their cones' multipliers, relative to the objective's coefficients: as many accepted gaps.
+ALIGNED = 100.0
 
 
 class _Interval(NamedTuple):
@@ -174,8 +173,8 @@ class CompiledModel:
     cones: list[_Cones] = field(default_factory=list)
     quadratics: list[_Quadratics] = field(default_factory=list)
 
-    def further(self, solution: ConicSolution) -> float:
-        """What the model has to ask of an answer besides, in multiples of what is wanted.
+    def further(self, solution: ConicSolution, accepted: float) -> float:
+        """What the model has to ask of an answer besides, in multiples of the accepted gap.
 
         That the duals of quadratic constraints are what their cones' multipliers are, and that the
         gap is small beside the objective with its constant, too.
@@ -183,7 +182,7 @@ class CompiledModel:
         missed = max((q.misalignment(solution) for q in self.quadratics), default=0.0)
         gap = abs(solution.objective - solution.dual_objective)
         size = max(1.0, abs(solution.objective))
-        return max(missed / ALIGNED, gap / (ACCEPTED * size))
+        return max(missed / ALIGNED, gap / size) / accepted
 
     def component(self, row: int) -> str:
         """What a row of the form belongs to: a constraint's name, or a variable's."""

@@ -37,8 +37,8 @@ _CERTIFIED = (Termination.INFEASIBLE, Termination.UNBOUNDED)
 #: What an answer may miss; as many times what its solver was asked for in any case.
 ACCEPTED, FACTOR = 1e-6, 10.0
 
-#: How many times of what is wanted something else misses.
-Check = Callable[[ConicSolution], float]
+#: How many times the accepted gap something else is.
+Check = Callable[[ConicSolution, float], float]
 
 #: How large points and multipliers are taken to be at most, in multiples of the constants and the
 #: coefficients of the objective: certificates of infeasibility and unboundedness are proofs up to
@@ -147,9 +147,9 @@ class Session:
         form : ConicForm
         log : text stream, optional
             Where the solver's log goes, line by line as it is written.
-        further : function of ConicSolution, optional
-            How many times of what is wanted something else misses; another try may do better, but
-            it decides nothing.
+        further : function of ConicSolution and the accepted gap, optional
+            How many times the latter something else is; another try may do better, but it decides
+            nothing.
 
         Returns
         -------
@@ -207,7 +207,7 @@ class Session:
             return _Try(answer, np.inf if ending in UNDECIDED else 0.0)
         excess = self._excess(answer)
         if excess <= 1.0 and further is not None:
-            excess = max(excess, further(answer))
+            excess = max(excess, further(answer, self.accepted.gap))
         return _Try(answer, excess if np.isfinite(excess) else np.inf)
 
     def _excess(self, answer: ConicSolution) -> float:
