@@ -143,7 +143,7 @@ def test_every_way_refuses(
         "new": lambda: SolverFactory(solver).solve(model(), solver_options=options),
         "legacy": lambda: pyo.SolverFactory(solver).solve(model(), options=options),
     }
-    with pytest.raises(InputError, match=rf"\b{name}'? is {re.escape(repr(value))}; expected"):
+    with pytest.raises(InputError, match=rf"\b{name}'? is {re.escape(repr(value))}; "):
         ways[way]()
 
 
