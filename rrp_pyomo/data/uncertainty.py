@@ -28,7 +28,7 @@ from rrp_pyomo.data.validation import (
     require_shape,
 )
 from rrp_pyomo.errors import InputError, require_kind
-from rrp_pyomo.linalg import Factor, FloatArray, LinearMap
+from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
 MOST_FACTORS = 20
 
@@ -130,8 +130,9 @@ class CovarianceUncertainty:
                 "factors are enumerated; use fewer, or CovarianceUncertainty.from_bounds"
             )
         signs = _worst_signs(nominal.V.sum(axis=1), width.sum(axis=1), nominal.F)
-        worst_case = _with_loadings(nominal, nominal.V + signs[:, None] * width)
-        perturbation = _factored_perturbation(nominal, worst_case)
+        change = signs[:, None] * width
+        worst_case = _with_loadings(nominal, nominal.V + change)
+        perturbation = _factored_perturbation(nominal, worst_case, change)
         return cls(nominal, worst_case, perturbation, None, width)
 
     @classmethod
@@ -169,7 +170,8 @@ class CovarianceUncertainty:
         bound = None if lower is None else _lower_bound(lower, nominal)
         if isinstance(nominal, FactorCovariance) and _has_factors_of(upper, nominal):
             worst_case = _with_loadings(nominal, upper.V)
-            return cls(nominal, worst_case, _factored_perturbation(nominal, worst_case), bound)
+            perturbation = _factored_perturbation(nominal, worst_case, upper.V - nominal.V)
+            return cls(nominal, worst_case, perturbation, bound)
         difference = multiplied_out(upper.operator) - multiplied_out(nominal.operator)
         size = float(np.linalg.norm(difference))
         return cls(
@@ -204,6 +206,18 @@ class CovarianceUncertainty:
     def relative_size(self) -> float:
         """‖Σ^Δ‖_F / ‖Σ⁰‖_F."""
         return self.perturbation.frobenius_norm / self.nominal.frobenius_norm
+
+    @property
+    def worst_root(self) -> Stack | FloatArray:
+        """R with R'R = Σ̄; from the exposures V⁰x and V*x − V⁰x of Σ^Δ where it is factored."""
+        root, shared = self.worst_case.root, self.perturbation.norm_map
+        if not isinstance(root, Stack) or not isinstance(shared, LinearMap):
+            return root
+        systematic, residual = root.parts
+        assert isinstance(systematic, LinearMap)
+        left = systematic.factors[0].left
+        factors = (Factor(left, f.right, f.name, f.labels) for f in shared.factors)
+        return Stack((LinearMap(tuple(factors)), residual))
 
     def penalty(self, omega: float) -> float:
         """Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F, the weight of the perturbation in (12c).
@@ -269,31 +283,33 @@ def _with_loadings(nominal: FactorCovariance, V: FloatArray) -> FactorCovariance
     )
 
 
-def _factored_perturbation(nominal: FactorCovariance, worst: FactorCovariance) -> Perturbation:
-    """Σ^Δ from factors, in terms of E = V* − V⁰ so that a small Σ^Δ keeps its digits.
+def _factored_perturbation(
+    nominal: FactorCovariance, worst: FactorCovariance, change: FloatArray
+) -> Perturbation:
+    """Σ^Δ from factors, in terms of E = V* − V⁰, the ``change``, which V* may be too large to show.
 
     Σ^Δ = W'MW with W = [E; V⁰] and M = [F F; F 0]. With W' = QR,
 
-        ‖Σ^Δ x‖ = ‖RMW x‖,   ‖Σ^Δ‖_F = ‖RMR'‖_F,
+        ‖Σ^Δ x‖ = ‖RMW x‖,   ‖Σ^Δ‖_F = ‖RMR'‖_F,   Σ^Δ = V*'F E + E'F V⁰.
 
-    and W x = (V*x − V⁰x, V⁰x) gives the columns that multiply the two exposures.
+    None of them subtracts numbers that are nearly equal: a small Σ^Δ keeps its digits.
     """
     F, V, m = nominal.F, nominal.V, len(nominal.F)
-    R = np.linalg.qr(np.vstack([worst.V - V, V]).T).R
+    R = np.linalg.qr(np.vstack([change, V]).T).R
     RM = np.hstack([(R[:, :m] + R[:, m:]) @ F, R[:, :m] @ F])
-    worst_factor, factor = worst.operator.factors[0], nominal.operator.factors[0]
+    factor = nominal.operator.factors[0]
 
-    def both(left_worst: FloatArray, left: FloatArray) -> LinearMap:
+    def both(left: FloatArray, left_nominal: FloatArray) -> LinearMap:
         return LinearMap(
             (
-                Factor(left_worst, worst.V, worst_factor.name, worst_factor.labels),
-                Factor(left, V, factor.name, factor.labels),
+                Factor(left, change, "exposure_change", factor.labels),
+                Factor(left_nominal, V, factor.name, factor.labels),
             )
         )
 
     return Perturbation(
-        operator=both(worst_factor.left, -factor.left),
-        norm_map=both(RM[:, :m], RM[:, m:] - RM[:, :m]),
+        operator=both(worst.operator.factors[0].left, change.T @ F),
+        norm_map=both(RM[:, :m], RM[:, m:]),
         frobenius_norm=float(np.linalg.norm(RM @ R.T)),
         labels=nominal.labels,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.data import CovarianceUncertainty, WeightSet
-from rrp_pyomo.errors import InfeasibleError, SolverError, require_kind
+from rrp_pyomo.errors import InfeasibleError, SolverError, require_kind, warn
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.omega_max import largest_omega_of
@@ -19,6 +19,11 @@ from rrp_pyomo.models.weights import violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.solve.table import find_solver
+
+# What (12b)–(12g) may be violated by without a word, relative to their terms; more where the
+# solver is less accurate.
+_FEASIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class RobustDetails:
     omega : float
         ω.
     omega_max : float
-        The largest ω for which (12) has a solution, computed when it is first asked for.
+        The largest ω for which (12) has a solution, computed when it is first asked for; NaN, with
+        a warning that says why, where it cannot be computed.
     """
 
     omega: float
@@ -38,7 +44,11 @@ class RobustDetails:
 
     @cached_property
     def omega_max(self) -> float:
-        return self.find_omega_max()
+        try:
+            return self.find_omega_max()
+        except SolverError as error:
+            warn(f"omega_max is not known: {error}")
+            return float("nan")
 
     def to_dict(self) -> dict[str, Any]:
         """Both, as numbers."""
@@ -173,13 +183,13 @@ class RobustRiskParity(RiskParityProblem):
         n, unit = x.size, self.risk_unit
         Sigma = Named("Sigma", self.uncertainty.nominal.operator / unit)
         Delta = Named("Delta", self.uncertainty.perturbation.norm_map / unit)
-        root = Named("root", self.uncertainty.worst_case.root / np.sqrt(unit))
+        root = Named("root", self.uncertainty.worst_root / np.sqrt(unit))
         omega = program.parameter("omega", self.omega)
         Omega = (self.uncertainty.relative_size * omega).named("Omega")
         z = program.variable("z", x.labels, lower=0, unit=n)  # (12f)
         p = program.variable("p", lower=0)
         t = program.variable("t", lower=0)
-        y = program.variable("y", lower=0, unit=n)
+        y = program.variable("y", lower=0, unit=n * (self.uncertainty.relative_size or 1.0))
 
         program.minimize(p - t)  # (12a)
         program.subject_to(
@@ -205,15 +215,25 @@ class RobustRiskParity(RiskParityProblem):
             ω is beyond ω_max; the message has both.
         """
         try:
-            return super().solve(solver, **options)
+            portfolio = super().solve(solver, **options)
         except SolverError as error:
-            omega_max = self._omega_max()
-            if self.omega <= omega_max:
+            omega_max = self._details().omega_max
+            if not self.omega > omega_max:
                 raise
             raise InfeasibleError(
                 f"no weights satisfy (12) for omega = {self.omega:.9g}: it is beyond "
                 f"omega_max = {omega_max:.9g}; use a smaller omega"
             ) from error
+        accuracy = find_solver(solver or self.default_solver).accuracy
+        certificate = portfolio.certificate
+        assert isinstance(certificate, RobustCertificate)
+        if not certificate.largest_residual <= max(accuracy, _FEASIBLE):
+            warn(
+                f"{portfolio.solver} ended with status {portfolio.status!r} at a point where "
+                f"{certificate.summary()}; use tighter tolerances, another solver, or an omega "
+                "further below omega_max"
+            )
+        return portfolio
 
     @property
     def Omega(self) -> float:
@@ -240,15 +260,16 @@ class RobustRiskParity(RiskParityProblem):
         Delta_x = self.uncertainty.perturbation.operator @ x / unit
         Sigma_x = self.covariance.operator @ x / unit
         worst_variance = x @ (self.uncertainty.worst_case.operator @ x) / unit
+        size = n * (self.uncertainty.relative_size or 1.0)  # of y and of Σ^Δ x
         gap = solution.duality_gap
         return RobustCertificate(
             status=solution.status,
             residuals={
-                "12b": _excess(np.linalg.norm(Delta_x) - np.sqrt(n) * y) / n,
+                "12b": _excess(np.linalg.norm(Delta_x) / np.sqrt(n) - y) / size,
                 "12c": _excess(Omega * y - (Sigma_x - z)) / n,
                 "12d": _excess(np.hypot(2 * t_i, n * x - z / n) - (n * x + z / n)),
                 "12e": _excess(np.sqrt(worst_variance) - np.sqrt(n) * p) / float(np.sqrt(n)),
-                "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / n),
+                "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / size),
                 "12g": violation(self.weight_set, x),
             },
             duality_gap=None if gap is None else float(gap * self.objective_unit),

@@ -140,7 +140,7 @@ def test_small_perturbation_keeps_its_digits(make_covariance):
     nominal = make_covariance(seed=6, n=8, m=3)
     small, full = make_uncertainty(nominal, 1e-7), make_uncertainty(nominal)
     width = (full.loading_bounds[1] - nominal.loadings).to_numpy(np.longdouble)
-    E = 1e-7 * width * np.sign(small.worst_case.V - nominal.V)
+    E = np.longdouble(1e-7) * width * np.sign(small.worst_case.V - nominal.V)
     V, F = nominal.V.astype(np.longdouble), nominal.F.astype(np.longdouble)
     delta = V.T @ F @ E + E.T @ F @ V + E.T @ F @ E
     expected = float(np.sqrt((delta**2).sum()))
@@ -162,16 +162,17 @@ def test_statements_can_share_exposures(make_covariance):
     uncertainty = make_uncertainty(nominal)
     perturbation, worst = uncertainty.perturbation, uncertainty.worst_case
     for linear_map in (perturbation.operator, perturbation.norm_map):
-        assert [factor.name for factor in linear_map.factors] == ["worst_case_exposure", "exposure"]
-        assert linear_map.factors[0].right is worst.operator.factors[0].right
-        assert linear_map.factors[0].right is worst.root.parts[0].factors[0].right
+        assert [factor.name for factor in linear_map.factors] == ["exposure_change", "exposure"]
+        assert linear_map.factors[0].right is perturbation.operator.factors[0].right
         assert linear_map.factors[1].right is nominal.operator.factors[0].right
+    assert worst.operator.factors[0].right is worst.root.parts[0].factors[0].right
 
 
 def test_copies_by_pickle_share_exposures_as_well(sample):
     uncertainty = pickle.loads(pickle.dumps(FactorModel.fit(*sample).covariance_uncertainty()))
     worst = uncertainty.worst_case
-    assert uncertainty.perturbation.norm_map.factors[0].right is worst.operator.factors[0].right
+    perturbation, nominal = uncertainty.perturbation, uncertainty.nominal
+    assert perturbation.norm_map.factors[1].right is nominal.operator.factors[0].right
     assert worst.operator.factors[0].right is worst.V
     assert uncertainty.penalty(1.0) > 0
 

@@ -15,24 +15,24 @@ from rrp_pyomo.program import Program
 
 # The paper's (12), for four assets and three factors.
 ROBUST = """\
-minimise                        p - t
-fully_invested                  x.sum()             == 1
-worst_case_exposure_definition  worst_case_exposure == worst_case_exposure_loadings @ x
-exposure_definition             exposure            == exposure_loadings @ x
-perturbation                    norm(Delta @ x)     <= 2 * y
-marginal_risk                   Omega * y           <= Sigma @ x - z
-hyperbolic                      x * z               >= square(t * [4])
-portfolio_risk                  norm(root @ x)      <= 2 * p
-variables                       x[4] >= 0; z[4] >= 0; p >= 0; t >= 0; y >= 0; \
-worst_case_exposure[3]; exposure[3]
-parameters                      omega = 1"""
+minimise                    p - t
+fully_invested              x.sum()         == 1
+exposure_change_definition  exposure_change == exposure_change_loadings @ x
+exposure_definition         exposure        == exposure_loadings @ x
+perturbation                norm(Delta @ x) <= 2 * y
+marginal_risk               Omega * y       <= Sigma @ x - z
+hyperbolic                  x * z           >= square(t * [4])
+portfolio_risk              norm(root @ x)  <= 2 * p
+variables                   x[4] >= 0; z[4] >= 0; p >= 0; t >= 0; y >= 0; exposure_change[3]; \
+exposure[3]
+parameters                  omega = 1"""
 
 # What stands between the ampersands, row by row.
 ROBUST_LATEX = {
     "": r"p - t",
     "fully invested": r"\mathbf{1}^\top x = 1",
-    "worst case exposure definition": (
-        r"\mathrm{worst\_case\_exposure} = \mathrm{worst\_case\_exposure\_loadings} x"
+    "exposure change definition": (
+        r"\mathrm{exposure\_change} = \mathrm{exposure\_change\_loadings} x"
     ),
     "exposure definition": r"\mathrm{exposure} = \mathrm{exposure\_loadings} x",
     "perturbation": r"\lVert \Delta x \rVert_2 \le 2 \, y",

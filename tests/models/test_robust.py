@@ -270,7 +270,7 @@ def shrunk_cone(v):
 # What is changed of a solution, where all of (12b) to (12e) are tight for some asset, and by how
 # much an equation is then violated: 1 % of what is on one side of it, in the certificate's units.
 WRONG = {
-    "12b": ({"y": lambda y: 0.99 * y}, lambda v: 0.01 * v["y"] / np.sqrt(8)),
+    "12b": ({"y": lambda y: 0.99 * y}, lambda v: 0.01 * v["y"] / 8 / v["relative_size"]),
     "12c": (
         {"z": lambda z: z * np.where(np.arange(8) == 3, 1.01, 1.0)},
         lambda v: 0.01 * v["z"][3] / 8,
@@ -287,7 +287,8 @@ def test_certificate_of_a_wrong_point(problem, equation):
     """Each equation notices its own violation, by what was changed, and the others do not."""
     changed, expected = WRONG[equation]
     residuals = certificate(problem, **changed).residuals
-    by = np.max(expected(solve_program(problem.program()).arrays))
+    sizes = {"relative_size": problem.uncertainty.relative_size}
+    by = np.max(expected(solve_program(problem.program()).arrays | sizes))
     assert residuals.pop(equation) == pytest.approx(by, rel=1e-4)
     if equation != "12g":  # whose x is in all the others
         assert max(residuals.values()) <= 1e-7
