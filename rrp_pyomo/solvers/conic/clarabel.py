@@ -252,6 +252,7 @@ _INTERVALS = {
     "min_terminate_step_length": _SHARE,
     # Others end in factors of zeros, or in a proof that what has solutions has none.
     "dynamic_regularization_delta": "(0, inf)",
+    "dynamic_regularization_eps": "(0, inf)",
     "equilibrate_min_scaling": "(0, 1]",
     "equilibrate_max_scaling": "[1, inf)",
     "max_iter": "[0, 4294967295]",

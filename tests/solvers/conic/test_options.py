@@ -119,6 +119,7 @@ def ending(run: Callable[[], Any], said: str) -> str:
         ("clarabel", "chordal_decomposition_merge_method", "foo"),
         ("clarabel", "direct_kkt_solver", False),
         ("clarabel", "dynamic_regularization_delta", 0.0),
+        ("clarabel", "dynamic_regularization_eps", 0.0),
         ("clarabel", "equilibrate_max_scaling", -1.0),
         ("clarabel", "equilibrate_min_scaling", 1e12),
         ("clarabel", "tol_feas", math.nan),
