@@ -20,13 +20,10 @@ from rrp_pyomo.realise.conic import CompiledStatement
 from rrp_pyomo.solve.certificate import ProgramCertificate, certificate_of_point
 from rrp_pyomo.solve.solution import ProgramSolution, labelled, without_solution
 from rrp_pyomo.solve.table import Solver
-from rrp_pyomo.solvers.conic.session import Session
+from rrp_pyomo.solvers.conic.session import ACCEPTED, Session
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
 
 FloatArray = NDArray[np.float64]
-
-# The largest error of a point that is almost a solution, before there is a warning.
-_ALMOST = 1e-6
 
 
 class _Sessions(threading.local):
@@ -58,16 +55,17 @@ def solve_conic(
     if answer.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise without_solution(ended)
     solution = _stated(program, replace(compiled), answer, named, tolerance)
-    if answer.termination is Termination.ALMOST_SOLVED:
-        _look_at(solution, ended)
+    accuracy = max(session.accepted)
+    if answer.termination is Termination.ALMOST_SOLVED or accuracy > ACCEPTED:
+        _look_at(solution, ended, accuracy)
     return solution
 
 
-def _look_at(solution: ProgramSolution, ended: str) -> None:
-    """Warn where what is almost a solution misses a constraint, or the optimum, by too much."""
+def _look_at(solution: ProgramSolution, ended: str, accuracy: float) -> None:
+    """Warn where a rough answer misses a constraint, or the optimum, by more than is stated."""
     certificate = solution.certificate
     gap = certificate.gap or 0.0
-    if max(certificate.primal_residual, gap) > _ALMOST:
+    if max(certificate.primal_residual, gap) > accuracy:
         warn(
             f"{ended}: {certificate.worst!r} is violated by {certificate.primal_residual:.1g} of "
             f"its size and the duality gap is {gap:.1g}; look at the certificate, or relax the "
