@@ -331,7 +331,7 @@ def test_more_aversion_costs_worst_case_balance(make_uncertainty):
 def test_rough_answers_are_measured(make_uncertainty, need, share, seed):
     """What SCS calls solved: right to its stated accuracy, or there is a word of it."""
     uncertainty = make_uncertainty(5, seed=seed, scale=10.0 ** (-2 * seed))
-    program = RobustRiskParity(uncertainty, share * largest_omega(uncertainty)).program
+    program = RobustRiskParity(uncertainty, share * largest_omega(uncertainty)).program()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
