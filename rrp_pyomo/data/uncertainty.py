@@ -131,6 +131,8 @@ class CovarianceUncertainty:
             )
         signs = _worst_signs(nominal.V.sum(axis=1), width.sum(axis=1), nominal.F)
         change = signs[:, None] * width
+        if np.array_equal(nominal.V + change, nominal.V):
+            change = np.zeros_like(change)  # the rounding errors of an exact fit, not of estimation
         worst_case = _with_loadings(nominal, nominal.V + change)
         perturbation = _factored_perturbation(nominal, worst_case, change)
         return cls(nominal, worst_case, perturbation, None, width)

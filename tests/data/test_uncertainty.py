@@ -157,6 +157,12 @@ def test_no_uncertainty_is_no_perturbation(make_covariance):
     np.testing.assert_array_equal(uncertainty.worst_case.V, nominal.V)
 
 
+def test_errors_that_change_no_digit_of_the_loadings_are_none(make_covariance):
+    uncertainty = make_uncertainty(make_covariance(seed=7), scale=1e-20)
+    assert uncertainty.relative_size == 0.0
+    assert make_uncertainty(make_covariance(seed=7), scale=1e-13).relative_size > 0.0
+
+
 def test_statements_can_share_exposures(make_covariance):
     nominal = make_covariance(seed=8)
     uncertainty = make_uncertainty(nominal)
