@@ -224,6 +224,8 @@ class RobustRiskParity(RiskParityProblem):
                 f"no weights satisfy (12) for omega = {self.omega:.9g}: it is beyond "
                 f"omega_max = {omega_max:.9g}; use a smaller omega"
             ) from error
+        if portfolio.status == "Solved" and not options:  # Clarabel's, and judged already
+            return portfolio
         accuracy = find_solver(solver or self.default_solver).accuracy
         certificate = portfolio.certificate
         assert isinstance(certificate, RobustCertificate)

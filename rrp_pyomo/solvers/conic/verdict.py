@@ -28,6 +28,10 @@ from rrp_pyomo.forms.rows import FloatArray
 #: Beyond it, what a product misses is compared with the terms that cancel in its parts, too.
 CANCELLING = 1e-7
 
+#: Where all rows are as close as this to the slacks, which are in their cones, it does not matter
+#: which of them miss a cone.
+NEGLIGIBLE = 1e-8
+
 
 class RelativeErrors(NamedTuple):
     """By how much an answer misses the optimality conditions.
@@ -212,11 +216,25 @@ def _violations(
     That of a cone is at its first row. Cones without a simple distance are taken to be missed by
     the difference to the slacks, which are in them, and by what is written in a model.
     """
-    missed, start = np.zeros_like(v), 0
     # What a row is measured by at least: its unit, or 1 where it has none but the model's.
     size = np.maximum(np.minimum(1.0, form.row_scale) if form.by_cone else 1.0, 0.5 * terms)
+    missed = np.abs(v - s) / size
+    if not missed.max(initial=0.0) <= NEGLIGIBLE:
+        missed = _by_cone(form, v, missed, size, resolution)
+    for group in form.groups:
+        if group.product is not None:
+            heads = np.arange(group.rows.start, group.rows.stop, group.dimension)
+            missed[heads] = np.maximum(missed[heads], _of_products(form, x, v, terms, group))
+    return missed
+
+
+def _by_cone(
+    form: ConicForm, v: FloatArray, off: FloatArray, size: FloatArray, resolution: float
+) -> FloatArray:
+    missed, start = np.zeros_like(v), 0
     for cone in form.cones:
         own = slice(start, start + cone.count * cone.dimension)
+        heads = slice(start, own.stop, cone.dimension)
         start = own.stop
         if cone.kind == ZERO:
             missed[own] = np.abs(v[own]) / size[own]
@@ -224,20 +242,21 @@ def _violations(
             missed[own] = -v[own] / size[own]
         elif cone.kind == SECOND_ORDER:
             members, sizes = (a[own].reshape(cone.count, -1) for a in (v, size))
-            beyond = np.linalg.norm(members[:, 1:], axis=1) - members[:, 0]
-            missed[own.start : own.stop : cone.dimension] = beyond / sizes.max(axis=1)
+            missed[heads] = (_lengths(members[:, 1:]) - members[:, 0]) / sizes.max(axis=1)
         else:
-            missed[own] = np.abs(v[own] - s[own]) / size[own]
+            missed[own] = off[own]
             if cone.kind in _HEIGHTS:
                 members, sizes = (a[own].reshape(cone.count, -1) for a in (v, size))
                 beyond = _HEIGHTS[cone.kind](members, cone.alpha, resolution) / sizes.max(axis=1)
-                at = slice(own.start, own.stop, cone.dimension)
-                missed[at] = np.maximum(missed[at], np.where(np.isfinite(beyond), beyond, 0.0))
-    for group in form.groups:
-        if group.product is not None:
-            heads = np.arange(group.rows.start, group.rows.stop, group.dimension)
-            missed[heads] = np.maximum(missed[heads], _of_products(form, x, v, terms, group))
+                missed[heads] = np.maximum(
+                    missed[heads], np.where(np.isfinite(beyond), beyond, 0.0)
+                )
     return missed
+
+
+def _lengths(vectors: FloatArray) -> FloatArray:
+    lengths: FloatArray = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return lengths
 
 
 def _above_exponential(members: FloatArray, alpha: float, small: float) -> FloatArray:
@@ -270,7 +289,7 @@ def _of_products(
     members = v[group.rows].reshape(-1, group.dimension)
     assert group.product is not None
     product = (members[:, 0] + members[:, 1]) * (members[:, 0] - members[:, 1])
-    square = np.sum(members[:, 2:] ** 2, axis=1)
+    square = _lengths(members[:, 2:]) ** 2
     sides = np.maximum(np.maximum(np.abs(product), square), np.minimum(1.0, group.product))
     missed: FloatArray = (square - product) / sides
     for k in np.flatnonzero(missed > CANCELLING):
