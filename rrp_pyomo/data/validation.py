@@ -309,6 +309,8 @@ def _is_hashable(label: object) -> bool:
 
 
 def _is_missing(label: Any) -> bool:
+    if isinstance(label, str):
+        return False
     if isinstance(label, tuple):
         return any(map(_is_missing, label))
     return bool(pd.api.types.is_scalar(label) and pd.isna(label))

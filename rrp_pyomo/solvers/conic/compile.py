@@ -24,7 +24,6 @@ from rrp_pyomo.solvers.conic.quadratics import (
     square_root,
 )
 from rrp_pyomo.solvers.conic.solution import ConicSolution
-from rrp_pyomo.solvers.conic.verdict import terms_of_rows
 from rrp_pyomo.solvers.reading.checks import INFINITE, TRIVIAL
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
@@ -156,8 +155,7 @@ class _Quadratics(NamedTuple):
         s = solution.scaled_slacks[rows].reshape(-1, dimension)[:, 0]
         z = solution.scaled_multipliers[rows].reshape(-1, dimension)
         inside = z[:, 0] - np.linalg.norm(z[:, 1:], axis=1)
-        size = terms_of_rows(solution.form, np.maximum(np.abs(solution.scaled_point), 1.0))
-        largest = size[rows].reshape(-1, dimension).max(axis=1)
+        largest = solution.terms[rows].reshape(-1, dimension).max(axis=1)
         result: NDArray[np.bool_] = s < SMALL * inside * largest
         return result
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.rows import FloatArray
-from rrp_pyomo.solvers.conic.verdict import RelativeErrors, relative_errors
+from rrp_pyomo.solvers.conic.verdict import RelativeErrors, relative_errors, terms_of_rows
 
 
 class Termination(enum.Enum):
@@ -74,6 +74,11 @@ class ConicSolution:
         """By how much the answer misses the optimality conditions, in the scale of its form."""
         x, s, z = self.scaled_point, self.scaled_slacks, self.scaled_multipliers
         return relative_errors(self.form, x, s, z, self.resolution)
+
+    @cached_property
+    def terms(self) -> FloatArray:
+        """The sizes of what adds up in the rows of the form, variables being 1 at least."""
+        return terms_of_rows(self.form, np.maximum(np.abs(self.scaled_point), 1.0))
 
     @property
     def scaled_point(self) -> FloatArray:

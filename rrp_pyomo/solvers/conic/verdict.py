@@ -255,7 +255,7 @@ def _by_cone(
 
 
 def _lengths(vectors: FloatArray) -> FloatArray:
-    lengths: FloatArray = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    lengths: FloatArray = np.sqrt((vectors * vectors).sum(axis=1))
     return lengths
 
 
