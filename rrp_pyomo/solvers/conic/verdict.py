@@ -113,10 +113,14 @@ def reach_of_infeasibility(form: ConicForm, z: FloatArray) -> float:
     scale = np.where(linear, np.abs(z), 0.0)
     Az, _ = _columns(form, z)
     moved = z + scale * _least(sp.diags(scale) @ form.A, -Az)
-    z = np.where(linear & (np.sign(moved) == np.sign(z)), moved, z)
-    z = _absorbed(form, z)
-    Az, _ = _columns(form, z)
-    return _quotient(-float(form.b @ z), float(np.abs(Az).max(initial=0.0)), form.b)
+    moved = np.where(linear & (np.sign(moved) == np.sign(z)), moved, z)
+
+    def reach(z: FloatArray) -> float:
+        z = _absorbed(form, z)
+        Az, _ = _columns(form, z)
+        return _quotient(-float(form.b @ z), float(np.abs(Az).max(initial=0.0)), form.b)
+
+    return max(reach(z), reach(moved))
 
 
 def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> float:
@@ -132,14 +136,16 @@ def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> flo
         inside = _are(form, NONNEGATIVE) & (Ax <= 0.0)
         return np.where(inside, 0.0, Ax + s), np.zeros(0) if P is None else P @ x
 
+    def reach(x: FloatArray) -> float:
+        largest = max(float(np.abs(part).max(initial=0.0)) for part in missed(x))
+        return _quotient(-float(form.q @ x), largest, form.q)
+
     rows, curved = missed(x)
-    scale, off = sp.diags(np.abs(x)), rows != 0.0
+    off = rows != 0.0
     G = form.A[np.flatnonzero(off)]
-    system = sp.vstack([G, P]) if P is not None else G
-    x = x + np.abs(x) * _least((system @ scale).T, -np.concatenate([rows[off], curved]))
-    rows, curved = missed(x)
-    largest = max(np.abs(rows).max(initial=0.0), np.abs(curved).max(initial=0.0))
-    return _quotient(-float(form.q @ x), float(largest), form.q)
+    system = (sp.vstack([G, P]) if P is not None else G) @ sp.diags(np.abs(x))
+    moved = x + np.abs(x) * _least(system.T, -np.concatenate([rows[off], curved]))
+    return max(reach(x), reach(moved))
 
 
 def _least(transposed: sp.spmatrix, target: FloatArray) -> FloatArray:

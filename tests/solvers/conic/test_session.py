@@ -16,6 +16,8 @@ from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondi
 from rrp_pyomo.errors import InputError, ModelError, SolverError, UnknownLabelError
 from rrp_pyomo.forms.conic import NONNEGATIVE, Cone, ConicBuilder, ConicForm
 from rrp_pyomo.forms.rows import Rows
+from rrp_pyomo.modeling import norm
+from rrp_pyomo.program import Program
 from rrp_pyomo.solvers.conic import clarabel as clarabel_module
 from rrp_pyomo.solvers.conic import scs as scs_module
 from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
@@ -200,6 +202,23 @@ def test_a_true_certificate_stands(seed: int) -> None:
         builder.nonnegative(below)
         infeasible = Session(ClarabelBackend).solve(builder.build(cost))
         assert infeasible.termination is Termination.INFEASIBLE
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_certificate_is_not_spoilt_by_what_shall_improve_it(seed: int) -> None:
+    """max t with t ≤ (Sx)_i and ‖Dx‖ ≤ 1, and Dx = 0, to rounding, for an x ≥ 0."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 9))
+    ray = rng.uniform(0.5, 1.5, n)
+    D = rng.normal(size=(n - 1, n)) * 10.0 ** rng.uniform(-9, 0, (n - 1, 1))
+    D -= np.outer(D @ ray, ray) / (ray @ ray)
+    S = rng.uniform(0.1, 1.0, (n, n))
+    program = Program("limit")
+    x, t = program.variable("x", n, lower=0), program.variable("t")
+    program.maximize(t)
+    program.subject_to(least=S @ x >= t, bound=norm(D @ x) <= 1.0)
+    answer = Session(ClarabelBackend, **ClarabelBackend.for_programs).solve(program.conic())
+    assert answer.termination is Termination.UNBOUNDED
 
 
 def test_clarabel_tries_again_where_its_scaling_has_become_wrong() -> None:
