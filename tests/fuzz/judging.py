@@ -27,7 +27,7 @@ class Accuracy(NamedTuple):
 
 
 ACCURACY = {
-    "clarabel": Accuracy(1e-6, 1e-6, 1e-5, 1e-4, 1e-8),
+    "clarabel": Accuracy(1e-6, 1e-6, 1e-5, 2e-4, 1e-8),  # 1e-4 for each row, and they add up
     "casadi_ipopt": Accuracy(1e-6, 1e-6, 1e-5, 1e-4, 1e-8),
     "scs": Accuracy(1e-3, 1e-3, 1e-2, 1e-2, 1e-4),
 }

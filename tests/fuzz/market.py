@@ -25,7 +25,8 @@ class Market:
         self.labels = _labels(rng, self.n)
         dates = pd.date_range("2001-01-31", periods=self.p, freq="ME")
         columns = pd.Index(list(self.labels), tupleize_cols=False)
-        returns = np.maximum(self.unit * (factors @ loadings + own), -0.9)
+        returns = self.unit * (factors @ loadings + own)
+        returns = np.where(returns < -0.9, -0.9 + 0.05 * np.tanh(returns + 0.9), returns)
         self.R = pd.DataFrame(returns, dates, columns)
         names = [f"f{k}" for k in range(self.m)]
         self.F = pd.DataFrame(self.unit * factors, dates, names)
