@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import casadi
 import numpy as np
+import scipy.sparse as sp
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.options import check_options, one_line, version
+from rrp_pyomo.solvers.ipopt.verdict import Conditions, Errors
 from rrp_pyomo.solvers.process import interruptible, printing_to
 from rrp_pyomo.solvers.status import unknown_status
 
@@ -67,6 +70,8 @@ class NonlinearSolution:
     iterations : int
     setup_time, solve_time : float
         Seconds before and inside Ipopt.
+    evaluate : callable
+        Computes :attr:`conditions`, which not everybody wants.
     """
 
     x: FloatArray
@@ -77,6 +82,17 @@ class NonlinearSolution:
     iterations: int
     setup_time: float
     solve_time: float
+    evaluate: Callable[[], Conditions]
+
+    @functools.cached_property
+    def conditions(self) -> Conditions:
+        """The numbers in the first-order conditions there."""
+        return self.evaluate()
+
+    @functools.cached_property
+    def errors(self) -> Errors:
+        """By how much they are missed."""
+        return self.conditions.errors()
 
     @property
     def termination(self) -> TerminationCondition:
@@ -148,22 +164,52 @@ class NonlinearProblem:
             raise unknown_status(
                 "Ipopt", ".".join(map(str, version())), stats["return_status"], STATUS
             )
+        x, row_multipliers, bound_multipliers = (
+            np.array(point[name]).ravel() for name in ("x", "lam_g", "lam_x")
+        )
         return NonlinearSolution(
-            x=np.array(point["x"]).ravel(),
-            row_multipliers=np.array(point["lam_g"]).ravel(),
-            bound_multipliers=np.array(point["lam_x"]).ravel(),
+            x=x,
+            row_multipliers=row_multipliers,
+            bound_multipliers=bound_multipliers,
             objective=float(point["f"]),
             status=stats["return_status"],
             iterations=stats["iter_count"],
             setup_time=built - began,
             solve_time=time.perf_counter() - built,
+            evaluate=lambda: self._conditions(solver, x, row_multipliers, bound_multipliers),
+        )
+
+    def _conditions(
+        self, solver: Any, x: FloatArray, row_multipliers: FloatArray, bound_multipliers: FloatArray
+    ) -> Conditions:
+        """From the functions that Ipopt itself calls, which are there already."""
+        f, gradient = solver.get_function("nlp_grad_f")(x, [])
+        g, jacobian = solver.get_function("nlp_jac_g")(x, [])
+        return Conditions(
+            x=x,
+            objective=float(f),
+            gradient=np.array(gradient).ravel(),
+            rows=np.array(g).ravel(),
+            jacobian=sp.csr_array(jacobian.sparse()),
+            row_multipliers=row_multipliers,
+            bound_multipliers=bound_multipliers,
+            lower=self.lower,
+            upper=self.upper,
+            row_lower=self.row_lower,
+            row_upper=self.row_upper,
         )
 
     def _constant(self) -> NonlinearSolution:
         functions = self.functions
         value = casadi.Function("f", [functions["x"]], [functions["f"]])([])
         none, rows = np.zeros(0), np.zeros(self.row_lower.size)
-        return NonlinearSolution(none, rows, none, float(value), "No_Variables", 0, 0.0, 0.0)
+        nothing = Conditions(
+            none, float(value), none, rows, sp.csr_array((rows.size, 0)), rows, none, none, none,
+            self.row_lower, self.row_upper,
+        )  # fmt: skip
+        return NonlinearSolution(
+            none, rows, none, float(value), "No_Variables", 0, 0.0, 0.0, lambda: nothing
+        )
 
     def _solver(self, options: Mapping[str, object], tee: bool) -> Any:
         settings = {

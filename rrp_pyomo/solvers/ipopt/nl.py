@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from pyomo.core.kernel.constraint import IConstraint
 from pyomo.environ import Constraint, Objective, SOSConstraint, maximize, value
 from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 
-from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem
-from rrp_pyomo.solvers.ipopt.problem import Statement, start_values
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
+from rrp_pyomo.solvers.ipopt.problem import Run, Statement, start_values
 from rrp_pyomo.solvers.reading.checks import bounds, refuse_foreign_components, shown
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
@@ -69,7 +71,33 @@ def read_nl(model: Any, config: Any) -> Statement:
     sense = 0.0
     if info.objectives:
         sense = -1.0 if info.objectives[0].sense == maximize else 1.0
-    return Statement(info, sense, lambda *how: problem.solve(start, *how))
+    aimless = dataclasses.replace(problem, functions={**problem.functions, "f": casadi.MX(0)})
+    return Statement(
+        info,
+        sense,
+        rows=info.constraints,
+        run=_runner(problem, start, info.scaling),
+        run_for_feasibility=_runner(aimless, start, info.scaling),
+    )
+
+
+def _runner(problem: NonlinearProblem, values: FloatArray, scaling: Any) -> Run:
+    def run(
+        options: Mapping[str, object],
+        time_limit: float | None,
+        tee: bool,
+        start: FloatArray | None,
+    ) -> NonlinearSolution:
+        found = problem.solve(values if start is None else start, options, time_limit, tee)
+        if scaling is None:
+            return found
+        units = 1.0 / np.array(scaling.variables, float)
+        rows, (cost, *_) = np.array(scaling.constraints, float), (*scaling.objectives, 1.0)
+        return dataclasses.replace(
+            found, evaluate=lambda: found.conditions.unscaled(units, rows, cost)
+        )
+
+    return run
 
 
 def _written(model: Any, config: Any) -> tuple[str, NLWriterInfo]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pyomo.repn.plugins.nl_writer import NLWriterInfo
@@ -14,7 +14,18 @@ from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
-Run = Callable[[Mapping[str, object], float | None, bool], NonlinearSolution]
+
+class Run(Protocol):
+    """Ipopt on a problem."""
+
+    def __call__(
+        self,
+        options: Mapping[str, object],
+        time_limit: float | None,
+        tee: bool,
+        start: FloatArray | None,
+    ) -> NonlinearSolution:
+        """From ``start``, or from the values of the variables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +39,30 @@ class Statement:
         eliminated or scaled: Pyomo's record, which its own solution loader reads.
     sense : float
         1 where the model minimises, −1 where it maximises, 0 where it has no objective.
+    rows : sequence
+        Those constraints that Ipopt gets.
     run : callable
-        Ipopt on the problem, from options, seconds and whether to print. It minimises ``sense``
-        times the objective, and its objective and multipliers are those of that.
+        Ipopt on the problem. It minimises ``sense`` times the objective, and its objective and
+        multipliers are those of that.
+    run_for_feasibility : callable
+        The same without the objective.
     """
 
     info: NLWriterInfo
     sense: float
+    rows: Sequence[Any]
     run: Run
+    run_for_feasibility: Run
 
     def objective(self, solution: NonlinearSolution) -> float:
         """The model's objective at the solution, unscaled."""
         scaling = self.info.scaling
         scale = scaling.objectives[0] if scaling else 1.0
         return self.sense * solution.objective / scale
+
+    def component(self, index: int) -> str:
+        """The name of a row, or, beyond these, of a variable."""
+        return repr([*self.rows, *self.info.variables][index].name)
 
 
 def start_values(variables: Iterable[Any]) -> FloatArray:

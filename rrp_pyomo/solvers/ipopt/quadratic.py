@@ -110,6 +110,9 @@ def solve_scaled(
         row_multipliers=found.row_multipliers * row_scale / objective_scale,
         bound_multipliers=found.bound_multipliers / (form.units * objective_scale),
         objective=objective(form, x),
+        evaluate=lambda: found.conditions.unscaled(
+            form.units, row_scale, objective_scale
+        ).with_objective(objective(form, x)),
         setup_time=time.perf_counter() - began - found.solve_time,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins.nl_writer import NLWriterInfo
 
 from rrp_pyomo.forms.quadratic import QuadraticForm
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
-from rrp_pyomo.solvers.ipopt.problem import Statement, start_values
+from rrp_pyomo.solvers.ipopt.problem import Run, Statement, start_values
 from rrp_pyomo.solvers.ipopt.quadratic import solve_scaled
 from rrp_pyomo.solvers.reading.checks import TRIVIAL
 from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
@@ -43,16 +45,30 @@ def read_quadratic(model: Any) -> Statement:
     stating = _nontrivial(form, constraints)
     form = _restricted(form, stating)
     scale = None if (stated.units != 1.0).any() else np.ones(1 + form.row_lower.size)
-    start = start_values(stated.variables)
+    values = start_values(stated.variables)
 
-    def run(options: Mapping[str, object], limit: float | None, tee: bool) -> NonlinearSolution:
-        found = solve_scaled(form, scale, start, options, limit, tee)
-        multipliers = np.zeros(stating.size)
-        multipliers[stating] = found.row_multipliers
-        return dataclasses.replace(found, row_multipliers=multipliers)
+    def runner(form: QuadraticForm) -> Run:
+        def run(
+            options: Mapping[str, object],
+            time_limit: float | None,
+            tee: bool,
+            start: FloatArray | None,
+        ) -> NonlinearSolution:
+            begin = values if start is None else start
+            found = solve_scaled(form, scale, begin, options, time_limit, tee)
+            multipliers = np.zeros(stating.size)
+            multipliers[stating] = found.row_multipliers
+            return dataclasses.replace(found, row_multipliers=multipliers)
 
-    sense = stated.sense if stated.has_objective else 0.0
-    return Statement(NLWriterInfo(var=stated.variables, con=constraints), sense, run)
+        return run
+
+    return Statement(
+        NLWriterInfo(var=stated.variables, con=constraints),
+        stated.sense if stated.has_objective else 0.0,
+        rows=list(compress(constraints, stating)),
+        run=runner(form),
+        run_for_feasibility=runner(_without_objective(form)),
+    )
 
 
 def as_quadratic_form(stated: StandardForm) -> QuadraticForm:
@@ -113,6 +129,19 @@ def _nontrivial(form: QuadraticForm, constraints: list[Any]) -> BoolArray:
         )
     result: BoolArray = states & (np.isfinite(form.row_lower) | np.isfinite(form.row_upper))
     return result
+
+
+def _without_objective(form: QuadraticForm) -> QuadraticForm:
+    kept = form.row >= 0
+    return dataclasses.replace(
+        form,
+        c=np.zeros_like(form.c),
+        constant=0.0,
+        row=form.row[kept],
+        i=form.i[kept],
+        j=form.j[kept],
+        value=form.value[kept],
+    )
 
 
 def _restricted(form: QuadraticForm, rows: BoolArray) -> QuadraticForm:

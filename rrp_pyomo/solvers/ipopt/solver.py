@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from pyomo.contrib.solver.common.results import Results, SolutionStatus
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
 from pyomo.repn.plugins.nl_writer import NLWriter
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.duals import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.nl import read_nl
 from rrp_pyomo.solvers.ipopt.options import check_options, version
-from rrp_pyomo.solvers.ipopt.problem import Statement
+from rrp_pyomo.solvers.ipopt.problem import Run, Statement
 from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
+from rrp_pyomo.solvers.ipopt.session import Answer, Session
 from rrp_pyomo.solvers.process import printing_to
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
 from rrp_pyomo.solvers.reading.errors import NonlinearModelError
@@ -90,22 +93,13 @@ class CasadiIpopt(PyomoSolver):
 
     def _run(
         self, compiled: tuple[Statement, str], options: dict[str, Any], config: Any, log: Log
-    ) -> NonlinearSolution:
-        statement, _ = compiled
-        if log.is_shown:
-            with printing_to(log):
-                return statement.run(options, config.time_limit, True)
-        # Nobody looks on: a file takes the log, and the standard output is not needed.
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            file = Path(folder) / "ipopt.log"
-            level = options.get("print_level", 5)
-            to_file = {"output_file": str(file), "file_print_level": level}
-            solution = statement.run(
-                {**to_file, **options, "print_level": 0}, config.time_limit, False
-            )
-            if file.exists():
-                log.write(file.read_text(encoding="utf-8", errors="replace"))
-        return solution
+    ) -> Answer:
+        def runner(
+            run: Run, options: Mapping[str, Any], limit: float | None, start: FloatArray | None
+        ) -> NonlinearSolution:
+            return _logged(run, options, limit, start, log)
+
+        return Session(compiled[0], options, config.time_limit, runner).answer()
 
     def _compile(self, model: Any, config: CasadiIpoptConfig) -> tuple[Statement, str]:
         statement, route = self._read(model, config)
@@ -131,16 +125,34 @@ class CasadiIpopt(PyomoSolver):
         results: Results,
         model: Any,
         compiled: tuple[Statement, str],
-        solution: NonlinearSolution,
+        solution: Answer,
     ) -> None:
         statement, results.extra_info.route = compiled
+        results.extra_info.message = solution.message
         status = solution.solution_status
         results.solution_loader = (
             NoSolutionSolutionLoader(model, f"Ipopt ended with the status {solution.status!r}.")
             if status is SolutionStatus.noSolution
-            else IpoptSolutionLoader(model, statement, solution)
+            else IpoptSolutionLoader(model, statement, solution.solution)
         )
         results.termination_condition = solution.termination
         results.solution_status = status
         if status in (SolutionStatus.optimal, SolutionStatus.feasible) and statement.sense:
-            results.incumbent_objective = statement.objective(solution)
+            results.incumbent_objective = statement.objective(solution.solution)
+
+
+def _logged(
+    run: Run, options: Mapping[str, Any], limit: float | None, start: FloatArray | None, log: Log
+) -> NonlinearSolution:
+    if log.is_shown:
+        with printing_to(log):
+            return run(options, limit, True, start)
+    # Nobody looks on: a file takes the log, and the standard output is not needed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "ipopt.log"
+        level = options.get("print_level", 5)
+        to_file = {"output_file": str(file), "file_print_level": level}
+        solution = run({**to_file, **options, "print_level": 0}, limit, False, start)
+        if file.exists():
+            log.write(file.read_text(encoding="utf-8", errors="replace"))
+    return solution

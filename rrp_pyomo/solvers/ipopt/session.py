@@ -1,0 +1,204 @@
+"""Ipopt's answers judged: second tries, what stands, and what is said of what does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
+
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.ipopt.embedded import STATUS, NonlinearSolution
+from rrp_pyomo.solvers.ipopt.problem import Run, Statement
+from rrp_pyomo.solvers.ipopt.verdict import Errors
+
+#: What an answer may miss; as many times what Ipopt was asked for in any case.
+ACCEPTED, FACTOR = 1e-6, 10.0
+
+#: Bounds and rows as they are stated, and what can be had of digits.
+STRICT: Mapping[str, Any] = {"bound_relax_factor": 0.0, "nlp_scaling_method": "none"}
+TIGHT = 1e-10
+
+#: Endings at a point that may be good enough, whatever Ipopt thinks of it.
+POINTS = (
+    "Solve_Succeeded",
+    "Feasible_Point_Found",
+    "Solved_To_Acceptable_Level",
+    "Search_Direction_Becomes_Too_Small",
+    "Restoration_Failed",
+    "Error_In_Step_Computation",
+)
+#: Those that say that the point is a solution.
+SOLVED = ("Solve_Succeeded", "Feasible_Point_Found")
+
+#: Ipopt as somebody wants it to be run: which problem, options, seconds, start.
+Runner = Callable[[Run, Mapping[str, Any], "float | None", "FloatArray | None"], NonlinearSolution]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Where Ipopt stopped and what that is worth.
+
+    Attributes
+    ----------
+    solution : NonlinearSolution
+    termination : TerminationCondition
+    solution_status : SolutionStatus
+    message : str
+        Why the solution does not stand, and what may help; empty where the status says it all.
+    iterations : int
+    setup_time, solve_time : float
+        Of all tries.
+    """
+
+    solution: NonlinearSolution
+    termination: TerminationCondition
+    solution_status: SolutionStatus
+    message: str = ""
+    iterations: int = 0
+    setup_time: float = 0.0
+    solve_time: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """Ipopt's own word."""
+        return self.solution.status
+
+
+class Session:
+    """One model's tries.
+
+    Parameters
+    ----------
+    statement : Statement
+    options : mapping
+        Ipopt's, as they were given; they go before those of second tries.
+    time_limit : float or None
+        Seconds for all tries.
+    runner : callable
+    """
+
+    def __init__(
+        self,
+        statement: Statement,
+        options: Mapping[str, Any],
+        time_limit: float | None,
+        runner: Runner,
+    ) -> None:
+        self._statement = statement
+        self._options = dict(options)
+        self._limit = time_limit
+        self._runner = runner
+        self._began = time.perf_counter()
+        self._tries: list[NonlinearSolution] = []
+        self._accepted = max(ACCEPTED, FACTOR * float(self._options.get("tol", 0.0)))
+
+    def answer(self) -> Answer:
+        """Ipopt's answer where it stands, else the better one of two."""
+        first = self._run(self._statement.run, self._options, None)
+        if first.status == "Diverging_Iterates":
+            return self._diverged(first)
+        if first.status not in POINTS or self._excess(first) <= 1.0:
+            return self._judged(first)
+        again = [first]
+        for start in (first.x, None):
+            if self._is_over:
+                break
+            again.append(self._run(self._statement.run, self._strict, start))
+            if self._excess(again[-1]) <= 1.0:
+                break
+        return self._judged(min(again, key=self._excess))
+
+    @property
+    def _strict(self) -> dict[str, Any]:
+        tol = min(TIGHT, self._options.get("tol", TIGHT))
+        return {**STRICT, **self._options, "tol": tol}
+
+    @property
+    def _is_over(self) -> bool:
+        return self._limit is not None and time.perf_counter() - self._began >= self._limit
+
+    def _run(
+        self, run: Run, options: Mapping[str, Any], start: FloatArray | None
+    ) -> NonlinearSolution:
+        left = self._limit
+        if left is not None:
+            left -= time.perf_counter() - self._began
+        self._tries.append(self._runner(run, options, left, start))
+        return self._tries[-1]
+
+    def _excess(self, found: NonlinearSolution) -> float:
+        """How many times what is accepted the errors of a point are."""
+        if found.status not in POINTS:
+            return np.inf
+        errors = found.errors
+        # A square system has no multipliers, and needs none.
+        worst = errors.primal if found.status == "Feasible_Point_Found" else errors.largest
+        return worst / self._accepted if np.isfinite(worst) else np.inf
+
+    def _judged(self, found: NonlinearSolution) -> Answer:
+        condition, status = STATUS[found.status]
+        if found.status not in POINTS or not found.x.size:
+            return self._as(found, condition, status)
+        if self._excess(found) <= 1.0:
+            return self._as(found, *STATUS["Solve_Succeeded"])
+        feasible = found.errors.primal <= self._accepted
+        status = SolutionStatus.feasible if feasible else SolutionStatus.unknown
+        if found.status in SOLVED:
+            condition = TerminationCondition.unknown
+        return self._as(found, condition, status, self._explained(found.errors))
+
+    def _diverged(self, found: NonlinearSolution) -> Answer:
+        """What is unbounded has a feasible point, and far out better ones without end."""
+        unknown = SolutionStatus.unknown
+        numbers = found.conditions
+        improves = numbers.objective < -self._accepted * max(1.0, numbers.size)
+        if improves and found.errors.primal <= self._accepted and not self._is_over:
+            inside = self._run(self._statement.run_for_feasibility, self._options, None)
+            if inside.status in POINTS and inside.errors.primal <= self._accepted:
+                return self._as(found, TerminationCondition.unbounded, unknown)
+        message = (
+            "the iterates diverge, and no feasible point has been found that shows that the "
+            "objective is unbounded; give variables bounds or values to start at"
+        )
+        return self._as(found, TerminationCondition.infeasibleOrUnbounded, unknown, message)
+
+    def _as(
+        self,
+        found: NonlinearSolution,
+        condition: TerminationCondition,
+        status: SolutionStatus,
+        message: str = "",
+    ) -> Answer:
+        return Answer(
+            found,
+            condition,
+            status,
+            message,
+            iterations=sum(t.iterations for t in self._tries),
+            setup_time=sum(t.setup_time for t in self._tries),
+            solve_time=sum(t.solve_time for t in self._tries),
+        )
+
+    def _explained(self, errors: Errors) -> str:
+        missed, name = [], self._statement.component
+        if not errors.primal <= self._accepted:
+            missed.append(
+                f"{name(errors.primal_at)} is violated by {errors.primal:.1g} of its terms"
+            )
+        if not errors.dual <= self._accepted:
+            missed.append(
+                f"the multipliers miss stationarity by {errors.dual:.1g} at {name(errors.dual_at)}"
+            )
+        if not errors.gap <= self._accepted:
+            missed.append(
+                f"the distances from bounds are worth {errors.gap:.1g} of the objective, most of "
+                f"it that of {name(errors.gap_at)}"
+            )
+        return (
+            f"{' and '.join(missed)}, where {self._accepted:.0e} is accepted; choose units of "
+            "variables, constraints and the objective in which their numbers are closer to 1"
+        )
