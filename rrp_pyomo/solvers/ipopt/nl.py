@@ -92,7 +92,8 @@ def _runner(problem: NonlinearProblem, values: FloatArray, scaling: Any) -> Run:
         if scaling is None:
             return found
         units = 1.0 / np.array(scaling.variables, float)
-        rows, (cost, *_) = np.array(scaling.constraints, float), (*scaling.objectives, 1.0)
+        rows = np.array(scaling.constraints, float)
+        cost = float(scaling.objectives[0]) if len(scaling.objectives) else 1.0
         return dataclasses.replace(
             found, evaluate=lambda: found.conditions.unscaled(units, rows, cost)
         )

@@ -19,8 +19,9 @@ from rrp_pyomo.solvers.ipopt.verdict import Errors
 ACCEPTED, FACTOR = 1e-6, 10.0
 
 #: Bounds and rows as they are stated, and what can be had of digits.
-STRICT: Mapping[str, Any] = {"bound_relax_factor": 0.0, "nlp_scaling_method": "none"}
-TIGHT = 1e-10
+STRICT: Mapping[str, Any] = {"bound_relax_factor": 0.0, "nlp_scaling_method": "none", "tol": 1e-10}
+#: For the apex of a cone: slacks that vanish with the gradient must not be moved by much.
+TIGHTEST: Mapping[str, Any] = {**STRICT, "slack_move": 1e-13, "tol": 1e-12}
 
 #: Endings at a point that may be good enough, whatever Ipopt thinks of it.
 POINTS = (
@@ -97,25 +98,27 @@ class Session:
         self._accepted = max(ACCEPTED, FACTOR * float(self._options.get("tol", 0.0)))
 
     def answer(self) -> Answer:
-        """Ipopt's answer where it stands, else the better one of two."""
+        """Ipopt's answer where it stands, else the best one of some."""
         first = self._run(self._statement.run, self._options, None)
         if first.status == "Diverging_Iterates":
             return self._diverged(first)
         if first.status not in POINTS or self._excess(first) <= 1.0:
             return self._judged(first)
         again = [first]
-        for start in (first.x, None):
+        # Whoever starts at a point and ends at a worse one has not found what was to be refined.
+        off = FACTOR * first.errors.largest * max(1.0, first.conditions.size)
+        worst = first.conditions.objective + off
+        for defaults, start in ((STRICT, first.x), (TIGHTEST, first.x), (STRICT, None)):
             if self._is_over:
                 break
-            again.append(self._run(self._statement.run, self._strict, start))
+            tol = min(defaults["tol"], self._options.get("tol", 1.0))
+            options = {**defaults, **self._options, "tol": tol}
+            found = self._run(self._statement.run, options, start)
+            if found.conditions.objective <= worst:
+                again.append(found)
             if self._excess(again[-1]) <= 1.0:
                 break
         return self._judged(min(again, key=self._excess))
-
-    @property
-    def _strict(self) -> dict[str, Any]:
-        tol = min(TIGHT, self._options.get("tol", TIGHT))
-        return {**STRICT, **self._options, "tol": tol}
 
     @property
     def _is_over(self) -> bool:

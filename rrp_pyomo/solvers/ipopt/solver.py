@@ -61,10 +61,10 @@ class CasadiIpopt(PyomoSolver):
 
     What Ipopt calls optimal meets the first-order conditions of a local optimum. It is the global
     one where every function is convex as it is written. A cone as ``x**2 <= r**2`` is not: at its
-    apex, where the gradient of the constraint vanishes, values are right to 1e-3 only, to 2e-5 with
-    ``{"bound_relax_factor": 0}``. ``objective_bound`` is therefore always None;
-    ``extra_info.route`` says which way the model went. A point that only meets Ipopt's loose
-    tolerances (``Solved_To_Acceptable_Level``) is reported as feasible, not optimal.
+    apex, where the gradient of the constraint vanishes, values are right to 2e-5 only.
+    ``objective_bound`` is therefore always None; ``extra_info.route`` says which way the model
+    went. An answer that does not stand in the model's own numbers is tried again, and is not called
+    optimal where none does; ``extra_info.message`` says why.
 
     Examples
     --------

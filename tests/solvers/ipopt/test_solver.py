@@ -556,7 +556,7 @@ def test_solving_off_the_main_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "accuracy"), [({}, 1e-3), ({"bound_relax_factor": 0.0}, 2e-5)], ids=str
+    ("options", "accuracy"), [({}, 2e-5), ({"bound_relax_factor": 0.0}, 2e-5)], ids=str
 )
 @pytest.mark.parametrize("route", ROUTES)
 def test_at_the_apex_of_a_cone_values_are_as_right_as_the_documents_say(
