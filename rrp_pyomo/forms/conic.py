@@ -362,7 +362,7 @@ class ConicBuilder:
         :data:`LARGE`: they do not tell how large their terms are at a solution.
         """
         magnitude = self._magnitude(rows, count)
-        if not isinstance(magnitude, np.ndarray):
+        if not isinstance(magnitude, np.ndarray) or not magnitude.max(initial=0.0) > LARGE:
             return 1.0 / magnitude
         constant = np.abs(rows.constant).reshape(count, -1).max(axis=1)
         return 1.0 / np.where(magnitude == constant, magnitude, np.minimum(magnitude, LARGE))

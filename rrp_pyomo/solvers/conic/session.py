@@ -186,6 +186,8 @@ class Session:
             if tries[-1].excess <= 1.0 or answer.termination in _LIMITS:
                 break
         answers = [t.answer for t in tries]
+        if len(answers) == 1:
+            return self._chosen(tries)
         return replace(
             self._chosen(tries),
             iterations=sum(answer.iterations for answer in answers),
@@ -222,11 +224,12 @@ class Session:
         points = [t for t in tries if t.answer.termination in _POINTS and t.excess < np.inf]
         if points:
             best = min(points, key=lambda t: t.excess).answer
+            ending = best.termination
             if self._excess(best) <= 1.0:
-                return replace(best, termination=Termination.SOLVED)
-            if best.termination is Termination.SOLVED:
-                return replace(best, termination=Termination.ALMOST_SOLVED)
-            return best
+                ending = Termination.SOLVED
+            elif ending is Termination.SOLVED:
+                ending = Termination.ALMOST_SOLVED
+            return best if ending is best.termination else replace(best, termination=ending)
         claims = [t.answer for t in tries if t.answer.termination in _CERTIFIED]
         if claims:
             return replace(claims[0], termination=Termination.INCONCLUSIVE)

@@ -370,7 +370,8 @@ class _Reader:
                 columns = _member_columns(component, index) if column is None else (column,)
                 for column in columns:
                     if column >= 0:
-                        if not (isinstance(factor, Real) and 0.0 < float(factor) < INFINITE):
+                        number = factor.__class__ is float or isinstance(factor, Real)
+                        if not (number and 0.0 < float(factor) < INFINITE):
                             raise IncompatibleModelError(
                                 f"scaling_factor of {component.name!r} is {factor!r}; expected a "
                                 "positive number"
