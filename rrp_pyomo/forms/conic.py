@@ -110,9 +110,14 @@ class ConicForm:
                 members = largest[own].reshape(cone.count, -1).max(axis=1)
                 largest[own] = np.repeat(members, cone.dimension)
         factor = 1.0 / np.where(largest > 0.0, largest, 1.0)
+        form = self.with_entries(self.A.data * factor[self.A.indices])
+        return replace(form, b=self.b * factor, row_scale=self.row_scale * factor)
+
+    def with_entries(self, data: FloatArray) -> ConicForm:
+        """The form with other numbers at the places of A's."""
         A = copy.copy(self.A)
-        A.data = self.A.data * factor[self.A.indices]
-        return replace(self, A=A, b=self.b * factor, row_scale=self.row_scale * factor)
+        A.data = data
+        return replace(self, A=A)
 
     def objective(self, scaled: float) -> float:
         """The stated objective for a solver's objective value (primal or dual)."""

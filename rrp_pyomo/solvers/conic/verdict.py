@@ -72,18 +72,20 @@ def relative_errors(
     Members of exponential and power cones below ``resolution`` are so close to the apex, or to a
     face, that a distance of rounding is a large difference of the two sides.
     """
-    Ax, size = _rows(form, x)
-    off = form.b - Ax - s
-    missed = _violations(form, x, form.b - Ax, s, size + np.abs(form.b), resolution)
+    rows = form.b - _times(form, x)
+    off = rows - s
+    missed = _violations(form, x, rows, s, resolution)
     row = int(np.argmax(missed)) if missed.size else -1
-    Az, size = _columns(form, z)
+    Az = _transposed_times(form, z)
     Px, quadratic = np.zeros_like(x), 0.0
     if form.P is not None:
         Px = form.P @ x + form.P.T @ x - form.P.diagonal() * x
         quadratic = 0.5 * float(x @ Px)
     residual = Px + Az + form.q
-    terms = np.maximum(np.abs(form.q), np.maximum(size, np.abs(Px)))
-    dual = np.abs(residual) / np.maximum(1.0, terms)
+    dual = np.abs(residual)
+    if not dual.max(initial=0.0) <= NEGLIGIBLE:
+        size = _transposed_times(_absolute(form), np.abs(z))
+        dual = dual / np.maximum(1.0, np.maximum(np.abs(form.q), np.maximum(size, np.abs(Px))))
     dual_objective = -quadratic - float(form.b @ z)
     gap = quadratic + float(form.q @ x) - dual_objective
     # The gap is z's and what the equations miss, which must not hide in it.
@@ -111,13 +113,13 @@ def reach_of_infeasibility(form: ConicForm, z: FloatArray) -> float:
     """
     linear = _are(form, ZERO, NONNEGATIVE)
     scale = np.where(linear, np.abs(z), 0.0)
-    Az, _ = _columns(form, z)
+    Az = _transposed_times(form, z)
     moved = z + scale * _least(sp.diags(scale) @ form.A, -Az)
     moved = np.where(linear & (np.sign(moved) == np.sign(z)), moved, z)
 
     def reach(z: FloatArray) -> float:
         z = _absorbed(form, z)
-        Az, _ = _columns(form, z)
+        Az = _transposed_times(form, z)
         return _quotient(-float(form.b @ z), float(np.abs(Az).max(initial=0.0)), form.b)
 
     return max(reach(z), reach(moved))
@@ -132,7 +134,7 @@ def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> flo
     P = None if form.P is None else form.P + sp.triu(form.P, 1).T
 
     def missed(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        Ax, _ = _rows(form, x)
+        Ax = _times(form, x)
         inside = _are(form, NONNEGATIVE) & (Ax <= 0.0)
         return np.where(inside, 0.0, Ax + s), np.zeros(0) if P is None else P @ x
 
@@ -158,7 +160,7 @@ def _least(transposed: sp.spmatrix, target: FloatArray) -> FloatArray:
 
 def _absorbed(form: ConicForm, z: FloatArray) -> FloatArray:
     """The multipliers with those of bounds x ≤ u and x ≥ l raised so that A'z vanishes there."""
-    Az, _ = _columns(form, z)
+    Az = _transposed_times(form, z)
     single = np.bincount(form.A.indices, minlength=z.size) == 1
     columns = np.repeat(np.arange(form.q.size), np.diff(form.A.indptr))
     bound = (single & _are(form, NONNEGATIVE))[form.A.indices]
@@ -178,7 +180,7 @@ def _are(form: ConicForm, *kinds: str) -> NDArray[np.bool_]:
 
 def terms_of_rows(form: ConicForm, x: FloatArray) -> FloatArray:
     """|A| |x| + |b|: the sizes of what cancels in b − Ax."""
-    return _rows(form, x)[1] + np.abs(form.b)
+    return _times(_absolute(form), np.abs(x)) + np.abs(form.b)
 
 
 def _quotient(numerator: float, denominator: float, natural: FloatArray) -> float:
@@ -188,34 +190,26 @@ def _quotient(numerator: float, denominator: float, natural: FloatArray) -> floa
     return numerator / denominator if denominator > 0.0 else np.inf
 
 
-def _rows(form: ConicForm, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A x and |A| |x|."""
-    terms = form.A.data * np.repeat(x, np.diff(form.A.indptr))
-    count = form.b.size
-    return (
-        np.bincount(form.A.indices, terms, count).astype(float),
-        np.bincount(form.A.indices, np.abs(terms), count).astype(float),
-    )
+def _times(form: ConicForm, x: FloatArray) -> FloatArray:
+    """A x."""
+    entries = form.A.data * np.repeat(x, np.diff(form.A.indptr))
+    return np.bincount(form.A.indices, entries, form.b.size).astype(float)
 
 
-def _columns(form: ConicForm, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A'z and |A|'|z|."""
-    terms = form.A.data * z[form.A.indices]
+def _transposed_times(form: ConicForm, z: FloatArray) -> FloatArray:
+    """A'z."""
     n = form.q.size
     columns = np.repeat(np.arange(n), np.diff(form.A.indptr))
-    return (
-        np.bincount(columns, terms, n).astype(float),
-        np.bincount(columns, np.abs(terms), n).astype(float),
-    )
+    return np.bincount(columns, form.A.data * z[form.A.indices], n).astype(float)
+
+
+def _absolute(form: ConicForm) -> ConicForm:
+    """The form with |A|."""
+    return form.with_entries(np.abs(form.A.data))
 
 
 def _violations(
-    form: ConicForm,
-    x: FloatArray,
-    v: FloatArray,
-    s: FloatArray,
-    terms: FloatArray,
-    resolution: float,
+    form: ConicForm, x: FloatArray, v: FloatArray, s: FloatArray, resolution: float
 ) -> FloatArray:
     """By how much the rows v = b − Ax miss their cones, relative to half of their terms, a side.
 
@@ -223,14 +217,15 @@ def _violations(
     the difference to the slacks, which are in them, and by what is written in a model.
     """
     # What a row is measured by at least: its unit, or 1 where it has none but the model's.
-    size = np.maximum(np.minimum(1.0, form.row_scale) if form.by_cone else 1.0, 0.5 * terms)
+    size = np.minimum(1.0, form.row_scale) if form.by_cone else np.ones_like(v)
     missed = np.abs(v - s) / size
     if not missed.max(initial=0.0) <= NEGLIGIBLE:
-        missed = _by_cone(form, v, missed, size, resolution)
+        size = np.maximum(size, 0.5 * terms_of_rows(form, x))
+        missed = _by_cone(form, v, np.abs(v - s) / size, size, resolution)
     for group in form.groups:
         if group.product is not None:
             heads = np.arange(group.rows.start, group.rows.stop, group.dimension)
-            missed[heads] = np.maximum(missed[heads], _of_products(form, x, v, terms, group))
+            missed[heads] = np.maximum(missed[heads], _of_products(form, x, v, group))
     return missed
 
 
@@ -284,9 +279,7 @@ def _above_power(members: FloatArray, alpha: float, small: float) -> FloatArray:
 _HEIGHTS = {EXPONENTIAL: _above_exponential, POWER: _above_power}
 
 
-def _of_products(
-    form: ConicForm, x: FloatArray, v: FloatArray, terms: FloatArray, group: RowGroup
-) -> FloatArray:
+def _of_products(form: ConicForm, x: FloatArray, v: FloatArray, group: RowGroup) -> FloatArray:
     """By how much a b ≥ ‖c‖² are missed, relative to the two sides, or to the terms of their parts.
 
     Where one of a and b is much larger than the other, this is much more than the distance to the
@@ -298,7 +291,9 @@ def _of_products(
     square = _lengths(members[:, 2:]) ** 2
     sides = np.maximum(np.maximum(np.abs(product), square), np.minimum(1.0, group.product))
     missed: FloatArray = (square - product) / sides
-    for k in np.flatnonzero(missed > CANCELLING):
+    cancelling = np.flatnonzero(missed > CANCELLING)
+    terms = terms_of_rows(form, x) if cancelling.size else v
+    for k in cancelling:
         rows = group.rows.start + k * group.dimension + np.arange(group.dimension)
         turned = form.A[rows[:2]].toarray(), form.b[rows[:2]]
         a, b = (
