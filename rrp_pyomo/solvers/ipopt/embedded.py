@@ -11,7 +11,6 @@ from typing import Any
 
 import casadi
 import numpy as np
-import scipy.sparse as sp
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError
@@ -184,13 +183,16 @@ class NonlinearProblem:
     ) -> Conditions:
         """From the functions that Ipopt itself calls, which are there already."""
         f, gradient = solver.get_function("nlp_grad_f")(x, [])
-        g, jacobian = solver.get_function("nlp_jac_g")(x, [])
+        g, derivatives = solver.get_function("nlp_jac_g")(x, [])
+        jacobian = derivatives.sparse()
         return Conditions(
             x=x,
             objective=float(f),
             gradient=np.array(gradient).ravel(),
             rows=np.array(g).ravel(),
-            jacobian=sp.csr_array(jacobian.sparse()),
+            row=jacobian.indices,
+            col=np.repeat(np.arange(x.size), np.diff(jacobian.indptr)),
+            slope=jacobian.data,
             row_multipliers=row_multipliers,
             bound_multipliers=bound_multipliers,
             lower=self.lower,
@@ -203,8 +205,9 @@ class NonlinearProblem:
         functions = self.functions
         value = casadi.Function("f", [functions["x"]], [functions["f"]])([])
         none, rows = np.zeros(0), np.zeros(self.row_lower.size)
+        nowhere = np.zeros(0, np.intp)
         nothing = Conditions(
-            none, float(value), none, rows, sp.csr_array((rows.size, 0)), rows, none, none, none,
+            none, float(value), none, rows, nowhere, nowhere, none, rows, none, none, none,
             self.row_lower, self.row_upper,
         )  # fmt: skip
         return NonlinearSolution(

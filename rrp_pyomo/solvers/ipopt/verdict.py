@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
+from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.linalg import FloatArray
 
 #: What the terms of a sum are known to.
@@ -61,14 +61,17 @@ class Conditions:
     x, gradient, bound_multipliers, lower, upper : (n,) arrays
     rows, row_multipliers, row_lower, row_upper : (rows,) arrays
     objective : float
-    jacobian : (rows, n) csr_array
+    row, col, slope : arrays of one length
+        The derivatives of the rows.
     """
 
     x: FloatArray
     objective: float
     gradient: FloatArray
     rows: FloatArray
-    jacobian: sp.csr_array
+    row: IntArray
+    col: IntArray
+    slope: FloatArray
     row_multipliers: FloatArray
     bound_multipliers: FloatArray
     lower: FloatArray
@@ -80,14 +83,14 @@ class Conditions:
         self, units: FloatArray, row_scale: FloatArray, objective_scale: float
     ) -> Conditions:
         """The same for variables times their units, rows and objective over their scales."""
-        by_row = sp.diags_array(1.0 / row_scale)
-        by_column = sp.diags_array(1.0 / units)
         return Conditions(
             x=self.x * units,
             objective=self.objective / objective_scale,
             gradient=self.gradient / (units * objective_scale),
             rows=self.rows / row_scale,
-            jacobian=sp.csr_array(by_row @ self.jacobian @ by_column),
+            row=self.row,
+            col=self.col,
+            slope=self.slope / (row_scale[self.row] * units[self.col]),
             row_multipliers=self.row_multipliers * row_scale / objective_scale,
             bound_multipliers=self.bound_multipliers / (units * objective_scale),
             lower=self.lower * units,
@@ -103,11 +106,13 @@ class Conditions:
 
     def errors(self) -> Errors:
         """How far they are from holding."""
-        slopes = abs(self.jacobian)
-        terms = np.r_[slopes @ np.abs(self.x), np.abs(self.x)]
+        rows, n, slopes = self.rows.size, self.x.size, np.abs(self.slope)
+        terms = np.bincount(self.row, slopes * np.abs(self.x[self.col]), rows)
+        terms = np.r_[terms, np.abs(self.x)]
         values = np.r_[self.rows, self.x]
         lower, upper = np.r_[self.row_lower, self.lower], np.r_[self.row_upper, self.upper]
-        steepest = slopes.max(axis=1).toarray().ravel() if self.rows.size else self.rows
+        steepest = np.zeros(rows)
+        np.maximum.at(steepest, self.row, slopes)
         unit = np.r_[np.clip(steepest, FLATTEST, 1.0), np.ones_like(self.x)]
         violated = np.maximum(lower - values, values - upper)
         bound = np.where(lower - values > values - upper, lower, upper)
@@ -117,14 +122,14 @@ class Conditions:
         multipliers = np.r_[self.row_multipliers, self.bound_multipliers]
         side = np.where(multipliers > 0.0, upper, lower)
         active = np.where(np.isfinite(side), multipliers, 0.0)
-        y, z = np.split(active, [self.rows.size])
-        residual = self.gradient + self.jacobian.T @ y + z
-        own = np.abs(self.gradient) + slopes.T @ np.abs(y) + np.abs(z)
+        pulls = active[self.row] * self.slope
+        residual = self.gradient + np.bincount(self.col, pulls, n) + active[rows:]
+        own = np.abs(self.gradient) + np.bincount(self.col, np.abs(pulls), n)
         steep = max(1.0, float(np.abs(self.gradient).max(initial=0.0)))
         dual = np.abs(residual) / np.maximum(steep, own)
 
         worth = active * (values - np.where(np.isfinite(side), side, 0.0))
-        worth[self.rows.size :] -= residual * self.x
+        worth[rows:] -= residual * self.x
         rounding = ROUNDING * float(np.abs(active) @ terms)
         gap = np.abs(worth)
         total = max(abs(float(worth.sum())), float(gap.max(initial=0.0))) - rounding
@@ -133,7 +138,7 @@ class Conditions:
             dual=_largest(dual),
             gap=max(0.0, total / max(1.0, self.size)),
             primal_at=_where(primal),
-            dual_at=self.rows.size + _where(dual),
+            dual_at=rows + _where(dual),
             gap_at=_where(gap),
         )
 
