@@ -112,7 +112,7 @@ def solve_scaled(
         objective=objective(form, x),
         evaluate=lambda: found.conditions.unscaled(
             form.units, row_scale, objective_scale
-        ).with_objective(objective(form, x)),
+        ).with_objective(objective(form, x), least(form)),
         setup_time=time.perf_counter() - began - found.solve_time,
     )
 
@@ -122,6 +122,13 @@ def objective(form: QuadraticForm, x: FloatArray) -> float:
     own = form.row < 0
     products = x[form.i[own]] * x[form.j[own]]
     return float(form.constant + form.c @ x + form.value[own] @ products)
+
+
+def least(form: QuadraticForm) -> float:
+    """What an objective of squares cannot be below; −∞ for any other."""
+    own = form.row < 0
+    squares = (form.i[own] == form.j[own]).all() and (form.value[own] >= 0.0).all()
+    return form.constant if squares and not form.c.any() else -np.inf
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,6 +61,8 @@ class Conditions:
     x, gradient, bound_multipliers, lower, upper : (n,) arrays
     rows, row_multipliers, row_lower, row_upper : (rows,) arrays
     objective : float
+    least : float
+        What the objective cannot be below, wherever x is.
     row, col, slope : arrays of one length
         The derivatives of the rows.
     """
@@ -78,6 +80,7 @@ class Conditions:
     upper: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
+    least: float = -np.inf
 
     def unscaled(
         self, units: FloatArray, row_scale: FloatArray, objective_scale: float
@@ -129,22 +132,25 @@ class Conditions:
         dual = np.abs(residual) / np.maximum(steep, own)
 
         worth = active * (values - np.where(np.isfinite(side), side, 0.0))
+        # Where f is next to the least it can be, no distance from a bound is worth more than that.
+        above = max(0.0, self.objective - self.least) / max(1.0, self.size)
+        bought = float(np.maximum(worth, 0.0).max(initial=0.0)) / max(1.0, self.size)
         worth[rows:] -= residual * self.x
         rounding = ROUNDING * float(np.abs(active) @ terms)
         gap = np.abs(worth)
         total = max(abs(float(worth.sum())), float(gap.max(initial=0.0))) - rounding
         return Errors(
             primal=_largest(primal),
-            dual=_largest(dual),
-            gap=max(0.0, total / max(1.0, self.size)),
+            dual=min(_largest(dual), above),
+            gap=max(0.0, min(total / max(1.0, self.size), max(above, bought))),
             primal_at=_where(primal),
             dual_at=rows + _where(dual),
             gap_at=_where(gap),
         )
 
-    def with_objective(self, value: float) -> Conditions:
-        """The same with what the functions leave out, a constant."""
-        return dataclasses.replace(self, objective=value)
+    def with_objective(self, value: float, least: float) -> Conditions:
+        """The same with what the functions leave out, a constant, and what is known of it."""
+        return dataclasses.replace(self, objective=value, least=least)
 
 
 def _largest(errors: FloatArray) -> float:
