@@ -233,7 +233,10 @@ class Session:
         claims = [t.answer for t in tries if t.answer.termination in _CERTIFIED]
         if claims:
             return replace(claims[0], termination=Termination.INCONCLUSIVE)
-        return tries[0].answer
+        first = tries[0].answer
+        if first.termination in (Termination.SOLVED, Termination.ALMOST_SOLVED):  # at no number
+            return replace(first, termination=Termination.FAILED)
+        return first
 
     def _tries(self, form: ConicForm, log: TextIO | None, start: float) -> Iterator[ConicSolution]:
         """Answers, one better founded than the other, as long as there is time for them."""

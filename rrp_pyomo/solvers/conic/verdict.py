@@ -72,6 +72,8 @@ def relative_errors(
     Members of exponential and power cones below ``resolution`` are so close to the apex, or to a
     face, that a distance of rounding is a large difference of the two sides.
     """
+    if not all(np.isfinite(part).all() for part in (x, s, z)):
+        return RelativeErrors(np.inf, np.inf, np.inf, 0, np.nan)
     rows = form.b - _times(form, x)
     off = rows - s
     missed = _violations(form, x, rows, s, resolution)

@@ -149,6 +149,17 @@ def test_what_ends_well_is_decided_by_errors(scripted: type[Scripted], ending: s
     assert worse.errors.largest > 1e-5
 
 
+@pytest.mark.parametrize("part", ["x", "s", "z"])
+@pytest.mark.parametrize("ending", ["SOLVED", "ITERATION_LIMIT", "FAILED"])
+def test_what_is_no_number_is_no_answer(scripted: type[Scripted], part: str, ending: str) -> None:
+    def answered(answer: ConicSolution) -> ConicSolution:
+        nothing = np.full_like(getattr(answer, part), np.nan)
+        return replace(answer, termination=Termination[ending], **{part: nothing})
+
+    scripted.script += [answered] * 2
+    assert Session(scripted).solve(form()).termination is not Termination.SOLVED
+
+
 def test_the_best_of_several_tries(scripted: type[Scripted]) -> None:
     scripted.script += [off("SOLVED"), lambda a: replace(a, z=a.z * 1.001)]
     answer = Session(scripted).solve(form())
