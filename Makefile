@@ -31,7 +31,7 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # The inner loop. What it leaves out starts processes, runs whole backtests or asks other packages.
-SLOW := backtest cli paper conformance test_examples.py test_import.py test_plots.py \
+SLOW := backtest cli paper conformance fuzz data/test_units.py test_examples.py test_import.py test_plots.py \
     test_readme.py solvers/test_process.py solvers/conic/test_cones.py \
     solvers/conic/test_cvxpy.py solvers/conic/test_faults.py solvers/conic/test_quadratics.py \
     solvers/ipopt models/test_agreement.py models/test_weight_sets.py solve/test_matrix.py

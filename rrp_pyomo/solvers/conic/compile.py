@@ -38,7 +38,7 @@ FloatArray = NDArray[np.float64]
 
 
 #: A cone's slack is zero where its head, relative to the cone's terms, is smaller than this times
-#: the distance of the multiplier from the rim of its cone.
+#: the distance of the multiplier from the rim of its cone, relative to a multiplier above 1.
 SMALL = 5e-3
 
 #: How far duals of quadratic constraints, at a point that is right to the root of its gap, may be
@@ -156,6 +156,7 @@ class _Quadratics(NamedTuple):
         z = solution.scaled_multipliers[rows].reshape(-1, dimension)
         inside = z[:, 0] - np.linalg.norm(z[:, 1:], axis=1)
         largest = solution.terms[rows].reshape(-1, dimension).max(axis=1)
+        inside /= np.maximum(1.0, z[:, 0])
         result: NDArray[np.bool_] = s < SMALL * inside * largest
         return result
 
@@ -174,13 +175,14 @@ class CompiledModel:
     def further(self, solution: ConicSolution, accepted: float) -> float:
         """What the model has to ask of an answer besides, in multiples of the accepted gap.
 
-        That the duals of quadratic constraints are what their cones' multipliers are, and that the
-        gap is small beside the objective with its constant, too.
+        That the duals of quadratic constraints are what their cones' multipliers are; that the gap
+        is small beside the objective with its constant, too; and stationarity to a digit more,
+        because an optimal point may be much farther away than the one that shows.
         """
         missed = max((q.misalignment(solution) for q in self.quadratics), default=0.0)
         gap = abs(solution.objective - solution.dual_objective)
         size = max(1.0, abs(solution.objective))
-        return max(missed / ALIGNED, gap / size) / accepted
+        return max(missed / ALIGNED, gap / size, 10.0 * solution.errors.dual) / accepted
 
     def component(self, row: int) -> str:
         """What a row of the form belongs to: a constraint's name, or a variable's."""
