@@ -183,7 +183,9 @@ class Session:
         for answer in self._tries(form, log, start):
             answer = replace(answer, form=form, resolution=self.accepted.feasibility)
             tries.append(self._judged(answer, further))
-            if tries[-1].excess <= 1.0 or answer.termination in _LIMITS:
+            if tries[-1].excess <= 1.0:
+                break
+            if answer.termination in _LIMITS and not answer.updated:
                 break
         answers = [t.answer for t in tries]
         if len(answers) == 1:
