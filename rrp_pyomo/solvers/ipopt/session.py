@@ -159,9 +159,12 @@ class Session:
         unknown = SolutionStatus.unknown
         numbers = found.conditions
         improves = numbers.objective < -self._accepted * max(1.0, numbers.size)
-        if improves and found.errors.primal <= self._accepted and not self._is_over:
+        if not self._is_over:
             inside = self._run(self._statement.run_for_feasibility, self._options, None)
-            if inside.status in POINTS and inside.errors.primal <= self._accepted:
+            if inside.status == "Infeasible_Problem_Detected":
+                return self._as(found, *STATUS[inside.status])
+            feasible = inside.status in POINTS and inside.errors.primal <= self._accepted
+            if improves and feasible and found.errors.primal <= self._accepted:
                 return self._as(found, TerminationCondition.unbounded, unknown)
         message = (
             "the iterates diverge, and no feasible point has been found that shows that the "
