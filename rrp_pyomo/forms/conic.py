@@ -11,7 +11,7 @@ bounds into second-order cones and sorts everything into one :class:`ConicForm`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rrp_pyomo.forms.rows import FloatArray, IntArray, Rows, scattered
+from rrp_pyomo.forms.rows import IntArray, Rows, scattered
+from rrp_pyomo.linalg import FloatArray
 
 ZERO, NONNEGATIVE, SECOND_ORDER = "zero", "nonnegative", "second_order"
 SEMIDEFINITE, EXPONENTIAL, POWER = "semidefinite", "exponential", "power"
@@ -102,22 +103,21 @@ class ConicForm:
         """The same problem, its rows divided by the largest coefficient of each cone's."""
         largest = np.zeros(self.b.size)
         np.maximum.at(largest, self.A.indices, np.abs(self.A.data))
-        start = 0
-        for cone in self.cones:
-            own = slice(start, start + cone.count * cone.dimension)
-            start = own.stop
+        for cone, own in self.blocks():
             if cone.kind not in (ZERO, NONNEGATIVE):
                 members = largest[own].reshape(cone.count, -1).max(axis=1)
                 largest[own] = np.repeat(members, cone.dimension)
         factor = 1.0 / np.where(largest > 0.0, largest, 1.0)
-        form = self.with_entries(self.A.data * factor[self.A.indices])
-        return replace(form, b=self.b * factor, row_scale=self.row_scale * factor)
+        A = with_data(self.A, self.A.data * factor[self.A.indices])
+        return replace(self, A=A, b=self.b * factor, row_scale=self.row_scale * factor)
 
-    def with_entries(self, data: FloatArray) -> ConicForm:
-        """The form with other numbers at the places of A's."""
-        A = copy.copy(self.A)
-        A.data = data
-        return replace(self, A=A)
+    def blocks(self) -> Iterator[tuple[Cone, slice]]:
+        """Each kind of cone, and its rows."""
+        start = 0
+        for cone in self.cones:
+            rows = slice(start, start + cone.count * cone.dimension)
+            yield cone, rows
+            start = rows.stop
 
     def objective(self, scaled: float) -> float:
         """The stated objective for a solver's objective value (primal or dual)."""
@@ -254,7 +254,7 @@ class ConicBuilder:
             return turned
 
         cone = Cone(SECOND_ORDER, 2 + length, count)
-        return self.repeat(ScaledRows(cone, rows, np.ones(rows.size), restore, rho_c**2))
+        return self._add(cone, rows, np.ones(rows.size), restore, rho_c**2)
 
     def semidefinite(self, entries: Rows, side: int) -> int:
         """The matrix with these d² entries, row after row, or its symmetric part: S ⪰ 0."""
@@ -343,8 +343,9 @@ class ConicBuilder:
         rows: Rows,
         scale: FloatArray,
         restore: Callable[[FloatArray], FloatArray] | None = None,
+        product: FloatArray | float | None = None,
     ) -> int:
-        return self.repeat(ScaledRows(cone, rows, scale, restore))
+        return self.repeat(ScaledRows(cone, rows, scale, restore, product))
 
     def _magnitude(self, rows: Rows, count: int) -> float | FloatArray:
         """The largest coefficient, else constant, else 1: of the group or of each of its cones."""
@@ -393,6 +394,13 @@ def scale_of_objective(q: FloatArray, P: sp.csc_matrix | None, units: FloatArray
     largest = max(np.abs(q).max(initial=0.0), 0.0 if P is None else np.abs(P.data).max(initial=0.0))
     most = UNITS if (units != 1.0).any() else 1.0
     return 1.0 / min(float(largest), most) if largest > 0.0 else 1.0
+
+
+def with_data(matrix: sp.csc_matrix, data: FloatArray) -> sp.csc_matrix:
+    """The same pattern with other numbers."""
+    result = copy.copy(matrix)
+    result.data = data
+    return result
 
 
 def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArray[Any]:

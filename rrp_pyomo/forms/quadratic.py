@@ -8,7 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from rrp_pyomo.linalg import FloatArray
+
 IntArray = NDArray[np.intp]
 
 

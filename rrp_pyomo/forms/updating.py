@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from rrp_pyomo.forms.conic import ConicForm, ScaledRows, scale_of_objective
-from rrp_pyomo.forms.rows import FloatArray, IntArray, Rows
+from rrp_pyomo.forms.conic import ConicForm, ScaledRows, scale_of_objective, with_data
+from rrp_pyomo.forms.rows import IntArray, Rows
+from rrp_pyomo.linalg import FloatArray
 
 Triplets = tuple[IntArray, IntArray, FloatArray]
 
@@ -65,7 +65,7 @@ class FormPattern:
                 np.add.at(data, place, values)
             b[own], scale[own] = new.rows.constant * new.scale, new.scale
             restored[g] = form.groups[g]._replace(restore=new.restore, product=new.product)
-        A = _with_data(form.A, data)
+        A = with_data(form.A, data)
         return replace(form, A=A, b=b, row_scale=scale, groups=tuple(restored), **changes)
 
     def _objective(self, row: Rows, quadratic: Triplets | None) -> dict[str, Any]:
@@ -93,14 +93,7 @@ class FormPattern:
             self._quadratic = _found(P, i, j)
         units = self._form.column_scale
         data = np.bincount(self._quadratic, v * units[i] * units[j], P.data.size).astype(float)
-        return _with_data(P, data)
-
-
-def _with_data(matrix: sp.csc_matrix, data: FloatArray) -> sp.csc_matrix:
-    """The same pattern with other numbers."""
-    result = copy.copy(matrix)
-    result.data = data
-    return result
+        return with_data(P, data)
 
 
 def _found(matrix: sp.csc_matrix, row: IntArray, col: IntArray) -> IntArray:

@@ -10,9 +10,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InfeasibleError, warn
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.program import Program
@@ -22,8 +22,6 @@ from rrp_pyomo.solve.solution import ProgramSolution, labelled, without_solution
 from rrp_pyomo.solve.table import Solver
 from rrp_pyomo.solvers.conic.session import ACCEPTED, Session
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
-
-FloatArray = NDArray[np.float64]
 
 
 class _Sessions(threading.local):

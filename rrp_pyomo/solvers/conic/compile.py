@@ -15,6 +15,7 @@ from pyomo.common.errors import InfeasibleConstraintException
 
 from rrp_pyomo.forms.conic import ConicBuilder, ConicForm
 from rrp_pyomo.forms.rows import IntArray, Rows
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members
 from rrp_pyomo.solvers.conic.quadratics import (
     AffineRow,
@@ -33,9 +34,6 @@ from rrp_pyomo.solvers.reading.standard_form import (
     QuadraticConstraint,
     StandardForm,
 )
-
-FloatArray = NDArray[np.float64]
-
 
 #: A cone's slack is zero where its head, relative to the cone's terms, is smaller than this times
 #: the distance of the multiplier from the rim of its cone, relative to a multiplier above 1.

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pyomo.core.kernel import conic
 
 from rrp_pyomo.forms.conic import ConicBuilder, ConicForm
 from rrp_pyomo.forms.rows import IntArray, Rows
-
-FloatArray = NDArray[np.float64]
+from rrp_pyomo.linalg import FloatArray
 
 #: From a form and its multipliers to the dual elements, one row of members for each cone.
 DualReader = Callable[[ConicForm, FloatArray], FloatArray]

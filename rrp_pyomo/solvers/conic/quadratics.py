@@ -19,16 +19,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
 
-FloatArray = NDArray[np.float64]
 Bounds = Sequence[float]
 
 #: Eigenvalues within TOLERANCE times the largest (after scaling) count as zero where a head is

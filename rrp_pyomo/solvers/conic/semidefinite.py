@@ -23,13 +23,11 @@ def lower_triangles(form: ConicForm) -> IntArray | None:
     """
     if not any(cone.kind == SEMIDEFINITE for cone in form.cones):
         return None
-    pieces, start = [], 0
-    for cone in form.cones:
-        size = cone.count * cone.dimension
-        rows = np.arange(start, start + size).reshape(cone.count, cone.dimension)
+    pieces = []
+    for cone, own in form.blocks():
+        rows = np.arange(own.start, own.stop).reshape(cone.count, cone.dimension)
         if cone.kind == SEMIDEFINITE:
             column, row = np.triu_indices(matrix_order(cone))  # entry (row, column), row ≥ column
             rows = rows[:, row * (row + 1) // 2 + column]
         pieces.append(rows.ravel())
-        start += size
     return np.concatenate(pieces)

@@ -200,12 +200,12 @@ class Session:
     def _judged(self, answer: ConicSolution, further: Check | None) -> _Try:
         """The answer with what its errors, or the reach of its certificate, make of it."""
         ending = answer.termination
-        if ending is Termination.INFEASIBLE:
-            reach = reach_of_infeasibility(answer.form, answer.scaled_multipliers)
-            return _Try(answer, REACH / reach if reach > 0.0 else np.inf)
-        if ending is Termination.UNBOUNDED:
-            ray = answer.scaled_point, answer.scaled_slacks
-            reach = reach_of_unboundedness(answer.form, *ray)
+        if ending in _CERTIFIED:
+            if ending is Termination.INFEASIBLE:
+                reach = reach_of_infeasibility(answer.form, answer.scaled_multipliers)
+            else:
+                ray = answer.scaled_point, answer.scaled_slacks
+                reach = reach_of_unboundedness(answer.form, *ray)
             return _Try(answer, REACH / reach if reach > 0.0 else np.inf)
         if ending not in _POINTS:
             return _Try(answer, np.inf if ending in UNDECIDED else 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rrp_pyomo.forms.conic import ConicForm
-from rrp_pyomo.forms.rows import FloatArray
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.conic.verdict import RelativeErrors, relative_errors, terms_of_rows
 
 

@@ -7,12 +7,12 @@ in their cones, where solvers keep them; what they miss are the equations.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import lsmr
 
 from rrp_pyomo.forms.conic import (
     EXPONENTIAL,
@@ -22,8 +22,9 @@ from rrp_pyomo.forms.conic import (
     ZERO,
     ConicForm,
     RowGroup,
+    with_data,
 )
-from rrp_pyomo.forms.rows import FloatArray
+from rrp_pyomo.linalg import FloatArray
 
 #: Beyond it, what a product misses is compared with the terms that cancel in its parts, too.
 CANCELLING = 1e-7
@@ -79,10 +80,8 @@ def relative_errors(
     missed = _violations(form, x, rows, s, resolution)
     row = int(np.argmax(missed)) if missed.size else -1
     Az = _transposed_times(form, z)
-    Px, quadratic = np.zeros_like(x), 0.0
-    if form.P is not None:
-        Px = form.P @ x + form.P.T @ x - form.P.diagonal() * x
-        quadratic = 0.5 * float(x @ Px)
+    Px = _quadratic_times(form, x)
+    quadratic = 0.5 * float(x @ Px)
     residual = Px + Az + form.q
     dual = np.abs(residual)
     if not dual.max(initial=0.0) <= NEGLIGIBLE:
@@ -116,7 +115,7 @@ def reach_of_infeasibility(form: ConicForm, z: FloatArray) -> float:
     linear = _are(form, ZERO, NONNEGATIVE)
     scale = np.where(linear, np.abs(z), 0.0)
     Az = _transposed_times(form, z)
-    moved = z + scale * _least(sp.diags(scale) @ form.A, -Az)
+    moved = z + scale * _least(form.A.T @ sp.diags(scale), -Az)
     moved = np.where(linear & (np.sign(moved) == np.sign(z)), moved, z)
 
     def reach(z: FloatArray) -> float:
@@ -133,12 +132,11 @@ def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> flo
     Where v in K is next to −Ax, and Px = 0, q'x = −z'Ax ≥ −z'(Ax + v) for multipliers z: Σ|z| ≥
     −q'x / max|Ax + v|. First, x moves in proportion to its size so that this becomes smaller.
     """
-    P = None if form.P is None else form.P + sp.triu(form.P, 1).T
 
     def missed(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         Ax = _times(form, x)
         inside = _are(form, NONNEGATIVE) & (Ax <= 0.0)
-        return np.where(inside, 0.0, Ax + s), np.zeros(0) if P is None else P @ x
+        return np.where(inside, 0.0, Ax + s), _quadratic_times(form, x)
 
     def reach(x: FloatArray) -> float:
         largest = max(float(np.abs(part).max(initial=0.0)) for part in missed(x))
@@ -146,17 +144,21 @@ def reach_of_unboundedness(form: ConicForm, x: FloatArray, s: FloatArray) -> flo
 
     rows, curved = missed(x)
     off = rows != 0.0
-    G = form.A[np.flatnonzero(off)]
-    system = (sp.vstack([G, P]) if P is not None else G) @ sp.diags(np.abs(x))
-    moved = x + np.abs(x) * _least(system.T, -np.concatenate([rows[off], curved]))
+    system, target = form.A[np.flatnonzero(off)], -rows[off]
+    if form.P is not None:
+        P = form.P + sp.triu(form.P, 1).T
+        system, target = sp.vstack([system, P]), np.concatenate([target, -curved])
+    moved = x + np.abs(x) * _least(system @ sp.diags(np.abs(x)), target)
     return max(reach(x), reach(moved))
 
 
-def _least(transposed: sp.spmatrix, target: FloatArray) -> FloatArray:
-    """The shortest y with transposed' y = target, as nearly as there is one."""
-    if not min(transposed.shape) or not np.isfinite(target).all():
-        return np.zeros(transposed.shape[0])
-    y: FloatArray = lsmr(transposed.T.tocsr(), target, atol=1e-15, btol=1e-15, conlim=0.0)[0]
+def _least(matrix: sp.spmatrix, target: FloatArray) -> FloatArray:
+    """The shortest y with matrix y = target, as nearly as there is one."""
+    if not min(matrix.shape) or not np.isfinite(target).all():
+        return np.zeros(matrix.shape[1])
+    from scipy.sparse.linalg import lsmr  # only certificates need it
+
+    y: FloatArray = lsmr(matrix.tocsr(), target, atol=1e-15, btol=1e-15, conlim=0.0)[0]
     return y
 
 
@@ -176,8 +178,10 @@ def _absorbed(form: ConicForm, z: FloatArray) -> FloatArray:
 
 def _are(form: ConicForm, *kinds: str) -> NDArray[np.bool_]:
     """Which rows are of cones of these kinds."""
-    sizes = [cone.count * cone.dimension for cone in form.cones]
-    return np.repeat(np.array([cone.kind in kinds for cone in form.cones], bool), sizes)
+    chosen = np.zeros(form.b.size, bool)
+    for cone, own in form.blocks():
+        chosen[own] = cone.kind in kinds
+    return chosen
 
 
 def terms_of_rows(form: ConicForm, x: FloatArray) -> FloatArray:
@@ -205,9 +209,17 @@ def _transposed_times(form: ConicForm, z: FloatArray) -> FloatArray:
     return np.bincount(columns, form.A.data * z[form.A.indices], n).astype(float)
 
 
+def _quadratic_times(form: ConicForm, x: FloatArray) -> FloatArray:
+    """P x, of which the form has the upper triangle."""
+    if form.P is None:
+        return np.zeros_like(x)
+    product: FloatArray = form.P @ x + form.P.T @ x - form.P.diagonal() * x
+    return product
+
+
 def _absolute(form: ConicForm) -> ConicForm:
     """The form with |A|."""
-    return form.with_entries(np.abs(form.A.data))
+    return replace(form, A=with_data(form.A, np.abs(form.A.data)))
 
 
 def _violations(
@@ -234,11 +246,9 @@ def _violations(
 def _by_cone(
     form: ConicForm, v: FloatArray, off: FloatArray, size: FloatArray, resolution: float
 ) -> FloatArray:
-    missed, start = np.zeros_like(v), 0
-    for cone in form.cones:
-        own = slice(start, start + cone.count * cone.dimension)
-        heads = slice(start, own.stop, cone.dimension)
-        start = own.stop
+    missed = np.zeros_like(v)
+    for cone, own in form.blocks():
+        heads = slice(own.start, own.stop, cone.dimension)
         if cone.kind == ZERO:
             missed[own] = np.abs(v[own]) / size[own]
         elif cone.kind == NONNEGATIVE:
