@@ -102,18 +102,7 @@ class NominalRiskParity(RiskParityProblem):
             if option not in NEWTON_OPTIONS:
                 raise UnknownLabelError("Newton option", option, NEWTON_OPTIONS)
         result = newton(self.covariance, self.budgets, **options)
-        point = self._program.point(self._values_at(result.weights))
-        (objective,) = self._program.objective.value(point)
-        return self._portfolio(
-            ProgramSolution(
-                x=point,
-                statement=self._program,
-                objective=float(objective),
-                duality_gap=None,
-                status=result.status,
-                solver=solver,
-            )
-        )
+        return self._portfolio(self._solution_at(result.weights, result.status, solver))
 
     @property
     def objective_unit(self) -> float:

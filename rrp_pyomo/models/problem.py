@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from copy import copy
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.weights import described, state_weights
 from rrp_pyomo.portfolio import Certificate, Details, Portfolio
 from rrp_pyomo.program import Program
+from rrp_pyomo.realise.points import named, values_on
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 
@@ -126,6 +128,56 @@ class PortfolioProblem(ABC):
         bind = {} if weights is None else {"x": weights}
         return self._program.block(bind, weights is None if objective is None else objective)
 
+    def portfolio(self, block: Any) -> Portfolio:
+        """The certified portfolio of the weights that a block of this problem has now.
+
+        Parameters
+        ----------
+        block : pyomo.environ block or pyomo.kernel block
+            By :meth:`block` or :meth:`kernel`, alone or as a part of a larger model that has been
+            solved, a member of an indexed block or of a clone. Its parameters count, such as ω.
+
+        Returns
+        -------
+        Portfolio
+            Its certificate and its objective are of the weights and the data: the block's other
+            variables may be looser, where nothing in the model pulls them. Weights that a model
+            makes sum to less than 1 stay what they are.
+
+        Warns
+        -----
+        RiskParityWarning
+            Where :meth:`solve` would.
+
+        Raises
+        ------
+        InputError
+            It is no block of this problem, a weight has no value because nobody has solved the
+            model, or all of them are 0.
+        """
+        x = values_on(block, "x", self.labels)
+        if not x.any():
+            raise InputError(
+                f"all weights on {named(block)} are 0, and such a portfolio has no risk to look "
+                "at; look at the model's own constraints on them"
+            )
+        problem = self._with_parameters_of(block)
+        return problem._portfolio(problem._solution_at(x, "values of a model", named(block)))
+
+    def _with_parameters_of(self, block: Any) -> Self:
+        """The problem with the values that a block's parameters have, such as ω."""
+        values = {
+            name: values_on(block, name, parameter.labels)
+            for name, parameter in self._program.parameters.items()
+        }
+        if all(np.array_equal(values[name], p) for name, p in self._program.numbers.items()):
+            return self
+        problem = copy(self)
+        vars(problem).pop("_program")
+        for name, (value,) in values.items():
+            setattr(problem, name, float(value))
+        return problem
+
     # --- solving --------------------------------------------------------------------------------
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
@@ -179,6 +231,20 @@ class PortfolioProblem(ABC):
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         """The best values of the statement's variables for given weights, by name."""
         return {"x": x}
+
+    def _solution_at(self, weights: FloatArray, status: str, solver: str) -> ProgramSolution:
+        """The statement's solution that weights from elsewhere are."""
+        point = self._program.point(self._values_at(weights))
+        (objective,) = self._program.objective.value(point)
+        return ProgramSolution(
+            x=point,
+            statement=self._program,
+            objective=float(objective),
+            duality_gap=None,
+            status=status,
+            solver=solver,
+            numbers=self._program.numbers,
+        )
 
     def _equal_weights(self) -> FloatArray:
         return np.full(len(self.labels), 1.0 / len(self.labels))

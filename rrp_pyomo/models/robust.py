@@ -24,6 +24,8 @@ from rrp_pyomo.solve.table import find_solver
 # What (12b)–(12g) may be violated by without a word, relative to their terms; more where the
 # solver is less accurate.
 _FEASIBLE = 1e-6
+# The same where it is not known which solver it was.
+_FEASIBLE_IN_MODELS = 1e-5
 
 
 @dataclass(frozen=True)
@@ -227,9 +229,16 @@ class RobustRiskParity(RiskParityProblem):
         if portfolio.status == "Solved" and not options:  # Clarabel's, and judged already
             return portfolio
         accuracy = find_solver(solver or self.default_solver).accuracy
+        return self._checked(portfolio, max(accuracy, _FEASIBLE))
+
+    def portfolio(self, block: Any) -> Portfolio:
+        """As :meth:`PortfolioProblem.portfolio`; ω_max is about this problem's own X."""
+        return self._checked(super().portfolio(block), _FEASIBLE_IN_MODELS)
+
+    def _checked(self, portfolio: Portfolio, tolerance: float) -> Portfolio:
         certificate = portfolio.certificate
         assert isinstance(certificate, RobustCertificate)
-        if not certificate.largest_residual <= max(accuracy, _FEASIBLE):
+        if not certificate.largest_residual <= tolerance:
             warn(
                 f"{portfolio.solver} ended with status {portfolio.status!r} at a point where "
                 f"{certificate.summary()}; use tighter tolerances, another solver, or an omega "

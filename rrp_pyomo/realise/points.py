@@ -1,0 +1,42 @@
+"""Points on blocks: the values that a block's variables and parameters have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+
+from rrp_pyomo.data.validation import Labels
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
+
+
+def named(block: Any) -> str:
+    """A block as messages call it."""
+    name = getattr(block, "name", None)
+    return f"block {name!r}" if name else "the block"
+
+
+def values_on(block: Any, name: str, labels: Labels | None) -> FloatArray:
+    """The values of a part of a block, in the order of the labels; one where there are none.
+
+    Raises
+    ------
+    InputError
+        The block has no such part, a label is missing, or a value is.
+    """
+    part = getattr(block, name, None)
+    if part is None or (labels is not None and any(label not in part for label in labels)):
+        raise InputError(
+            f"{named(block)} has no {name!r} with the assets of this problem; expected what its "
+            "own block() or kernel() made"
+        )
+    entries = [part] if labels is None else [part[label] for label in labels]
+    values = [pyo.value(entry, exception=False) for entry in entries]
+    if None in values:
+        raise InputError(
+            f"{str(entries[values.index(None)])!r} has no value; solve the model first, and load "
+            "its solution"
+        )
+    return np.array(values, float)
