@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from rrp_pyomo.data.validation import (
     labels_of,
     require_finite,
     require_shape,
+    selection,
 )
 from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
@@ -70,6 +71,23 @@ class Covariance(ABC):
     @abstractmethod
     def variances(self) -> FloatArray:
         """The diagonal of Σ, shape (n,)."""
+
+    @abstractmethod
+    def select(self, labels: Iterable[Hashable]) -> Self:
+        """The covariance matrix of some of the assets; a factored one stays factored.
+
+        Parameters
+        ----------
+        labels : iterable of labels
+            The assets, in the order that the result has.
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not in ``labels``.
+        InputError
+            No labels, or repeated ones.
+        """
 
     def matrix(self) -> pd.DataFrame:
         """Σ multiplied out and labelled, shape (n, n)."""
@@ -245,6 +263,18 @@ class FactorCovariance(Covariance):
         systematic: FloatArray = np.einsum("kj,kj->j", self.V, self._FV)
         return systematic + self.D
 
+    def select(self, labels: Iterable[Hashable]) -> FactorCovariance:
+        """The covariance of some of the assets, with the same factors."""
+        at, chosen = selection(labels, self.labels)
+        return FactorCovariance(
+            self.V[:, at],
+            self.F,
+            self.D[at],
+            chosen,
+            self.factor_labels,
+            exposure_name=self.exposure_name,
+        )
+
     @cached_property
     def _FV(self) -> FloatArray:
         return self.F @ self.V
@@ -323,6 +353,13 @@ class DenseCovariance(Covariance):
     def variances(self) -> FloatArray:
         """The diagonal of Σ, shape (n,)."""
         return self._matrix.diagonal()
+
+    def select(self, labels: Iterable[Hashable]) -> DenseCovariance:
+        """The covariance of some of the assets; ``repaired`` says what was done to the whole."""
+        at, chosen = selection(labels, self.labels)
+        part = DenseCovariance(self._matrix[np.ix_(at, at)], chosen)
+        vars(part).update(repaired=self.repaired)
+        return part
 
     def __repr__(self) -> str:
         return f"DenseCovariance({self.size} assets)"

@@ -18,10 +18,12 @@ from rrp_pyomo.data.validation import (
     Matrix,
     agreed_labels,
     as_floats,
+    frozen,
     index_of,
     require_dates,
     require_finite,
     require_same_dates,
+    selection,
     shown,
     unique_labels,
 )
@@ -201,6 +203,32 @@ class FactorModel:
         """Σ⁰ = V'FV + D of (9), kept factored."""
         e = self._estimates
         return FactorCovariance(e.V, e.F, e.residual_variance, self.labels, self.factor_labels)
+
+    def select(self, labels: Iterable[Hashable]) -> FactorModel:
+        """The model of some of the assets, as :meth:`fit` finds it from their returns alone.
+
+        Parameters
+        ----------
+        labels : iterable of labels
+            The assets, in the order that the result has.
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not in ``labels``.
+        InputError
+            No labels, or repeated ones.
+        """
+        at, chosen = selection(labels, self.labels)
+        e = self._estimates
+        part = e._replace(
+            alpha=frozen(e.alpha[at]),
+            V=frozen(e.V[:, at]),
+            residual_variance=frozen(e.residual_variance[at]),
+            standard_errors=frozen(e.standard_errors[:, at]),
+            residuals=frozen(e.residuals[:, at]),
+        )
+        return FactorModel(chosen, self.factor_labels, self.dates, part)
 
     def covariance_uncertainty(self, scale: float = 1.0) -> CovarianceUncertainty:
         """The uncertainty set that the errors of the loadings imply, with its worst case (10).

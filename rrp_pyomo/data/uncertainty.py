@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeGuard
@@ -26,6 +27,7 @@ from rrp_pyomo.data.validation import (
     labels_of,
     require_finite,
     require_shape,
+    selection,
 )
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
@@ -230,6 +232,41 @@ class CovarianceUncertainty:
             ω negative or not finite.
         """
         return as_number(omega, "omega", least=0.0) * self.relative_size
+
+    def select(self, labels: Iterable[Hashable]) -> CovarianceUncertainty:
+        """The set of the covariance matrices of some of the assets, factored where it was.
+
+        Σ⁰, Σ̄ and Σ^Δ are those of the whole, restricted: V* stays the worst case of all assets,
+        which need not be the worst one of those that are left. For that, select from the factor
+        model, ``model.select(labels).covariance_uncertainty()``. The relative size ‖Σ^Δ‖_F / ‖Σ⁰‖_F
+        changes, and with it Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F of the same ω, and ω_max.
+
+        Parameters
+        ----------
+        labels : iterable of labels
+            The assets, in the order that the result has.
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not in ``labels``.
+        InputError
+            No labels, or repeated ones.
+        """
+        at, chosen = selection(labels, self.labels)
+        nominal, worst_case = self.nominal.select(chosen), self.worst_case.select(chosen)
+        shared = self.perturbation.norm_map
+        if isinstance(shared, LinearMap):
+            assert isinstance(nominal, FactorCovariance)
+            assert isinstance(worst_case, FactorCovariance)
+            change = shared.factors[0].right[:, at]
+            perturbation = _factored_perturbation(nominal, worst_case, change)
+        else:
+            part = multiplied_out(self.perturbation.operator)[np.ix_(at, at)]
+            perturbation = Perturbation(part, part, float(np.linalg.norm(part)), chosen)
+        lower = None if self.lower is None else self.lower[np.ix_(at, at)]
+        width = None if self._loading_width is None else self._loading_width[:, at]
+        return CovarianceUncertainty(nominal, worst_case, perturbation, lower, width)
 
     def contains(self, covariance: Covariance) -> bool:
         """Whether a covariance is in the set (7), to 1e-12 of its largest entry; O(n²).

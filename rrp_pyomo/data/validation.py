@@ -189,6 +189,24 @@ def positions(given: Iterable[Hashable], labels: Labels) -> list[int]:
         raise UnknownLabelError("asset", error.args[0], labels) from None
 
 
+def selection(given: Iterable[Hashable], labels: Labels) -> tuple[list[int], Labels]:
+    """Some of the assets in the order in which they are given: their positions and labels.
+
+    Raises
+    ------
+    UnknownLabelError
+        One is not among the labels; the message suggests the nearest.
+    InputError
+        None is given, one is repeated, or it is a text instead of a list.
+    """
+    if isinstance(given, str):
+        raise InputError(f"the selection is {brief(given)}; expected a list of assets")
+    at = positions(given, labels)
+    if not at:
+        raise InputError("the selection is empty; expected a list of at least one asset")
+    return at, tuple(labels[i] for i in at)
+
+
 def placed(
     values: Mapping[Any, float] | pd.Series, labels: Labels, name: str
 ) -> tuple[list[int], FloatArray]:
