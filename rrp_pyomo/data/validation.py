@@ -203,7 +203,7 @@ def selection(given: Iterable[Hashable], labels: Labels) -> tuple[list[int], Lab
         raise InputError(f"the selection is {brief(given)}; expected a list of assets")
     at = positions(given, labels)
     if not at:
-        raise InputError("the selection is empty; expected a list of at least one asset")
+        raise InputError(f"the selection is {brief(given)}; expected a list of at least one asset")
     return at, tuple(labels[i] for i in at)
 
 
