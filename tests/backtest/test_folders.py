@@ -163,7 +163,7 @@ def test_tables_of_another_backtest(kept, other, tmp_path) -> None:
         BacktestResult.from_parquet(tmp_path)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", sorted(TABLES))
 def test_another_table_of_the_same_backtest(kept, tmp_path, name) -> None:
     for file, content in kept.items():
         (tmp_path / file).write_bytes(content)
