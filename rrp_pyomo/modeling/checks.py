@@ -96,6 +96,22 @@ def require_terms(program: Any, what: str, stated: Any) -> None:
         _require_own_and_finite(program, what, expression)
 
 
+def require_named(program: Any, name: str, expression: Any) -> None:
+    """Raise where something cannot be a named expression of a program."""
+    if not isinstance(expression, Expression):
+        raise InputError(
+            f"expression {name!r} is a {type(expression).__name__}; expected an expression of the "
+            "program's variables"
+        )
+    for weighted in expression.terms if isinstance(expression, Composite) else ():
+        if not weighted.term.is_product:
+            raise ModelError(
+                f"expression {name!r} has the term {weighted.term.name}(…); expected affine "
+                "functions and products: bound the term by a variable, and name that"
+            )
+    require_terms(program, f"expression {name!r}", expression)
+
+
 def _require_own_and_finite(program: Any, what: str, expression: Affine) -> None:
     for symbol, block in expression.terms.items():
         if symbol.program is not program:

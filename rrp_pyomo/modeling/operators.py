@@ -84,6 +84,11 @@ class Expression(NumpyProtocol):
 
     __gt__ = __lt__
 
+    @property
+    def index(self) -> tuple[Any, ...] | range | None:
+        """Labels, else places; None for a scalar."""
+        return self.labels or (range(self.size) if self.size > 1 else None)
+
     def __len__(self) -> int:
         return self.size
 

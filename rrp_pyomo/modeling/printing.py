@@ -19,13 +19,16 @@ def text_lines(statement: Any) -> str:
     rows = [(verb, repr(statement.objective), "", "")]
     rows += [(name, *_written(c)) for name, c in statement.constraints.items()]
     names, lefts, senses = (max(len(row[k]) for row in rows) for k in range(3))
-    kinds = [kind for kind in ("variables", "parameters") if vars(statement)[kind]]
+    kinds = [k for k in ("variables", "parameters", "expressions") if vars(statement)[k]]
     names = max(names, *map(len, kinds), 0)
     lefts = max((len(row[1]) for row in rows if row[2]), default=lefts)
     lines = [
         f"{name:{names}}  {left:{lefts}} {sense:{senses}} {right}".rstrip()
         for name, left, sense, right in rows
     ]
+    if statement.expressions:
+        expressions = "; ".join(f"{n} = {_side(e)}" for n, e in statement.expressions.items())
+        lines.append(f"{'expressions':{names}}  {expressions}")
     if statement.variables:
         variables = "; ".join(_variable(v) for v in statement.variables.values())
         lines.append(f"{'variables':{names}}  {variables}")
@@ -43,6 +46,9 @@ def latex_lines(statement: Any) -> str:
         before = r"\text{subject to}\quad " if k == 0 else ""
         label = escaped(name.replace("_", " "))
         rows.append(rf"{before}& {_latex_constraint(constraint)} && \text{{{label}}}")
+    for k, (name, expression) in enumerate(statement.expressions.items()):
+        before = r"\text{where}\quad " if k == 0 else ""
+        rows.append(rf"{before}& {latex(name)} = {_latex(expression)} &&")
     return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
 

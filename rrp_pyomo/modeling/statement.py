@@ -17,6 +17,7 @@ from rrp_pyomo.modeling.checks import (
     ordered_bounds,
     parameter_numbers,
     require_convex,
+    require_named,
     require_terms,
 )
 from rrp_pyomo.modeling.composite import Composite
@@ -52,6 +53,7 @@ class Statement:
         self.variables: dict[str, Variable] = {}
         self.parameters: dict[str, Parameter] = {}
         self.constraints: dict[str, Constraint] = {}
+        self.expressions: dict[str, Affine | Composite] = {}
         self.objective: Affine | Composite = Affine(1, {}, notation=0.0)
         self.maximizing = False
         self.definitions: list[tuple[Variable, Callable[[FloatArray], FloatArray]]] = []
@@ -196,6 +198,31 @@ class Statement:
         for name, numbers in values.items():
             self.parameters[name].numbers = numbers
 
+    def expression(self, name: str, expression: Affine | Composite) -> None:
+        """Name an expression that solutions and blocks have beside the variables.
+
+        It adds nothing to what is solved: ``program.expression("volatility", 0.02 * p)`` is read as
+        ``solution.values["volatility"]``, and blocks carry a ``pyo.Expression``
+        (``pmo.expression``) of that name, with the labels of its rows.
+
+        Parameters
+        ----------
+        name : str
+        expression : affine, or a sum of products
+
+        Raises
+        ------
+        InputError
+            The name is taken, it is no expression, has coefficients that are NaN or infinite, or is
+            about another program's variables.
+        ModelError
+            A term other than a product, such as a norm: bound it by a variable and name that.
+        """
+        self._check_name(name)
+        require_named(self, name, expression)
+        self.expressions[name] = expression
+        self._changes += 1
+
     def minimize(self, objective: Affine | Composite) -> None:
         """State the objective, a scalar expression."""
         self._set_objective(objective, maximizing=False)
@@ -262,7 +289,7 @@ class Statement:
 
     def free_name(self, name: str) -> str:
         """The name, with the first number behind it that makes it and its definition's free."""
-        taken = self.variables.keys() | self.constraints.keys() | self.parameters.keys()
+        taken = set().union(*self._named)
         names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
         return next(n for n in names if n not in taken and f"{n}_definition" not in taken)
 
@@ -283,8 +310,12 @@ class Statement:
         self._changes += 1
 
     def _check_name(self, name: str) -> None:
-        if name in self.variables or name in self.constraints or name in self.parameters:
+        if any(name in named for named in self._named):
             raise InputError(f"the name {name!r} is taken in program {self.name!r}")
+
+    @property
+    def _named(self) -> tuple[Mapping[str, Any], ...]:
+        return self.variables, self.parameters, self.constraints, self.expressions
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -327,8 +358,14 @@ class Statement:
         """A point split by variable name."""
         return {v.name: x[v.offset : v.offset + v.size] for v in self.variables.values()}
 
+    def named_values(self, x: FloatArray) -> dict[str, FloatArray]:
+        """The named expressions at a point, for the parameters' values of now."""
+        return {name: expression.value(x) for name, expression in self.expressions.items()}
+
     def point(self, values: Mapping[str, Any]) -> FloatArray:
         """A point from values by variable name; defined variables follow from the others.
+
+        Named expressions among them are passed over, so that a solution's arrays make a point.
 
         Raises
         ------
@@ -339,6 +376,8 @@ class Statement:
         """
         x = np.zeros(self._columns)
         for name, value in values.items():
+            if name in self.expressions:
+                continue
             if name not in self.variables:
                 raise UnknownLabelError("variable", name, self.variables)
             v = self.variables[name]

@@ -51,10 +51,9 @@ class Variable(Affine, Symbol):
         offset: int,
         domain: Domain = "continuous",
     ) -> None:
-        index = range(labels) if isinstance(labels, int) else labels
-        size = 1 if index is None else len(index)
+        self._index = range(labels) if isinstance(labels, int) else labels
+        size = 1 if self._index is None else len(self._index)
         super().__init__(size, {}, 0.0, None if isinstance(labels, int) else labels, name)
-        self.index = index
         self.terms[self] = 1.0
         self._program = program
         self.name = name
@@ -67,6 +66,10 @@ class Variable(Affine, Symbol):
     @property
     def program(self) -> Any:
         return self._program
+
+    @property
+    def index(self) -> tuple[Any, ...] | range | None:
+        return self._index
 
     @property
     def is_nonnegative(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,8 @@ _RESERVED = ("objective", "objective_cone", "objective_expression")
 
 def refuse_reserved_names(block: Any, statement: Lowered) -> None:
     """Raise where a variable or constraint has the name of something that Pyomo's blocks have."""
-    for name in (*statement.variables, *statement.parameters, *statement.stated):
+    names = (statement.variables, statement.parameters, statement.expressions, statement.stated)
+    for name in itertools.chain(*names):
         if hasattr(block, name) or name in _RESERVED:
             raise ModelError(
                 f"{name!r} names a part of {statement.name!r}, but Pyomo's blocks have "

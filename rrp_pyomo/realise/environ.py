@@ -10,7 +10,9 @@ import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
 from rrp_pyomo.errors import ModelError
+from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
+from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Parameter, Variable
 from rrp_pyomo.realise.binding import (
@@ -54,6 +56,8 @@ def environ_block(
                 block.scaling_factor[component] = 1.0 / variable.unit
     for name, constraint in without_rows_of_numbers(source).items():
         block.add_component(name, _constraint(name, constraint, components))
+    for name, expression in source.expressions.items():
+        block.add_component(name, _named(expression, components))
     (cost,) = expressions(source.objective, components)
     block.objective_expression = pyo.Expression(expr=cost)
     if objective:
@@ -83,6 +87,14 @@ def _variables(variable: Variable) -> pyo.Var:
         return pyo.Var(bounds=(lower[0], upper[0]), domain=domain)
     bounds = dict(zip(variable.index, zip(lower, upper, strict=True), strict=True))
     return pyo.Var(list(variable.index), bounds=bounds, domain=domain)
+
+
+def _named(expression: Affine | Composite, components: Components) -> pyo.Expression:
+    rows = expressions(expression, components)
+    if expression.index is None:
+        return pyo.Expression(expr=rows[0])
+    by_label = dict(zip(expression.index, rows, strict=True))
+    return pyo.Expression(list(by_label), initialize=by_label)
 
 
 def _constraint(name: str, constraint: Stated, components: Components) -> pyo.Constraint:

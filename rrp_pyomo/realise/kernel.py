@@ -51,6 +51,8 @@ def kernel_block(
                 block.scaling_factor[component] = 1.0 / variable.unit
     for name, constraint in without_rows_of_numbers(source).items():
         setattr(block, name, _constraint(name, constraint, components))
+    for name, expression in source.expressions.items():
+        setattr(block, name, _named(expression, components))
     block.objective_expression = pmo.expression(expressions(source.objective, components)[0])
     if objective:
         sense = pmo.maximize if source.maximizing else pmo.minimize
@@ -90,6 +92,13 @@ def _container(variable: Variable, components: list[Any], bound: bool) -> Any:
         return components if bound else components[0]
     labelled = dict(zip(variable.index, components, strict=True))
     return labelled if bound else pmo.variable_dict(labelled)
+
+
+def _named(expression: Affine | Composite, components: Components) -> Any:
+    rows = [pmo.expression(row) for row in expressions(expression, components)]
+    if expression.index is None:
+        return rows[0]
+    return pmo.expression_dict(zip(expression.index, rows, strict=True))
 
 
 def _constraint(name: str, constraint: Stated, components: Components) -> Any:

@@ -46,27 +46,27 @@ class UnknownNameError(UnknownLabelError, KeyError):
 
 
 class Values(Mapping[str, Any]):
-    """Values by variable name: a float for a scalar, a Series by label for the others."""
+    """By name of variable or expression: a float for a scalar, a Series by label for the others."""
 
-    def __init__(self, statement: Statement, x: FloatArray) -> None:
-        self._variables = dict(statement.variables)
-        self._x = x
+    def __init__(self, statement: Statement, arrays: Mapping[str, FloatArray]) -> None:
+        named = statement.variables | statement.expressions
+        self._named = {name: named[name] for name in arrays}
+        self._arrays = arrays
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._variables:
-            raise UnknownNameError("variable", name, self._variables)
-        v = self._variables[name]
-        numbers = self._x[v.offset : v.offset + v.size]
-        return labelled(numbers, v.labels, name, v.index is None)
+        if name not in self._named:
+            raise UnknownNameError("variable", name, self._named)
+        e = self._named[name]
+        return labelled(self._arrays[name], e.labels, name, e.index is None)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
+        return iter(self._named)
 
     def __len__(self) -> int:
-        return len(self._variables)
+        return len(self._named)
 
     def __repr__(self) -> str:
-        return f"Values({', '.join(self._variables)})"
+        return f"Values({', '.join(self._named)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class ProgramSolution:
     Attributes
     ----------
     values : mapping of str to float or Series
-        By variable name, labelled.
+        By name of variable or named expression, labelled.
     arrays : dict of str to array
         The same as plain arrays, of one entry for scalars.
     objective : float
@@ -118,13 +118,17 @@ class ProgramSolution:
 
     @cached_property
     def values(self) -> Mapping[str, Any]:
-        """By variable name, labelled."""
-        return Values(self.statement, self.x)
+        """By name of variable or named expression, labelled."""
+        return Values(self.statement, self.arrays)
 
     @cached_property
     def arrays(self) -> dict[str, FloatArray]:
-        """By variable name, as plain arrays."""
-        return self.statement.values(self.x)
+        """The same as plain arrays, of one entry for scalars."""
+        values = self.statement.values(self.x)
+        if not self.statement.expressions:
+            return values
+        with self.statement.with_numbers(self.numbers):
+            return values | self.statement.named_values(self.x)
 
     @cached_property
     def duals(self) -> Mapping[str, Any] | None:
