@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +13,10 @@ from scipy.optimize import LinearConstraint, milp
 
 from rrp_pyomo.data.validation import (
     Labels,
+    Vector,
     as_floats,
     as_number,
+    by_label,
     placed,
     require_finite,
     unique_labels,
@@ -23,6 +25,7 @@ from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 
 Bounds = float | Mapping[Any, float] | pd.Series | None
+Signs = Mapping[Any, float] | Vector | None
 
 # Bounds that miss each other by less than this meet.
 _TOLERANCE = 1e-9
@@ -63,22 +66,29 @@ class LinearRow(NamedTuple):
 class ResolvedWeightSet:
     """X in numbers, in the order of ``labels``.
 
-        lower ≤ x ≤ upper,   row_lower ≤ matrix x ≤ row_upper,   1'x = 1 if fully invested
+        lower ≤ x ≤ upper,   row_lower ≤ matrix x ≤ row_upper,
+        1'x = 1 if fully invested,   s'x = gross if there is one
 
     Attributes
     ----------
     labels : tuple
     lower, upper : (n,) arrays
-        Infinite where there is no bound. The zero of a long-only set is in ``lower``; an upper
-        bound of 1 or more in a long-only and fully invested set cannot bind and is infinite.
+        Infinite where there is no bound. The zero of a long-only set is in ``lower``, that of a
+        sign −1 in ``upper``; bounds beyond the 1 of a long-only and fully invested set, or beyond
+        ``gross``, cannot bind and are infinite.
     matrix : (k, n) csr_matrix or None
     row_lower, row_upper : (k,) arrays
         Infinite where there is no bound.
     row_names : tuple of str
         The groups, then the rows.
-    fully_invested, long_only : bool
-    is_simplex : bool
-        Long-only and fully invested, and nothing else.
+    fully_invested : bool
+    signs : (n,) array or None
+        s_i = 1 where x_i ≥ 0 and −1 where x_i ≤ 0, as given or as the bounds say; None where they
+        leave one open.
+    gross : float or None
+        s'x = Σ|x_i|, where it is given.
+    is_orthant : bool
+        Weights of given signs, normalised once (1'x = 1 or s'x = gross), and nothing else.
     """
 
     labels: Labels
@@ -89,8 +99,19 @@ class ResolvedWeightSet:
     row_upper: FloatArray
     row_names: tuple[str, ...]
     fully_invested: bool
-    long_only: bool
-    is_simplex: bool
+    signs: FloatArray | None
+    gross: float | None
+    is_orthant: bool
+
+    @property
+    def long_only(self) -> bool:
+        """x ≥ 0."""
+        return self.signs is not None and bool((self.signs > 0).all())
+
+    @property
+    def is_simplex(self) -> bool:
+        """Long-only and fully invested, and nothing else."""
+        return self.is_orthant and self.fully_invested and self.long_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +120,24 @@ class WeightSet:
 
     Parameters
     ----------
-    fully_invested : bool
-        1'x = 1.
-    long_only : bool
-        x ≥ 0.
+    fully_invested : bool, optional
+        1'x = 1; so by default where no ``gross`` is given.
+    long_only : bool, optional
+        x ≥ 0; so by default where no ``signs`` are given.
     lower, upper : float, mapping or Series, optional
         Bounds on the weights: one number for all, or by asset label (the others stay free).
     groups : mapping of str to Group, optional
         Bounds on the total weight of some assets; a tuple ``(members, lower, upper)`` will do.
     rows : sequence of LinearRow, optional
         Further linear rows.
+    signs : mapping, Series or array, optional
+        s_i = 1 for each asset that is held long, x_i ≥ 0, and −1 for each that is held short,
+        x_i ≤ 0; one for every asset, in the assets' order where it is an array. In such an orthant
+        risk parity is a convex problem with one solution, as it is for x ≥ 0.
+    gross : float, optional
+        Σ_i |x_i| = s'x = gross, for weights of given signs: how much is held, long and short.
+        Without it 1'x = 1, which a long–short risk parity portfolio may need much of, or cannot
+        have; with ``fully_invested=True`` both hold.
 
     Examples
     --------
@@ -117,14 +146,20 @@ class WeightSet:
     >>> X = WeightSet(upper=0.5, groups={"energy": energy}).resolve(["XOM", "CVX", "IBM", "KO"])
     >>> X.row_names
     ('energy',)
+
+    Two assets long and two short, as much of them as one's wealth:
+
+    >>> X = WeightSet(signs={"XOM": 1, "CVX": -1, "IBM": 1, "KO": -1}, gross=1.0)
     """
 
-    fully_invested: bool = True
-    long_only: bool = True
+    fully_invested: bool | None = None
+    long_only: bool | None = None
     lower: Bounds = None
     upper: Bounds = None
     groups: Mapping[str, Group | tuple[Any, ...]] | None = None
     rows: Sequence[LinearRow] | None = None
+    signs: Signs = None
+    gross: float | None = None
 
     def resolve(self, labels: Iterable[Hashable]) -> ResolvedWeightSet:
         """The set in numbers for these assets.
@@ -132,28 +167,31 @@ class WeightSet:
         Raises
         ------
         UnknownLabelError
-            A bound, group or row names an asset that is not among ``labels``.
+            A bound, sign, group or row names an asset that is not among ``labels``.
         InputError
-            Bounds, groups or rows that are not numbers, bound nothing or contradict each other: a
-            set that is returned is not empty.
+            Bounds, signs, groups or rows that are not numbers, bound nothing or contradict each
+            other: a set that is returned is not empty.
         """
         labels = unique_labels(labels, "asset")
-        simplex = self.fully_invested and self.long_only
-        if simplex and all(p is None for p in (self.lower, self.upper, self.groups, self.rows)):
+        if all(getattr(self, part.name) is None for part in fields(self)):
             return _simplex(labels)
-        lower = _bounds(self.lower, labels, -np.inf, "lower")
-        upper = _bounds(self.upper, labels, np.inf, "upper")
-        if self.long_only:
-            _refuse_negative(lower, labels)
-            lower = np.maximum(lower, 0.0)
-        _require_order(lower, upper, labels, "asset")
-        if simplex:
-            upper[upper >= 1.0] = np.inf
+        gross = None if self.gross is None else _gross(self.gross)
+        fully_invested = gross is None if self.fully_invested is None else self.fully_invested
+        lower, upper, signs = self._bounds(labels)
+        if gross is not None and signs is None:
+            raise InputError(
+                f"gross={gross:g} needs to know which assets are held short; give signs={{asset: "
+                "1 or -1}, or bounds that leave each asset one sign"
+            )
+        long_only = signs is not None and bool((signs > 0).all())
+        most = gross or (1.0 if long_only and fully_invested else np.inf)
+        lower[lower <= -most], upper[upper >= most] = -np.inf, np.inf
         rows = _rows(self.groups, self.rows)
         names = unique_labels([row.name for row in rows], "group or row")
         row_lower = _row_bounds(rows, "lower", -np.inf)
         row_upper = _row_bounds(rows, "upper", np.inf)
         _require_order(row_lower, row_upper, names, "row")
+        bounded = (np.isfinite(lower) & (lower != 0)) | (np.isfinite(upper) & (upper != 0))
         resolved = ResolvedWeightSet(
             labels=labels,
             lower=lower,
@@ -162,13 +200,45 @@ class WeightSet:
             row_lower=row_lower,
             row_upper=row_upper,
             row_names=tuple(map(str, names)),
-            fully_invested=self.fully_invested,
-            long_only=self.long_only,
-            is_simplex=simplex and not rows and not lower.any() and bool((upper == np.inf).all()),
+            fully_invested=fully_invested,
+            signs=signs,
+            gross=gross,
+            is_orthant=signs is not None
+            and fully_invested == (gross is None)
+            and not rows
+            and not (bounded | (lower == upper)).any(),
         )
         if not resolved.is_simplex:
             _require_nonempty(resolved)
         return resolved
+
+    def _bounds(self, labels: Labels) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Lower and upper bounds, the zeros of x ≥ 0 and of the signs among them; the signs."""
+        lower = _bounds(self.lower, labels, -np.inf, "lower")
+        upper = _bounds(self.upper, labels, np.inf, "upper")
+        _require_order(lower, upper, labels, "asset")
+        if self.signs is None:
+            if self.long_only is None or self.long_only:
+                _refuse_negative(lower, labels)
+                lower = np.maximum(lower, 0.0)
+                _require_order(lower, upper, labels, "asset")
+            return lower, upper, _signs_of(lower, upper)
+        signs = _signs(self.signs, labels)
+        if self.long_only and (signs < 0).any():
+            i = int(signs.argmin())
+            raise InputError(
+                f"the sign of {str(labels[i])!r} is -1 in a long-only set; leave long_only out, "
+                "signs say which assets are held long"
+            )
+        opposed = np.where(signs > 0, upper, -lower) < 0
+        if opposed.any():
+            i = int(opposed.argmax())
+            raise InputError(
+                f"the sign of {str(labels[i])!r} is {signs[i]:+g}, but its bounds are "
+                f"{lower[i]:.6g} and {upper[i]:.6g}; expected bounds that leave that sign"
+            )
+        lower = np.where(signs > 0, np.maximum(lower, 0.0), lower)
+        return lower, np.where(signs < 0, np.minimum(upper, 0.0), upper), signs
 
 
 def resolved_weight_set(
@@ -183,8 +253,38 @@ def resolved_weight_set(
 
 def _simplex(labels: Labels) -> ResolvedWeightSet:
     """The set without bounds, groups and rows: the common case, without the checks."""
-    lower, upper, none = np.zeros(len(labels)), np.full(len(labels), np.inf), np.zeros(0)
-    return ResolvedWeightSet(labels, lower, upper, None, none, none, (), True, True, True)
+    n = len(labels)
+    lower, upper, none = np.zeros(n), np.full(n, np.inf), np.zeros(0)
+    return ResolvedWeightSet(
+        labels, lower, upper, None, none, none, (), True, np.ones(n), None, True
+    )
+
+
+def _signs(given: Mapping[Any, float] | Vector, labels: Labels) -> FloatArray:
+    """1 or −1 for each asset."""
+    signs = by_label(given, labels, "signs")
+    other = abs(signs) != 1.0
+    if other.any():
+        i = int(other.argmax())
+        raise InputError(
+            f"the sign of {str(labels[i])!r} is {signs[i]:.6g}; expected 1 for an asset held long "
+            "or -1 for one held short: np.sign(weights) has them where no weight is 0"
+        )
+    return signs
+
+
+def _signs_of(lower: FloatArray, upper: FloatArray) -> FloatArray | None:
+    """The signs that bounds leave, where they leave one for each asset."""
+    if not ((lower >= 0) | (upper <= 0)).all():
+        return None
+    return np.where(lower >= 0, 1.0, -1.0)
+
+
+def _gross(given: float) -> float:
+    gross = as_number(given, "gross")
+    if gross <= 0:
+        raise InputError(f"gross is {gross:.6g}; expected a positive number, such as 1.0")
+    return gross
 
 
 def _bounds(given: Bounds, labels: Labels, default: float, name: str) -> FloatArray:
@@ -292,16 +392,38 @@ def _require_nonempty(X: ResolvedWeightSet) -> None:
         if upper.sum() < 1.0 - _TOLERANCE:
             raise InputError(
                 f"upper bounds sum to {upper.sum():.6g}, below the 1 of a fully invested set; "
-                f"raise them (with one for all: at least 1/n = {1.0 / len(upper):.6g})"
+                + _at_least_mean(X)
             )
         # What the bounds of the others leave for each asset.
         if np.isfinite(lower).all():
             upper = np.minimum(upper, 1.0 - lower.sum() + lower)
         if np.isfinite(X.upper).all():
             lower = np.maximum(lower, 1.0 - X.upper.sum() + X.upper)
-    if X.matrix is None:
-        return
-    positive, negative = X.matrix.maximum(0), X.matrix.minimum(0)
+    if X.gross is not None and X.signs is not None:
+        least = np.where(X.signs > 0, X.lower, -X.upper).sum()
+        most = np.where(X.signs > 0, X.upper, -X.lower).sum()
+        if not least - _TOLERANCE <= X.gross <= most + _TOLERANCE:
+            raise InputError(
+                f"gross={X.gross:.6g}, but the bounds of the assets allow only {least:.6g} to "
+                f"{most:.6g} for Σ|x_i|; relax them or change gross"
+            )
+    if X.matrix is not None:
+        _require_rows_in_reach(X, X.matrix, lower, upper)
+    if X.matrix is not None or (X.fully_invested and X.gross is not None):
+        _require_feasible(X)
+
+
+def _at_least_mean(X: ResolvedWeightSet) -> str:
+    if not X.long_only:
+        return "raise them, or normalise by gross= instead"
+    return f"raise them (with one for all: at least 1/n = {1.0 / len(X.labels):.6g})"
+
+
+def _require_rows_in_reach(
+    X: ResolvedWeightSet, matrix: sp.csr_matrix, lower: FloatArray, upper: FloatArray
+) -> None:
+    """Raise where the bounds of its assets keep a row from its own."""
+    positive, negative = matrix.maximum(0), matrix.minimum(0)
     least = positive @ lower + negative @ upper
     most = positive @ upper + negative @ lower
     missed = (least > X.row_upper + _TOLERANCE) | (most < X.row_lower - _TOLERANCE)
@@ -312,12 +434,20 @@ def _require_nonempty(X: ResolvedWeightSet) -> None:
             f"but the bounds of its assets allow only {least[k]:.6g} to {most[k]:.6g}; relax one "
             "of them"
         )
-    constraints = [LinearConstraint(X.matrix, X.row_lower, X.row_upper)]
+
+
+def _require_feasible(X: ResolvedWeightSet) -> None:
+    n, constraints, names = len(X.labels), [], list(map(repr, X.row_names))
+    if X.matrix is not None:
+        constraints.append(LinearConstraint(X.matrix, X.row_lower, X.row_upper))
     if X.fully_invested:
-        constraints.append(LinearConstraint(np.ones((1, len(lower))), 1.0, 1.0))
-    result = milp(np.zeros(len(lower)), constraints=constraints, bounds=(X.lower, X.upper))
+        constraints.append(LinearConstraint(np.ones((1, n)), 1.0, 1.0))
+    if X.gross is not None and X.signs is not None:
+        constraints.append(LinearConstraint(X.signs[None, :], X.gross, X.gross))
+        names += ["fully_invested"] * X.fully_invested + [f"gross={X.gross:.6g}"]
+    result = milp(np.zeros(n), constraints=constraints, bounds=(X.lower, X.upper))
     if not result.success:
         raise InputError(
-            f"no weights satisfy all of {', '.join(map(repr, X.row_names))} within the bounds "
+            f"no weights satisfy all of {', '.join(names)} within the bounds "
             f"({result.message}); relax some of them"
         )

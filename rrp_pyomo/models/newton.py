@@ -23,7 +23,7 @@ class NewtonResult:
     Attributes
     ----------
     weights : (n,) array
-        Sum to 1.
+        Of the given signs, with Σ|x_i| = 1.
     deviation : float
         Largest relative deviation of a risk contribution from its budget.
     iterations : int
@@ -37,13 +37,17 @@ class NewtonResult:
 
 
 def newton(
-    covariance: Covariance, budgets: FloatArray, max_iter: int = 100, tol: float = 1e-12
+    covariance: Covariance,
+    budgets: FloatArray,
+    max_iter: int = 100,
+    tol: float = 1e-12,
+    signs: FloatArray | None = None,
 ) -> NewtonResult:
-    """The long-only, fully invested risk parity portfolio.
+    """The risk parity portfolio of an orthant: that of weights x ≥ 0, or of given signs.
 
-    Its multiple x solves the strictly convex problem
+    Its multiple x solves, among the weights of these signs, the strictly convex problem
 
-        minimise  ½ x'Σx − Σ_i b_i log x_i,    with gradient  Σx − b/x  and Hessian  Σ + diag(b/x²),
+        minimise  ½ x'Σx − Σ_i b_i log|x_i|,   with gradient  Σx − b/x  and Hessian  Σ + diag(b/x²),
 
     which is self-concordant, so that Newton steps with a line search converge from anywhere. With
     Σ = V'FV + D a step costs O(n m²) by the Woodbury identity, and no n × n matrix is formed.
@@ -57,13 +61,15 @@ def newton(
     tol : float
         Required of the deviation max_i |x_i (Σx)_i / b_i − 1|; iterations go on beyond it as long
         as they improve, down to rounding.
+    signs : (n,) array, optional
+        ±1; 1 for all by default.
 
     Raises
     ------
     InputError
         ``max_iter`` or ``tol`` is no positive number.
     SolverError
-        No convergence: a long-only portfolio without any risk exists, or nearly so.
+        No convergence: a portfolio of these signs without any risk exists, or nearly so.
 
     References
     ----------
@@ -79,7 +85,7 @@ def newton(
         if isinstance(covariance, FactorCovariance)
         else (_dense_solver(covariance))
     )
-    x = np.sqrt(budgets) / sigma
+    x = np.sqrt(budgets) / sigma * (1.0 if signs is None else signs)
     with np.errstate(divide="ignore"):
         x *= np.sqrt(budgets.sum() / (x @ (covariance.operator @ x)))
     best, best_deviation = x, np.inf
@@ -98,10 +104,10 @@ def newton(
     if best_deviation > tol:
         raise SolverError(
             f"Newton's method did not reach risk parity in {max_iter} iterations (deviation "
-            f"{best_deviation:.3g}); a long-only portfolio with almost no risk seems to exist: "
-            "check the covariance"
+            f"{best_deviation:.3g}); a {'long-only' if signs is None else 'long–short'} portfolio "
+            "with almost no risk seems to exist: check the covariance"
         )
-    return NewtonResult(best / best.sum(), best_deviation, steps, "converged")
+    return NewtonResult(best / np.abs(best).sum(), best_deviation, steps, "converged")
 
 
 def _step_length(

@@ -11,7 +11,7 @@ from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.errors import ModelError, UnknownLabelError, warn
 from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
-from rrp_pyomo.models.weights import binds
+from rrp_pyomo.models.weights import binds, normalised
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solve.table import is_own
@@ -89,20 +89,25 @@ class NominalRiskParity(RiskParityProblem):
         """Solve the problem; see :meth:`PortfolioProblem.solve`.
 
         ``solver="newton"`` is Newton's method on the convex log form, for weights that are just
-        long-only and fully invested; its options are ``max_iter`` and ``tol``.
+        long-only, or of given signs, and fully invested or of a given gross; its options are
+        ``max_iter`` and ``tol``.
         """
         if solver is None or not is_own(solver):
             return super().solve(solver, **options)
-        if not self.weight_set.is_simplex:
+        X = self.weight_set
+        if not X.is_orthant:
             raise ModelError(
-                "solver 'newton' takes weights that are just long-only and fully invested; this "
-                "weight set has more constraints: use 'clarabel' with RiskParitySOCP or 'ipopt'"
+                "solver 'newton' takes weights that are just long-only or of given signs, and "
+                "fully invested or of a given gross; this weight set has more constraints, or "
+                "fewer: use 'clarabel' with RiskParitySOCP or 'ipopt'"
             )
         for option in options:
             if option not in NEWTON_OPTIONS:
                 raise UnknownLabelError("Newton option", option, NEWTON_OPTIONS)
-        result = newton(self.covariance, self.budgets, **options)
-        return self._portfolio(self._solution_at(result.weights, result.status, solver))
+        signs = None if X.long_only else X.signs
+        result = newton(self.covariance, self.budgets, signs=signs, **options)
+        x = normalised(X, result.weights)
+        return self._portfolio(self._solution_at(x, result.status, solver))
 
     @property
     def objective_unit(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -16,6 +17,7 @@ from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.socp import RiskParitySOCP
+from rrp_pyomo.models.weights import normalised
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
@@ -75,16 +77,17 @@ class NonconvexRiskParity(NominalRiskParity):
         if start == "equal":
             return self._equal_weights()
         if start == "inverse_volatility":
-            inverse = 1.0 / np.sqrt(self.covariance.variances)
-            return np.asarray(inverse / inverse.sum())
+            inverse = self._equal_weights() / np.sqrt(self.covariance.variances)
+            size = (self.weight_set.gross or 1.0) / np.abs(inverse).sum()
+            return np.asarray(inverse * size)
         if start != "convex":
             raise UnknownLabelError("start", start, STARTS)
-        if self.weight_set.is_simplex or not self.weight_set.long_only:
-            return newton(self.covariance, self.budgets).weights
-        socp = RiskParitySOCP(self.covariance, self.budgets)
-        socp.weight_set = self.weight_set
-        try:
-            return solve_program(socp.program()).arrays["x"]
-        except InfeasibleError:
+        X = self.weight_set
+        if X.signs is not None and not X.is_orthant:
+            socp = RiskParitySOCP(self.covariance, self.budgets)
+            socp.weight_set = X
             # Where X makes a marginal risk negative, (11) has no solution; (3) and (4) have.
-            return newton(self.covariance, self.budgets).weights
+            with contextlib.suppress(InfeasibleError):
+                return solve_program(socp.program()).arrays["x"]
+        ray = newton(self.covariance, self.budgets, signs=X.signs).weights
+        return normalised(X, ray) if X.is_orthant else ray

@@ -9,7 +9,7 @@ from rrp_pyomo.data.weight_set import resolved_weight_set
 from rrp_pyomo.errors import SolverError, require_kind
 from rrp_pyomo.linalg import Named
 from rrp_pyomo.modeling import norm
-from rrp_pyomo.models.weights import state_cone_of_weights
+from rrp_pyomo.models.weights import signed, state_cone_of_weights
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.table import find_solver
 from rrp_pyomo.solvers.conic.session import Session
@@ -24,7 +24,7 @@ def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | No
 
         maximise τ   subject to   (Σ⁰x)_i ≥ τ,   ‖Σ^Δ x‖₂ ≤ 1,   x ∈ cone(X),
 
-    and Ω_max = √n τ.
+    and Ω_max = √n τ. For weights of given signs, s_i (Σ⁰x)_i stands in the place of (Σ⁰x)_i.
 
     Parameters
     ----------
@@ -68,10 +68,11 @@ def largest_omega_of(uncertainty: CovarianceUncertainty, weight_set: ResolvedWei
     )
     program = Program("largest_omega")
     x = state_cone_of_weights(program, weight_set)
+    Sigma = Named("Sigma", uncertainty.nominal.operator / Sigma_unit)
     tau = program.variable("tau")
     program.maximize(tau)
     program.subject_to(
-        marginal_risk=Named("Sigma", uncertainty.nominal.operator / Sigma_unit) @ x >= tau,
+        marginal_risk=signed(weight_set, Sigma @ x) >= tau,
         perturbation=norm(Named("Delta", uncertainty.perturbation.norm_map / Delta_unit) @ x)
         <= 1.0,
     )

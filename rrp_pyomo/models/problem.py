@@ -247,7 +247,9 @@ class PortfolioProblem(ABC):
         )
 
     def _equal_weights(self) -> FloatArray:
-        return np.full(len(self.labels), 1.0 / len(self.labels))
+        """The weights of one size, with the signs of X where it has them."""
+        X, n = self.weight_set, len(self.labels)
+        return (np.ones(n) if X.signs is None else X.signs) * ((X.gross or 1.0) / n)
 
     # --- what comes out -------------------------------------------------------------------------
 
@@ -265,10 +267,11 @@ class PortfolioProblem(ABC):
         return 1.0
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
+        n = len(self.labels)
         return Portfolio(
             weights=pd.Series(solution.arrays["x"], index=index_of(self.labels), name="weights"),
             covariance=self.covariance,
-            budgets=self._equal_weights() if self.budgets is None else self.budgets,
+            budgets=np.full(n, 1.0 / n) if self.budgets is None else self.budgets,
             model=type(self).__name__,
             objective=float(solution.objective * self.objective_unit),
             status=solution.status,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -11,10 +12,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from rrp_pyomo.data import Covariance, WeightSet, resolve_budgets
-from rrp_pyomo.errors import InputError, require_kind
+from rrp_pyomo.errors import InputError, SolverError, require_kind
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.problem import PortfolioProblem
-from rrp_pyomo.models.weights import violation
+from rrp_pyomo.models.weights import normalised, violation
 from rrp_pyomo.portfolio import Portfolio
 
 Budgets = pd.Series | Mapping[Any, float] | ArrayLike | None
@@ -55,10 +57,16 @@ class RiskParityProblem(PortfolioProblem):
 
     @cached_property
     def risk_unit(self) -> float:
-        """Variance per unit of the statement's: σ²/n at equal weights (at least from D alone)."""
-        n = self.covariance.size
+        """Variance per unit of the statement's: σ²/n at equal weights (at least from D alone).
+
+        The weights have the signs of X.
+        """
+        n, mean_row_sum = self.covariance.size, self.covariance.mean_row_sum
+        X = self.weight_set
+        if X.signs is not None and not X.long_only:
+            mean_row_sum = float(X.signs @ (self.covariance.operator @ X.signs)) / n
         diversified = float(self.covariance.variances.sum()) / n**2
-        return max(self.covariance.mean_row_sum / n, diversified) / n
+        return max(mean_row_sum / n, diversified) / n
 
     def _solve(
         self,
@@ -69,16 +77,27 @@ class RiskParityProblem(PortfolioProblem):
     ) -> Portfolio:
         if violation(self.weight_set, np.zeros(self.covariance.size)) == 0.0:
             raise InputError(
-                "the weight set has x = 0 in it, which is then the answer; use one that is fully "
-                "invested, or block() as a part of a model that says how much to invest"
+                "the weight set has x = 0 in it, which is then the answer; use one with a gross "
+                "or fully invested, or block() as a part of a model that says how much to invest"
             )
+        self._require_reachable()
         return super()._solve(solver, start, options, near)
 
-    def _require_long_only(self) -> None:
-        lower = self.weight_set.lower
-        if not (lower >= 0).all():
-            i = int(lower.argmin())
+    def _require_reachable(self) -> None:
+        """Raise where no multiple of a long–short parity portfolio has 1'x = 1."""
+        X = self.weight_set
+        if X.signs is not None and not X.long_only and X.gross is None:
+            with contextlib.suppress(SolverError):
+                normalised(X, newton(self.covariance, self.budgets, signs=X.signs).weights)
+
+    def _require_signs(self) -> None:
+        """Raise where X leaves the sign of a weight open: the problem is convex in orthants."""
+        X = self.weight_set
+        if X.signs is None:
+            i = int(((X.lower < 0) & (X.upper > 0)).argmax())
             raise InputError(
-                f"{type(self).__name__} needs weights x ≥ 0, but {self.labels[i]!r} may go down "
-                f"to {lower[i]:.4g}; use long_only=True, or RiskParityQCLP for short positions"
+                f"{type(self).__name__} needs weights x ≥ 0, or weights of given signs, but "
+                f"{self.labels[i]!r} may go down to {X.lower[i]:.4g} and up to {X.upper[i]:.4g}; "
+                "use long_only=True, or WeightSet(signs={asset: 1 or -1}, gross=1) for short "
+                "positions; RiskParityQCLP takes weights of any sign, without a guarantee"
             )

@@ -15,7 +15,7 @@ from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.omega_max import largest_omega_of
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
-from rrp_pyomo.models.weights import violation
+from rrp_pyomo.models.weights import signed, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
@@ -113,6 +113,8 @@ class RobustRiskParity(RiskParityProblem):
                     x ∈ X                                                        (12g)
 
     with Ω = ω ‖Σ^Δ‖_F / ‖Σ⁰‖_F, and b_i = 1/n for equal budgets, which makes (12d) x_i z_i ≥ t².
+    For weights of given signs s_i = ±1, s_i x_i ≥ 0 and s_i (Σ⁰x)_i take the places of x_i and
+    (Σ⁰x)_i in (12c) and (12d).
 
     Guarantee: convex; the portfolio equalises, as far as (12a) trades it off against the
     worst-case risk, the contributions x_i z_i of marginal risks that are penalised for their
@@ -129,12 +131,12 @@ class RobustRiskParity(RiskParityProblem):
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional
-        X ⊆ {x ≥ 0}; long-only and fully invested by default.
+        X ⊆ {x ≥ 0}, or of given signs; long-only and fully invested by default.
 
     Raises
     ------
     InputError
-        A negative ω, budgets or a weight set that do not fit the assets, or short positions.
+        A negative ω, budgets or a weight set that do not fit the assets, or positions of any sign.
 
     References
     ----------
@@ -158,7 +160,7 @@ class RobustRiskParity(RiskParityProblem):
         self.uncertainty = uncertainty
         uncertainty.penalty(omega)
         self._omega = float(omega)
-        self._require_long_only()
+        self._require_signs()
 
     @property
     def omega(self) -> float:
@@ -182,7 +184,7 @@ class RobustRiskParity(RiskParityProblem):
         return {"omega": self.omega}
 
     def _state(self, program: Program, x: Variable) -> None:
-        n, unit = x.size, self.risk_unit
+        n, unit, X = x.size, self.risk_unit, self.weight_set
         Sigma = Named("Sigma", self.uncertainty.nominal.operator / unit)
         Delta = Named("Delta", self.uncertainty.perturbation.norm_map / unit)
         root = Named("root", self.uncertainty.worst_root / np.sqrt(unit))
@@ -196,17 +198,18 @@ class RobustRiskParity(RiskParityProblem):
         program.minimize(p - t)  # (12a)
         program.subject_to(
             perturbation=norm(Delta @ x) <= np.sqrt(n) * y,  # (12b)
-            marginal_risk=Omega * y <= Sigma @ x - z,  # (12c)
-            hyperbolic=x * z >= square(t * np.sqrt(n * self.budgets)),  # (12d)
+            marginal_risk=Omega * y <= signed(X, Sigma @ x) - z,  # (12c)
+            hyperbolic=signed(X, x) * z >= square(t * np.sqrt(n * self.budgets)),  # (12d)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
         )
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
-        n, unit = x.size, self.risk_unit
+        n, unit, X = x.size, self.risk_unit, self.weight_set
         y = np.linalg.norm(self.uncertainty.perturbation.norm_map @ x) / unit / np.sqrt(n)
-        z = np.maximum(self.covariance.operator @ x / unit - self.Omega * y, 0.0)
+        z = np.maximum(signed(X, self.covariance.operator @ x) / unit - self.Omega * y, 0.0)
         p = np.sqrt(x @ (self.uncertainty.worst_case.operator @ x) / unit / n)
-        return {"x": x, "z": z, "p": p, "t": np.sqrt((x * z / (n * self.budgets)).min()), "y": y}
+        t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
+        return {"x": x, "z": z, "p": p, "t": t, "y": y}
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
         """Solve the problem; see :meth:`PortfolioProblem.solve`.
@@ -269,7 +272,8 @@ class RobustRiskParity(RiskParityProblem):
         x, z, p, t, y = (values[name] for name in "xzpty")
         t_i = np.sqrt(n * self.budgets) * t
         Delta_x = self.uncertainty.perturbation.operator @ x / unit
-        Sigma_x = self.covariance.operator @ x / unit
+        Sigma_x = signed(self.weight_set, self.covariance.operator @ x) / unit
+        u = signed(self.weight_set, x)
         worst_variance = x @ (self.uncertainty.worst_case.operator @ x) / unit
         size = n * (self.uncertainty.relative_size or 1.0)  # of y and of Σ^Δ x
         gap = solution.duality_gap
@@ -278,7 +282,7 @@ class RobustRiskParity(RiskParityProblem):
             residuals={
                 "12b": _excess(np.linalg.norm(Delta_x) / np.sqrt(n) - y) / size,
                 "12c": _excess(Omega * y - (Sigma_x - z)) / n,
-                "12d": _excess(np.hypot(2 * t_i, n * x - z / n) - (n * x + z / n)),
+                "12d": _excess(np.hypot(2 * t_i, n * u - z / n) - (n * u + z / n)),
                 "12e": _excess(np.sqrt(worst_variance) - np.sqrt(n) * p) / float(np.sqrt(n)),
                 "12f": max(_excess(-z) / n, _excess(-p), _excess(-t), _excess(-y) / size),
                 "12g": violation(self.weight_set, x),

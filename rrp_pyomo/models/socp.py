@@ -11,6 +11,7 @@ from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.risk_parity import Budgets
+from rrp_pyomo.models.weights import signed
 from rrp_pyomo.program import Program
 
 
@@ -24,10 +25,11 @@ class RiskParitySOCP(NominalRiskParity):
                     z, p, t ≥ 0                                                  (11e)
                     x ∈ X                                                        (11f)
 
-    with b_i = 1/n for equal budgets, which makes (11c) x_i z_i ≥ t².
+    with b_i = 1/n for equal budgets, which makes (11c) x_i z_i ≥ t². For weights of given signs
+    s_i = ±1 the same is stated in s_i x_i ≥ 0 and z_i = s_i (Σx)_i.
 
     Guarantee: convex; the optimal value is 0 exactly where the portfolio is risk parity, and then
-    no other long-only portfolio is. Where X rules risk parity out, (11a) brings the smallest
+    no other portfolio of these signs is. Where X rules risk parity out, (11a) brings the smallest
     contribution as close to the average one as it can.
 
     Parameters
@@ -36,12 +38,12 @@ class RiskParitySOCP(NominalRiskParity):
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional
-        X ⊆ {x ≥ 0}; long-only and fully invested by default.
+        X ⊆ {x ≥ 0}, or of given signs; long-only and fully invested by default.
 
     Raises
     ------
     InputError
-        Budgets or a weight set that do not fit the covariance's assets, or short positions.
+        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign.
 
     References
     ----------
@@ -57,10 +59,10 @@ class RiskParitySOCP(NominalRiskParity):
         weight_set: WeightSet | None = None,
     ) -> None:
         super().__init__(covariance, budgets, weight_set)
-        self._require_long_only()
+        self._require_signs()
 
     def _state(self, program: Program, x: Variable) -> None:
-        n = x.size
+        n, X = x.size, self.weight_set
         Sigma = Named("Sigma", self.covariance.operator / self.risk_unit)
         root = Named("root", self.covariance.root / np.sqrt(self.risk_unit))
         z = program.variable("z", x.labels, lower=0, unit=n)  # (11e)
@@ -69,13 +71,13 @@ class RiskParitySOCP(NominalRiskParity):
 
         program.minimize(p - t)  # (11a)
         program.subject_to(
-            marginal_risk=z == Sigma @ x,  # (11b)
-            hyperbolic=x * z >= square(t * np.sqrt(n * self.budgets)),  # (11c)
+            marginal_risk=z == signed(X, Sigma @ x),  # (11b)
+            hyperbolic=signed(X, x) * z >= square(t * np.sqrt(n * self.budgets)),  # (11c)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
         )
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
-        n = x.size
-        z = np.maximum(self.covariance.operator @ x / self.risk_unit, 0.0)
-        t = np.sqrt((x * z / (n * self.budgets)).min())
-        return {"x": x, "z": z, "p": np.sqrt(x @ z / n), "t": t}
+        n, X = x.size, self.weight_set
+        z = np.maximum(signed(X, self.covariance.operator @ x) / self.risk_unit, 0.0)
+        t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
+        return {"x": x, "z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}

@@ -3,14 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, overload
 
 import numpy as np
 import scipy.sparse as sp
 
 from rrp_pyomo.data import ResolvedWeightSet
-from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.modeling import Variable
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray, LinearMap, Named
+from rrp_pyomo.modeling import Affine, Variable
 from rrp_pyomo.program import Program
+
+# The least Σ_i x_i of a long–short portfolio with Σ|x_i| = 1 that is called fully invested.
+_LEAST_NET = 1e-6
+
+
+@overload
+def signed(X: ResolvedWeightSet, rows: Affine) -> Affine: ...
+@overload
+def signed(X: ResolvedWeightSet, rows: FloatArray) -> FloatArray: ...
+def signed(X: ResolvedWeightSet, rows: Any) -> Any:
+    """S e for rows e, with S = diag(s) of the signs of X: e itself for long-only weights.
+
+    In an orthant with signs s, u = Sx ≥ 0 has the covariance SΣS and the marginal risks SΣx.
+    """
+    if X.signs is None or X.long_only:
+        return rows
+    return Named("S", LinearMap(diagonal=X.signs)) @ rows
+
+
+def normalised(X: ResolvedWeightSet, ray: FloatArray) -> FloatArray:
+    """The multiple of some weights that 1'x = 1 or s'x = gross asks for.
+
+    Raises
+    ------
+    InputError
+        No positive multiple is fully invested: what is short outweighs what is long.
+    """
+    size = float(np.abs(ray).sum())
+    if X.gross is not None:
+        return ray * (X.gross / size)
+    net = float(ray.sum()) / size
+    if not net >= _LEAST_NET:
+        raise InputError(
+            f"the risk parity portfolio of these signs has weights that sum to {net:.6g} where "
+            "Σ|x_i| = 1, and no multiple of it is fully invested; use "
+            "WeightSet(signs=..., gross=1)"
+        )
+    return ray / (net * size)
 
 
 def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:
@@ -18,6 +58,8 @@ def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:
     x = program.variable("x", X.labels, X.lower, X.upper, unit=1.0 / len(X.labels))
     if X.fully_invested:
         program.subject_to(fully_invested=x.sum() == 1.0)
+    if X.gross is not None:
+        program.subject_to(gross=signed(X, x).sum() == X.gross)
     for name, rows, bound in _inequalities(X):
         program.subject_to(**{name: rows @ x >= bound})
     return x
@@ -35,6 +77,8 @@ def state_cone_of_weights(program: Program, X: ResolvedWeightSet) -> Variable:
     scale = program.variable("scale", lower=0)
     if X.fully_invested:
         program.subject_to(fully_invested=x.sum() == scale)
+    if X.gross is not None:
+        program.subject_to(gross=signed(X, x).sum() == X.gross * scale)
     for name, bound, sign in (("lower_bound", X.lower, 1.0), ("upper_bound", X.upper, -1.0)):
         at = np.flatnonzero(np.isfinite(bound) & (bound != 0.0))
         if at.size:
@@ -53,17 +97,24 @@ def violation(X: ResolvedWeightSet, x: FloatArray) -> float:
     gaps += [bound - rows @ x for _, rows, bound in _inequalities(X)]
     if X.fully_invested:
         gaps.append(np.array([abs(x.sum() - 1.0)]))
+    if X.gross is not None:
+        gaps.append(np.array([abs(signed(X, x).sum() - X.gross)]))
     return max(0.0, *(float(gap.max()) for gap in gaps))
 
 
 def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-5) -> bool:
-    """Whether a constraint of X other than x ≥ 0 and 1'x = 1 is active.
+    """Whether a constraint of X other than signs and one normalisation is active.
 
-    Its slack is measured by its own terms: weights of volatile assets are far below 1.
+    Its slack is measured by its own terms: weights of volatile assets are far below 1. A bound of
+    zero that leaves an asset one sign keeps no portfolio from parity; two, which leave it out, do.
     """
-    lower, size = X.lower != 0.0, np.abs(x)
-    slacks = [(X.upper - x, np.where(X.upper == 0.0, 1.0, size))]
-    slacks.append(((x - X.lower)[lower], size[lower]))
+    if X.fully_invested and X.gross is not None:
+        return True
+    size, signs = np.abs(x), X.lower != X.upper
+    slacks = []
+    for slack, bound in ((x - X.lower, X.lower), (X.upper - x, X.upper)):
+        counts = ~(signs & (bound == 0.0))
+        slacks.append((slack[counts], np.where(bound == 0.0, 1.0, size)[counts]))
     for _, rows, bound in _inequalities(X):
         slacks.append((rows @ x - bound, abs(rows) @ np.abs(x)))
     return any(bool((slack <= tolerance * size).any()) for slack, size in slacks)
@@ -71,13 +122,16 @@ def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-5) -> bool:
 
 def described(X: ResolvedWeightSet) -> str:
     """X in a few words, such as ``long-only, fully invested, upper bounds``."""
-    words = [
-        "long-only" if X.long_only else "long and short",
-        "fully invested" if X.fully_invested else "not fully invested",
-    ]
+    words = ["long-only" if X.long_only else "long and short"]
+    if X.signs is not None and not X.long_only:
+        words[0] = f"{int((X.signs > 0).sum())} long, {int((X.signs < 0).sum())} short"
+    if X.fully_invested or X.gross is None:
+        words.append("fully invested" if X.fully_invested else "not fully invested")
+    if X.gross is not None:
+        words.append(f"gross {X.gross:g}")
     if (np.isfinite(X.lower) & (X.lower != 0.0)).any():
         words.append("lower bounds")
-    if np.isfinite(X.upper).any():
+    if (np.isfinite(X.upper) & ((X.upper != 0.0) | (X.lower == 0.0))).any():
         words.append("upper bounds")
     if rows := len(X.row_names):
         words.append(f"{rows} row{'s' if rows > 1 else ''}")

@@ -318,7 +318,7 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver(
             "newton", (), (), 1e-14, False,
-            "BSD-3-Clause; nominal risk parity only, long-only and fully invested",
+            "BSD-3-Clause; nominal risk parity only, weights of given signs and one sum",
             "part of this package", _newton, own=True,
         ),
         Solver(
