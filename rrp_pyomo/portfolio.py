@@ -152,9 +152,10 @@ class Portfolio:
     def cv(self) -> float:
         """Coefficient of variation of the risk contributions (5), sample standard deviation.
 
-        With unequal budgets, of the contributions relative to their budgets.
+        With unequal budgets, of the contributions relative to their budgets, where those are not 0.
         """
-        relative = self.relative_risk_contributions.to_numpy() / self.budgets
+        budgeted = self.budgets > 0
+        relative = self.relative_risk_contributions.to_numpy()[budgeted] / self.budgets[budgeted]
         return float(relative.std(ddof=1) / relative.mean()) if relative.size > 1 else 0.0
 
     @property

@@ -12,7 +12,9 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
 
-def resolve_budgets(budgets: Mapping[Any, float] | Vector | None, labels: Labels) -> FloatArray:
+def resolve_budgets(
+    budgets: Mapping[Any, float] | Vector | None, labels: Labels, zeros: bool = False
+) -> FloatArray:
     """Budgets b in the order of ``labels``: shape (n,), positive, summing to 1.
 
     Parameters
@@ -21,6 +23,8 @@ def resolve_budgets(budgets: Mapping[Any, float] | Vector | None, labels: Labels
         By asset label, or an array in the order of ``labels``; None is b_i = 1/n.
     labels : tuple
         The assets.
+    zeros : bool
+        Whether some of them may be 0.
 
     Raises
     ------
@@ -32,11 +36,16 @@ def resolve_budgets(budgets: Mapping[Any, float] | Vector | None, labels: Labels
     if budgets is None:
         return np.full(len(labels), 1.0 / len(labels))
     b = by_label(budgets, labels, "budgets")
-    if not (b > 0).all():
+    if not ((b > 0) | (zeros & (b == 0))).all():
         i = int(b.argmin())
         raise InputError(
-            f"budget of {str(labels[i])!r} is {b[i]:.6g}; budgets must be positive: give the asset "
-            "a share of the risk or leave it out of the portfolio"
+            f"budget of {str(labels[i])!r} is {b[i]:.6g}; "
+            + (
+                "budgets must not be negative"
+                if zeros
+                else "budgets must be positive: give the asset a share of the risk, leave it out "
+                "of the portfolio, or use RiskBudgeting, which takes budgets of 0"
+            )
         )
     if abs(b.sum() - 1.0) > 1e-9:
         raise InputError(

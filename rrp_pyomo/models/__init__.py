@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega
     from rrp_pyomo.models.qclp import RiskParityQCLP as RiskParityQCLP
+    from rrp_pyomo.models.risk_budgeting import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models.socp import RiskParitySOCP as RiskParitySOCP
 

@@ -8,6 +8,7 @@ from numbers import Integral
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, FactorCovariance
 from rrp_pyomo.errors import InputError, SolverError, is_number
@@ -80,11 +81,7 @@ def newton(
     if not (is_number(tol) and tol > 0):
         raise InputError(f"tol is {tol!r}; expected a positive number")
     sigma = np.sqrt(covariance.variances)
-    solve = (
-        _factored_solver(covariance)
-        if isinstance(covariance, FactorCovariance)
-        else (_dense_solver(covariance))
-    )
+    solve = shifted_inverse(covariance)
     x = np.sqrt(budgets) / sigma * (1.0 if signs is None else signs)
     with np.errstate(divide="ignore"):
         x *= np.sqrt(budgets.sum() / (x @ (covariance.operator @ x)))
@@ -135,34 +132,37 @@ def _step_length(
     return float(s)
 
 
-def _dense_solver(covariance: Covariance) -> Callable[[FloatArray, FloatArray], FloatArray]:
-    """(Σ + diag(e))⁻¹ g by Cholesky."""
-    matrix = np.asarray(covariance.operator)
-
-    def solve(e: FloatArray, g: FloatArray) -> FloatArray:
-        hessian = matrix.copy()
-        hessian.flat[:: matrix.shape[0] + 1] += e
-        factor = scipy.linalg.cho_factor(hessian, overwrite_a=True, check_finite=False)
-        solution: FloatArray = scipy.linalg.cho_solve(factor, g, check_finite=False)
-        return solution
-
-    return solve
-
-
-def _factored_solver(
-    covariance: FactorCovariance,
+def shifted_inverse(
+    covariance: Covariance, kept: NDArray[np.bool_] | None = None
 ) -> Callable[[FloatArray, FloatArray], FloatArray]:
-    """(U'U + E)⁻¹ g = E⁻¹g − E⁻¹U'(I + U E⁻¹ U')⁻¹ U E⁻¹ g, with U'U = V'FV and E = D + diag(e)."""
+    """(Σ + diag(e))⁻¹ g for a vector or the columns of g, over all assets or those that are kept.
+
+    By Cholesky, or with factors U'U = V'FV and E = D + diag(e) by
+
+        (U'U + E)⁻¹ g = E⁻¹g − E⁻¹U'(I + U E⁻¹ U')⁻¹ U E⁻¹ g.
+    """
+    at = slice(None) if kept is None else np.flatnonzero(kept)
+    if not isinstance(covariance, FactorCovariance):
+        matrix = np.asarray(covariance.operator)[at][:, at]
+
+        def dense(e: FloatArray, g: FloatArray) -> FloatArray:
+            hessian = matrix.copy()
+            hessian.flat[:: matrix.shape[0] + 1] += e
+            factor = scipy.linalg.cho_factor(hessian, overwrite_a=True, check_finite=False)
+            solution: FloatArray = scipy.linalg.cho_solve(factor, g, check_finite=False)
+            return solution
+
+        return dense
     systematic = covariance.root.parts[0]
     assert isinstance(systematic, LinearMap)
-    U = systematic.factors[0].left @ systematic.factors[0].right
-    identity = np.eye(U.shape[0])
+    U = (systematic.factors[0].left @ systematic.factors[0].right)[:, at]
+    D, identity = covariance.D[at], np.eye(U.shape[0])
 
-    def solve(e: FloatArray, g: FloatArray) -> FloatArray:
-        E = covariance.D + e
+    def factored(e: FloatArray, g: FloatArray) -> FloatArray:
+        E = D + e
         scaled = U / E
         small = np.linalg.solve(identity + scaled @ U.T, scaled @ g)
-        solution: FloatArray = (g - small @ U) / E
+        solution: FloatArray = ((g - U.T @ small).T / E).T
         return solution
 
-    return solve
+    return factored

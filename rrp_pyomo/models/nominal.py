@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
-from rrp_pyomo.errors import ModelError, UnknownLabelError, warn
-from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
+from rrp_pyomo.errors import warn
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
-from rrp_pyomo.models.weights import binds, normalised
+from rrp_pyomo.models.weights import binding
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solve.table import is_own
@@ -94,20 +93,7 @@ class NominalRiskParity(RiskParityProblem):
         """
         if solver is None or not is_own(solver):
             return super().solve(solver, **options)
-        X = self.weight_set
-        if not X.is_orthant:
-            raise ModelError(
-                "solver 'newton' takes weights that are just long-only or of given signs, and "
-                "fully invested or of a given gross; this weight set has more constraints, or "
-                "fewer: use 'clarabel' with RiskParitySOCP or 'ipopt'"
-            )
-        for option in options:
-            if option not in NEWTON_OPTIONS:
-                raise UnknownLabelError("Newton option", option, NEWTON_OPTIONS)
-        signs = None if X.long_only else X.signs
-        result = newton(self.covariance, self.budgets, signs=signs, **options)
-        x = normalised(X, result.weights)
-        return self._portfolio(self._solution_at(x, result.status, solver))
+        return self._by_newton(options)
 
     @property
     def objective_unit(self) -> float:
@@ -116,7 +102,7 @@ class NominalRiskParity(RiskParityProblem):
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         certificate = self._certificate(solution)
-        if not certificate.is_risk_parity and not binds(self.weight_set, solution.arrays["x"]):
+        if not certificate.is_risk_parity and not binding(self.weight_set, solution.arrays["x"]):
             warn(
                 f"{type(self).__name__} by {solution.solver} ended with status "
                 f"{solution.status!r} at a portfolio that is not risk parity: a relative risk "

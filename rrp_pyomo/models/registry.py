@@ -157,6 +157,10 @@ PROBLEMS: dict[str, Entry] = {
         "robust", "RobustRiskParity", "(12)", COSTA_KWON, "second-order cones", Data.UNCERTAINTY,
         Number("omega", 1.0, "aversion to estimation error"),
     ),
+    "budgeting": Entry(
+        "risk_budgeting", "RiskBudgeting", "constrained risk budgeting",
+        "Richard & Roncalli (2019)", "second-order and exponential cones", Data.COVARIANCE,
+    ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
 

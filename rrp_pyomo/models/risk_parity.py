@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from rrp_pyomo.data import Covariance, WeightSet, resolve_budgets
-from rrp_pyomo.errors import InputError, SolverError, require_kind
+from rrp_pyomo.errors import InputError, ModelError, SolverError, UnknownLabelError, require_kind
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.models.newton import newton
+from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
 from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.models.weights import normalised, violation
 from rrp_pyomo.portfolio import Portfolio
@@ -46,6 +46,8 @@ class RiskParityProblem(PortfolioProblem):
 
     covariance: Covariance
     budgets: FloatArray
+    # Whether assets may have a budget of 0.
+    _zero_budgets: ClassVar[bool] = False
 
     def __init__(
         self, covariance: Covariance, budgets: Budgets, weight_set: WeightSet | None
@@ -53,7 +55,7 @@ class RiskParityProblem(PortfolioProblem):
         require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
         super().__init__(covariance.labels, weight_set)
         self.covariance = covariance
-        self.budgets = resolve_budgets(budgets, covariance.labels)
+        self.budgets = resolve_budgets(budgets, covariance.labels, self._zero_budgets)
 
     @cached_property
     def risk_unit(self) -> float:
@@ -75,13 +77,33 @@ class RiskParityProblem(PortfolioProblem):
         options: dict[str, Any],
         near: bool = False,
     ) -> Portfolio:
+        self._require_risk()
+        self._require_reachable()
+        return super()._solve(solver, start, options, near)
+
+    def _by_newton(self, options: Mapping[str, Any]) -> Portfolio:
+        """Risk parity by Newton's method, where no further constraint is in X."""
+        X = self.weight_set
+        if not X.is_orthant:
+            raise ModelError(
+                "solver 'newton' takes weights that are just long-only or of given signs, and "
+                "fully invested or of a given gross; this weight set has more constraints, or "
+                "fewer: use 'clarabel' with RiskParitySOCP or RiskBudgeting, or 'ipopt'"
+            )
+        for option in options:
+            if option not in NEWTON_OPTIONS:
+                raise UnknownLabelError("Newton option", option, NEWTON_OPTIONS)
+        signs = None if X.long_only else X.signs
+        result = newton(self.covariance, self.budgets, signs=signs, **options)
+        x = normalised(X, result.weights)
+        return self._portfolio(self._solution_at(x, result.status, "newton"))
+
+    def _require_risk(self) -> None:
         if violation(self.weight_set, np.zeros(self.covariance.size)) == 0.0:
             raise InputError(
                 "the weight set has x = 0 in it, which is then the answer; use one with a gross "
                 "or fully invested, or block() as a part of a model that says how much to invest"
             )
-        self._require_reachable()
-        return super()._solve(solver, start, options, near)
 
     def _require_reachable(self) -> None:
         """Raise where no multiple of a long–short parity portfolio has 1'x = 1."""

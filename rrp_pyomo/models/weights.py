@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from rrp_pyomo.data import ResolvedWeightSet
 from rrp_pyomo.errors import InputError
@@ -102,22 +103,62 @@ def violation(X: ResolvedWeightSet, x: FloatArray) -> float:
     return max(0.0, *(float(gap.max()) for gap in gaps))
 
 
-def binds(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-5) -> bool:
-    """Whether a constraint of X other than signs and one normalisation is active.
+class Active(NamedTuple):
+    """Where weights are on the border of X: −1 at a lower, 1 at an upper bound, 0 at neither.
 
-    Its slack is measured by its own terms: weights of volatile assets are far below 1. A bound of
-    zero that leaves an asset one sign keeps no portfolio from parity; two, which leave it out, do.
+    Attributes
+    ----------
+    bounds : (n,) array
+        By asset, x ≥ 0 among them.
+    rows : (k,) array
+        By row of X.
     """
+
+    bounds: FloatArray
+    rows: FloatArray
+
+
+def active(X: ResolvedWeightSet, x: FloatArray, tolerance: float = 1e-5) -> Active:
+    """The active constraints of X, all but 1'x = 1 and s'x = gross.
+
+    A slack is measured by its own terms: weights of volatile assets are far below 1.
+    """
+    size = np.abs(x)
+    small = np.where(is_excluded(X), 1.0, size.max())
+    low = x - X.lower <= tolerance * np.where(X.lower == 0.0, small, size)
+    high = X.upper - x <= tolerance * np.where(X.upper == 0.0, small, size)
+    bounds = np.where(high, 1.0, np.where(low, -1.0, 0.0))
+    if X.matrix is None:
+        return Active(bounds, np.zeros(0))
+    total, size = X.matrix @ x, abs(X.matrix) @ np.abs(x)
+    low, high = total - X.row_lower <= tolerance * size, X.row_upper - total <= tolerance * size
+    return Active(bounds, np.where(high, 1.0, np.where(low, -1.0, 0.0)))
+
+
+def binding(X: ResolvedWeightSet, x: FloatArray) -> tuple[str, ...]:
+    """The names of the active constraints of X other than signs and one normalisation.
+
+    A bound of zero that leaves an asset one sign keeps no portfolio from parity; two, which leave
+    it out, do.
+    """
+    bounds, rows = active(X, x)
+    sign = np.where(bounds > 0, X.upper, X.lower) == 0.0
+    bounds = np.where(sign & ~is_excluded(X), 0.0, bounds)
+    names = [
+        f"{'lower' if side < 0 else 'upper'} bound of {str(name)!r}"
+        for labels, sides in ((X.labels, bounds), (X.row_names, rows))
+        for name, side in zip(labels, sides, strict=True)
+        if side
+    ]
     if X.fully_invested and X.gross is not None:
-        return True
-    size, signs = np.abs(x), X.lower != X.upper
-    slacks = []
-    for slack, bound in ((x - X.lower, X.lower), (X.upper - x, X.upper)):
-        counts = ~(signs & (bound == 0.0))
-        slacks.append((slack[counts], np.where(bound == 0.0, 1.0, size)[counts]))
-    for _, rows, bound in _inequalities(X):
-        slacks.append((rows @ x - bound, abs(rows) @ np.abs(x)))
-    return any(bool((slack <= tolerance * size).any()) for slack, size in slacks)
+        names.append(f"gross {X.gross:g} beside 1'x = 1")
+    return tuple(names)
+
+
+def is_excluded(X: ResolvedWeightSet) -> NDArray[np.bool_]:
+    """Which assets X leaves out: both of their bounds are 0."""
+    excluded: NDArray[np.bool_] = (X.lower == 0.0) & (X.upper == 0.0)
+    return excluded
 
 
 def described(X: ResolvedWeightSet) -> str:

@@ -146,8 +146,11 @@ def test_a_new_line_in_the_table_is_a_new_model(tmp_path):
     assert written["volatility"] > 0  # under the estimated covariance
     for arguments, message in {
         ("--omega", "1"): "--omega goes with --model robust; the model is minimax: leave it out",
-        ("--worst-case",): "goes with --model nlp, qclp or socp; the minimax model has no cov",
-        ("--budgets", "b.csv"): "--budgets goes with --model nlp, qclp, socp or robust; the model",
+        ("--worst-case",): "goes with --model nlp, qclp, socp or budgeting; the minimax model has",
+        (
+            "--budgets",
+            "b.csv",
+        ): "--budgets goes with --model nlp, qclp, socp, robust or budgeting; ",
     }.items():
         refused = rrp("--model", "minimax", *arguments)
         assert refused.exit_code == 2
@@ -169,7 +172,9 @@ def test_registered_problems_are_strategies():
     for text in ("socp:2", "nominal:2", "robust:two"):
         with pytest.raises(InputError, match=r"strategy .* a number goes with robust only"):
             parse_strategy(text)
-    with pytest.raises(InputError, match="unknown model 'sopc'; expected nlp, qclp, socp or rob"):
+    with pytest.raises(
+        InputError, match="unknown model 'sopc'; expected nlp, qclp, socp, robust or budgeting"
+    ):
         Registered("sopc")
 
 

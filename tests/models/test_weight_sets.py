@@ -20,7 +20,7 @@ from rrp_pyomo import (
 from rrp_pyomo.data import Group, LinearRow, WeightSet
 from rrp_pyomo.errors import InputError, ModelError, RiskParityWarning, UnknownLabelError
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.models.weights import binds, violation
+from rrp_pyomo.models.weights import binding, violation
 from rrp_pyomo.solve.program import solve_program
 
 N = 10
@@ -179,13 +179,13 @@ def test_a_bound_is_active_by_its_own_size(kind, magnitude):
                 "row_lower": WeightSet(rows=[LinearRow("row", {"c": 1.0}, down, None)]),
                 "row_upper": WeightSet(groups={"group": Group(["c"], None, up)}),
             }[kind]
-            assert binds(X.resolve(labels), x) is active
+            assert bool(binding(X.resolve(labels), x)) is active
 
 
-def test_an_asset_that_is_left_out_binds():
+def test_an_asset_that_is_left_out_binding():
     x = np.array([0.5, 0.5 + 1e-10, -1e-10])
-    assert binds(WeightSet(upper={"c": 0.0}).resolve("abc"), x)
-    assert not binds(WeightSet().resolve("abc"), x)
+    assert binding(WeightSet(upper={"c": 0.0}).resolve("abc"), x)
+    assert not binding(WeightSet().resolve("abc"), x)
 
 
 def test_a_trap_beside_a_small_bound_is_not_explained_by_it():
