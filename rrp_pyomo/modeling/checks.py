@@ -40,7 +40,7 @@ def ordered_bounds(name: str, labels: tuple[Hashable, ...] | int | None, *bounds
         labels = tuple(range(labels))
     size = 1 if labels is None else len(labels)
     lower, upper = numbers = [
-        bound if type(bound) is float else as_numbers(bound) for bound in bounds
+        bound if type(bound) is float else _bound(name, labels, bound) for bound in bounds
     ]
     if type(lower) is type(upper) is float and lower <= upper and lower < np.inf > -upper:
         return numbers
@@ -56,6 +56,12 @@ def ordered_bounds(name: str, labels: tuple[Hashable, ...] | int | None, *bounds
         low, high = (np.broadcast_to(bound, (size,))[i] for bound in numbers)
         raise InputError(f"{of} has the bounds {low} and {high}; expected numbers, lower ≤ upper")
     return numbers
+
+
+def _bound(name: str, labels: tuple[Hashable, ...] | None, bound: Any) -> Any:
+    if isinstance(bound, pd.Series) and labels is not None:
+        return aligned(bound, labels, f"a bound of variable {name!r}")
+    return as_numbers(bound)
 
 
 def parameter_numbers(name: str, labels: tuple[Hashable, ...] | None, value: Any) -> FloatArray:

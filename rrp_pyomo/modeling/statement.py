@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.linalg import Factor, FloatArray
@@ -68,8 +69,8 @@ class Statement:
         self,
         name: str,
         labels: Iterable[Hashable] | int | None = None,
-        lower: float | FloatArray = -np.inf,
-        upper: float | FloatArray = np.inf,
+        lower: float | FloatArray | pd.Series = -np.inf,
+        upper: float | FloatArray | pd.Series = np.inf,
         unit: float = 1.0,
         domain: Domain = "continuous",
     ) -> Variable:
@@ -81,7 +82,7 @@ class Statement:
         labels : iterable of hashables or int, optional
             The index set, which rows of expressions carry; a number for so many rows without
             labels.
-        lower, upper : float or array of shape (size,)
+        lower, upper : float, array of shape (size,) or Series by label
             Infinite by default; 0 and 1 for binary variables.
         unit : float
             Typical magnitude of the entries. Solvers then work in multiples of it, which makes
@@ -101,13 +102,13 @@ class Statement:
             index = labels
         else:
             index = distinct_labels(name, labels)
-        lower, upper = ordered_bounds(name, index, lower, upper)
+        low, high = ordered_bounds(name, index, lower, upper)
         if domain == "binary":
-            lower, upper = np.maximum(lower, 0.0), np.minimum(upper, 1.0)
-            lower, upper = (b.item() if np.ndim(b) == 0 else b for b in (lower, upper))
+            low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+            low, high = (b.item() if np.ndim(b) == 0 else b for b in (low, high))
         if not 0 < unit < np.inf:
             raise InputError(f"the unit of {name!r} is {unit}; expected a positive number")
-        variable = Variable(self, name, index, lower, upper, unit, self._columns, domain)
+        variable = Variable(self, name, index, low, high, unit, self._columns, domain)
         self._columns += variable.size
         self.variables[name] = variable
         self._changes += 1

@@ -23,6 +23,7 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.realise.points import named, values_on
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.solvers.endings import NOTES
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -50,6 +51,9 @@ class PortfolioProblem(ABC):
     """
 
     default_solver: ClassVar[str] = "clarabel"
+
+    # What to say where no point satisfies a constraint of a block, by how its name begins.
+    _infeasibility_notes: ClassVar[Mapping[str, str]] = {}
 
     # Under which covariance the portfolio's risk is measured, and the budgets of its risk
     # contributions, (n,); a problem may have neither.
@@ -121,12 +125,22 @@ class PortfolioProblem(ABC):
             Weights that lack an asset, or that are not kernel variables.
         """
         bind = {} if weights is None else {"x": weights}
-        return self._program.kernel(bind, weights is None if objective is None else objective)
+        return self._noted(
+            self._program.kernel(bind, weights is None if objective is None else objective)
+        )
 
     def block(self, weights: Any = None, objective: bool | None = None) -> pyo.Block:
         """The problem as a ``pyomo.environ`` block; parameters as for :meth:`kernel`."""
         bind = {} if weights is None else {"x": weights}
-        return self._program.block(bind, weights is None if objective is None else objective)
+        return self._noted(
+            self._program.block(bind, weights is None if objective is None else objective)
+        )
+
+    def _noted(self, block: Any) -> Any:
+        """The block with what this package's solvers say beside its constraints' names."""
+        if self._infeasibility_notes:
+            setattr(block, NOTES, dict(self._infeasibility_notes))
+        return block
 
     def portfolio(self, block: Any) -> Portfolio:
         """The certified portfolio of the weights that a block of this problem has now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -142,6 +142,11 @@ class RobustRiskParity(RiskParityProblem):
     ----------
     Costa & Kwon (2020), equation (12).
     """
+
+    _infeasibility_notes: ClassVar[Mapping[str, str]] = {
+        "perturbation": "(12) has no solution for an omega beyond omega_max, which is "
+        "largest_omega(uncertainty, weight_set)"
+    }
 
     def __init__(
         self,

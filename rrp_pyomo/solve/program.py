@@ -7,7 +7,7 @@ from typing import Any
 from rrp_pyomo.errors import InputError, ModelError, is_number
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.modeling.composite import Composite
-from rrp_pyomo.modeling.constraints import InCone
+from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lowering import is_sum_of_squares
 from rrp_pyomo.solve.by_pyomo import solve_by_pyomo
@@ -78,7 +78,7 @@ def solve_program(
         missing = ", ".join(sorted(needed - entry.takes)) or f"{', '.join(sorted(needed))} together"
         raise ModelError(
             f"solver {solver!r} does not take {missing} problems such as "
-            f"{program.name!r}; use one that does: {able or 'none is known'}"
+            f"{program.name!r}; use one that does: {able or 'none is known'}{_hint(program)}"
         )
     found = entry.require()
     if near:
@@ -93,6 +93,19 @@ def solve_program(
     return solve_by_pyomo(
         program, entry, embedded, environ, named, start, tolerance, time_limit, tee, options
     )
+
+
+def _hint(program: Program) -> str:
+    """What may make a cone of a product that is none as it is stated."""
+    products = [
+        name
+        for name, c in program.lowered().stated.items()
+        if isinstance(c, QuadraticBound) and c.lower < c.upper
+    ]
+    if not products:
+        return ""
+    names = ", ".join(map(repr, products))
+    return f"; products such as those of {names} are cones as norm(e) <= t or x * z >= square(t)"
 
 
 def needs(program: Program) -> frozenset[Takes]:

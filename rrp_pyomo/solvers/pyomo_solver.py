@@ -6,12 +6,13 @@ import contextlib
 import datetime
 import io
 import time
-from collections.abc import Iterator
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TextIO, TypeVar
 
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.common.timing import HierarchicalTimer
-from pyomo.contrib.solver.common.base import SolverBase
+from pyomo.contrib.solver.common.base import LegacySolverWrapper, SolverBase
+from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import (
     Results,
     SolutionStatus,
@@ -29,6 +30,10 @@ from pyomo.contrib.solver.common.util import (
 from pyomo.core.kernel.base import ICategorizedObject
 from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
+
+from rrp_pyomo.solvers.endings import strangers
+
+Solver = TypeVar("Solver", bound=SolverBase)
 
 
 class PyomoSolver(SolverBase):  # type: ignore[misc]
@@ -106,6 +111,10 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
         """The model as the solver takes it."""
         raise NotImplementedError
 
+    def _variables(self, compiled: Any) -> Sequence[Any]:
+        """The variables of the model as it was compiled, where the solver keeps them."""
+        return ()
+
     def _run(self, compiled: Any, options: dict[str, Any], config: Any, log: Log) -> Any:
         """The solver's answer, with ``status``, ``iterations``, ``setup_time``, ``solve_time``."""
         raise NotImplementedError
@@ -127,6 +136,11 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
         results.timing_info.setup_time = solution.setup_time
         results.timing_info.solve_time = solution.solve_time
         status = results.solution_status
+        if status is not SolutionStatus.optimal:
+            said = results.extra_info.get("message")
+            told = ["" if said is None else said.value()]
+            told.append(strangers(model, self._variables(compiled)))
+            results.extra_info.message = "; ".join(filter(None, told))
         if status is not SolutionStatus.optimal and config.raise_exception_on_nonoptimal_result:
             raise NoOptimalSolutionError(
                 f"{self._ended(results)}, not with an optimal solution. Solve with "
@@ -149,6 +163,29 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
             f"{self.name} ended with the status {results.extra_info.status!r} "
             f"({results.termination_condition.name}{': ' + message if message else ''})"
         )
+
+
+class LegacyInterface(LegacySolverWrapper):  # type: ignore[misc]
+    """Pyomo's older way of calling a solver, with the ``warmstart`` that older solvers take."""
+
+    def solve(self, model: Any, *arguments: Any, warmstart: bool = False, **keywords: Any) -> Any:
+        """Solve a model.
+
+        Ipopt starts at the variables' values whether ``warmstart`` is set or not, and interior
+        points and splittings of cones use none; other parameters are Pyomo's.
+        """
+        return super().solve(model, *arguments, **keywords)
+
+
+def registered(name: str, doc: str) -> Callable[[type[Solver]], type[Solver]]:
+    """Register a solver with both of Pyomo's factories."""
+
+    def register(solver: type[Solver]) -> type[Solver]:
+        legacy = type(f"Legacy{solver.__name__}", (LegacyInterface, solver), {})
+        SolverFactory.register(name, doc=doc)(solver, legacy)
+        return solver
+
+    return register
 
 
 class NoPoint(NoSolutionSolutionLoader):  # type: ignore[misc]

@@ -329,3 +329,13 @@ def test_terms_keep_the_labels_of_their_rows(program, x):
     program.subject_to(near=abs_(x - 1) <= [0.1, 0.2, 0.3], ball=norm(x) <= 10)
     duals = solve_program(program).duals
     assert duals["near"].to_dict() == pytest.approx(dict.fromkeys(ASSETS, 1.0), abs=1e-6)
+
+
+def test_bounds_are_aligned_by_label() -> None:
+    program = Program("bounds")
+    limits = pd.Series([0.3, 0.1, 0.2], ["c", "a", "b"])
+    x = program.variable("x", ["a", "b", "c"], lower=-limits, upper=limits)
+    np.testing.assert_array_equal(x.upper, [0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(x.lower, [-0.1, -0.2, -0.3])
+    with pytest.raises(UnknownLabelError, match="a bound of variable 'y'"):
+        program.variable("y", ["a", "b", "d"], upper=limits)

@@ -11,7 +11,6 @@ import clarabel
 import numpy as np
 import scipy.sparse as sp
 from pyomo.contrib.solver.common.base import Availability
-from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo.errors import ModelError
 from rrp_pyomo.forms.conic import (
@@ -30,6 +29,7 @@ from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pa
 from rrp_pyomo.solvers.conic.solver import ConicSolver
 from rrp_pyomo.solvers.options import Option, checked, refused
 from rrp_pyomo.solvers.process import interruptible, printing_to
+from rrp_pyomo.solvers.pyomo_solver import registered
 from rrp_pyomo.solvers.status import unknown_status
 
 #: What Clarabel's words for how it ended mean.
@@ -176,7 +176,7 @@ class ClarabelBackend:
         self._solver.update(**changes)
 
 
-@SolverFactory.register("clarabel", legacy_name="clarabel", doc="Clarabel, conic interior point")
+@registered("clarabel", doc="Clarabel, conic interior point")
 class Clarabel(ConicSolver):
     """Clarabel (https://clarabel.org) for continuous convex models of Pyomo, kernel or environ.
 

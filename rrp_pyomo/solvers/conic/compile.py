@@ -25,7 +25,7 @@ from rrp_pyomo.solvers.conic.quadratics import (
     square_root,
 )
 from rrp_pyomo.solvers.conic.solution import ConicSolution
-from rrp_pyomo.solvers.reading.checks import INFINITE, TRIVIAL
+from rrp_pyomo.solvers.reading.checks import GLOBAL, INFINITE, NONLINEAR, TRIVIAL
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
 from rrp_pyomo.solvers.reading.standard_form import (
@@ -184,15 +184,20 @@ class CompiledModel:
 
     def component(self, row: int) -> str:
         """What a row of the form belongs to: a constraint's name, or a variable's."""
+        what, part = self.part(row)
+        return f"a bound of variable {part.name!r}" if what else f"constraint {part.name!r}"
+
+    def part(self, row: int) -> tuple[str, Any]:
+        """The constraint that a row of the form belongs to, or "bounds of" and the variable."""
         (group,) = (
             g for g, own in enumerate(self.form.groups) if own.rows.start <= row < own.rows.stop
         )
         row -= self.form.groups[group].rows.start
         linear, bound = self.linear.place(group, row), self.bounds.place(group, row)
         if linear is not None:
-            return f"constraint {self.standard.linear.constraints[linear].name!r}"
+            return "", self.standard.linear.constraints[linear]
         if bound is not None:
-            return f"a bound of variable {self.standard.variables[bound].name!r}"
+            return "bounds of ", self.standard.variables[bound]
         of_cones = (cones.stated.constraints for cones in self.cones if group in cones.groups)
         of_quadratics = (
             [q.constraint for q in quadratics.constraints]
@@ -201,9 +206,7 @@ class CompiledModel:
         )
         constraints = next(chain(of_cones, of_quadratics))
         rows = self.form.groups[group].rows
-        return (
-            f"constraint {constraints[row * len(constraints) // (rows.stop - rows.start)].name!r}"
-        )
+        return "", constraints[row * len(constraints) // (rows.stop - rows.start)]
 
 
 class _Cones(NamedTuple):
@@ -358,8 +361,7 @@ def _at_most_zero(stated: QuadraticConstraint) -> tuple[float, QuadraticBody]:
     if stated.lower > -INFINITE and stated.upper < INFINITE:
         raise IncompatibleModelError(
             f"constraint {stated.constraint.name!r} bounds a quadratic expression from both "
-            "sides, which is not convex; drop one bound (if it is redundant) or use a nonlinear "
-            "solver such as 'ipopt'"
+            f"sides, which is not convex; drop one bound (if it is redundant) or {NONLINEAR}"
         )
     sign = 1.0 if stated.upper < INFINITE else -1.0
     bound = stated.upper if sign > 0 else stated.lower
@@ -397,8 +399,7 @@ def _objective(standard: StandardForm) -> tuple[Rows, Any]:
         raise IncompatibleModelError(
             "the objective is quadratic but not "
             + ("convex" if sense > 0 else "concave")
-            + "; this solver takes convex models only. Use a nonlinear solver such as 'ipopt', or "
-            "a global one such as 'scip'"
+            + f"; this solver takes convex models only: {GLOBAL}"
         )
     # ½x'Px has P_ii = 2 v_ii, P_ij = v_ij.
     return row, (np.minimum(i, j), np.maximum(i, j), np.where(i == j, 2.0 * v, v))

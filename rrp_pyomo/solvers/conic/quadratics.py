@@ -25,6 +25,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.reading.checks import GLOBAL
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.standard_form import QuadraticBody
 
@@ -300,5 +301,5 @@ def _signs(
 def _not_convex(names: Names) -> IncompatibleModelError:
     return IncompatibleModelError(
         f"constraint {names.constraint} is quadratic but not convex; this solver takes convex "
-        "models only. Use a nonlinear solver such as 'ipopt', or a global one such as 'scip'"
+        f"models only: {GLOBAL}"
     )

@@ -14,6 +14,7 @@ from pyomo.core.staleflag import StaleFlagManager
 from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.solvers.conic.compile import CompiledModel
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
+from rrp_pyomo.solvers.endings import contradiction
 from rrp_pyomo.solvers.pyomo_solver import KernelSuffixes
 
 CONDITION = {
@@ -30,6 +31,10 @@ CONDITION = {
     Termination.FAILED: TerminationCondition.error,
 }
 
+#: What is no part of a proof, relative to its heaviest row, and of how much of one is told.
+NEGLIGIBLE, MOST_ROWS, MOST_VARIABLES, TINY = 0.02, 500, 3, 1e-300
+PROOF = "no point is feasible, and the proof is mostly about {}"
+
 RAYS = Termination.UNBOUNDED, Termination.INFEASIBLE_OR_UNBOUNDED
 
 
@@ -39,10 +44,18 @@ class AffineFunction(NamedTuple):
     coefficients: Mapping[Any, float]
     constant: float
 
+    def __repr__(self) -> str:
+        terms = (f"{value:+.6g}*{v.name}" for v, value in self.coefficients.items())
+        return " ".join([*terms, f"{self.constant:+.6g}"])
+
 
 def explained(compiled: CompiledModel, solution: ConicSolution, accepted: float) -> str:
     """Why an answer is no solution, in terms of the model; empty where the status says it all."""
     ending = solution.termination
+    if ending is Termination.INFEASIBLE:
+        return contradiction(PROOF, map(compiled.part, _in_proof(solution)))
+    if ending in RAYS:
+        return _direction(compiled, solution)
     if ending is Termination.INCONCLUSIVE:
         return "what it takes for a proof does not stand up to rounding; " + _remedy(solution)
     if ending is not Termination.ALMOST_SOLVED:
@@ -56,6 +69,24 @@ def explained(compiled: CompiledModel, solution: ConicSolution, accepted: float)
     if errors.gap > accepted:
         missed.append(f"the duality gap is {errors.gap:.1g} of the objective's terms")
     return f"{' and '.join(missed)}, where {accepted:.0e} is accepted; {_remedy(solution)}"
+
+
+def _in_proof(solution: ConicSolution) -> list[int]:
+    """The rows that a proof of infeasibility is made of, the heaviest first."""
+    z = np.abs(solution.scaled_multipliers)
+    both = [w / max(w.max(initial=0.0), TINY) for w in (z, np.abs(solution.form.b * z))]
+    weights = np.maximum(*both)
+    heavy = np.flatnonzero(weights > NEGLIGIBLE)
+    rows: list[int] = heavy[np.argsort(-weights[heavy], kind="stable")][:MOST_ROWS].tolist()
+    return rows
+
+
+def _direction(compiled: CompiledModel, solution: ConicSolution) -> str:
+    variables = compiled.standard.variables
+    ray = np.abs(solution.scaled_point[: len(variables)])
+    steepest = np.argsort(-ray, kind="stable")[:MOST_VARIABLES]
+    moving = [variables[i].name for i in steepest if ray[i] > 0.1 * ray.max()]
+    return f"the objective improves without end along {', '.join(map(repr, moving))}"
 
 
 def _remedy(solution: ConicSolution) -> str:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TextIO
 import numpy as np
 import scipy.sparse as sp
 from pyomo.contrib.solver.common.base import Availability
-from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo.errors import ModelError, SolverUnavailableError
 from rrp_pyomo.forms.conic import (
@@ -30,6 +29,7 @@ from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pa
 from rrp_pyomo.solvers.conic.solver import ConicSolver
 from rrp_pyomo.solvers.options import Option, checked, refused, require_writable
 from rrp_pyomo.solvers.process import printing_to
+from rrp_pyomo.solvers.pyomo_solver import registered
 from rrp_pyomo.solvers.status import unknown_status
 
 _COUNT = "[1, 2147483647]"
@@ -165,7 +165,7 @@ class ScsBackend:
         )
 
 
-@SolverFactory.register("scs", legacy_name="scs", doc="SCS, conic operator splitting")
+@registered("scs", doc="SCS, conic operator splitting")
 class Scs(ConicSolver):
     """SCS (https://www.cvxgrp.org/scs) for continuous convex models of Pyomo, kernel or environ.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, TextIO
 
@@ -49,6 +50,9 @@ class ConicSolver(PyomoSolver):
         if solution.termination is Termination.UNBOUNDED:
             return _unbounded(self._session, solution, shown)
         return solution
+
+    def _variables(self, compiled: CompiledModel) -> Sequence[Any]:
+        return compiled.standard.variables
 
     def _report(
         self, results: Results, model: Any, compiled: CompiledModel, solution: ConicSolution

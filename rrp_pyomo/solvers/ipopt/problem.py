@@ -62,7 +62,14 @@ class Statement:
 
     def component(self, index: int) -> str:
         """The name of a row, or, beyond these, of a variable."""
-        return repr([*self.rows, *self.info.variables][index].name)
+        return repr(self.part(index)[1].name)
+
+    def part(self, index: int) -> tuple[str, Any]:
+        """A row, or, beyond these, "bounds of" and a variable."""
+        rows = len(self.rows)
+        if index < rows:
+            return "", self.rows[index]
+        return "bounds of ", self.info.variables[index - rows]
 
 
 def start_values(variables: Iterable[Any]) -> FloatArray:

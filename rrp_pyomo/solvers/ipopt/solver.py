@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ from pyomo.common.config import ConfigDict, ConfigValue, In, document_configdict
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.contrib.solver.common.base import Availability
 from pyomo.contrib.solver.common.config import SolverConfig
-from pyomo.contrib.solver.common.factory import SolverFactory
-from pyomo.contrib.solver.common.results import Results, SolutionStatus
+from pyomo.contrib.solver.common.results import (
+    Results,
+    SolutionStatus,
+    TerminationCondition,
+)
 from pyomo.contrib.solver.common.solution_loader import NoSolutionSolutionLoader
 from pyomo.repn.plugins.nl_writer import NLWriter
 
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.endings import contradiction
 from rrp_pyomo.solvers.ipopt.duals import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.nl import read_nl
@@ -25,9 +29,13 @@ from rrp_pyomo.solvers.ipopt.problem import Run, Statement
 from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
 from rrp_pyomo.solvers.ipopt.session import Answer, Session
 from rrp_pyomo.solvers.process import printing_to
-from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
+from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver, registered
 from rrp_pyomo.solvers.reading.errors import NonlinearModelError
 
+NEARBY = (
+    "near where Ipopt started, no point satisfies {} and the others; that is no proof: start "
+    "elsewhere, or let 'clarabel' look for one where the model is convex"
+)
 ROUTES = ("auto", "quadratic", "nl")
 
 
@@ -51,7 +59,7 @@ class CasadiIpoptConfig(SolverConfig):  # type: ignore[misc]
         self.writer_config.linear_presolve = False
 
 
-@SolverFactory.register("casadi_ipopt", doc="Ipopt, embedded in the Python package casadi")
+@registered("casadi_ipopt", doc="Ipopt, embedded in the Python package casadi")
 class CasadiIpopt(PyomoSolver):
     """Ipopt (https://coin-or.github.io/Ipopt) for smooth models of Pyomo, kernel or environ.
 
@@ -120,6 +128,10 @@ class CasadiIpopt(PyomoSolver):
                     raise
         return read_nl(model, config), "nl"
 
+    def _variables(self, compiled: tuple[Statement, str]) -> Sequence[Any]:
+        variables: Sequence[Any] = compiled[0].info.variables
+        return variables
+
     def _report(
         self,
         results: Results,
@@ -129,6 +141,10 @@ class CasadiIpopt(PyomoSolver):
     ) -> None:
         statement, results.extra_info.route = compiled
         results.extra_info.message = solution.message
+        worst = solution.solution.errors.primal_at
+        if solution.termination is TerminationCondition.locallyInfeasible and worst >= 0:
+            part = statement.part(worst)
+            results.extra_info.message = contradiction(NEARBY, [part])
         status = solution.solution_status
         results.solution_loader = (
             NoSolutionSolutionLoader(model, f"Ipopt ended with the status {solution.status!r}.")

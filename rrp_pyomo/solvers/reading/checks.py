@@ -23,7 +23,27 @@ INFINITE = 1e20
 #: By how much a constraint without variables may be violated, relative to its bound.
 TRIVIAL = 1e-8
 
-CONTINUOUS = "this solver takes continuous models only; try 'highs', 'gurobi' or 'scip'"
+#: What to use instead, by the names of pyo.SolverFactory, on a ConcreteModel and in pyomo.kernel.
+INTEGERS = (
+    "this solver takes continuous models only; use pyo.SolverFactory('gurobi_direct'), "
+    "'scip_direct' or 'xpress_direct', or 'highs' where all is linear"
+)
+KERNEL_INTEGERS = (
+    "this solver takes continuous models only; use pyo.SolverFactory('gurobi_direct') or "
+    "'xpress_direct', which take kernel models with integers"
+)
+NONLINEAR = "use a nonlinear solver such as pyo.SolverFactory('casadi_ipopt')"
+GLOBAL = f"{NONLINEAR}, or a global one such as 'scip_direct' or 'gurobi_direct'"
+
+_REMEDIES = {
+    "Disjunction": "turn them into binary variables by pyo.TransformationFactory('gdp.bigm') or "
+    "'gdp.hull', and solve with 'gurobi_direct' or 'scip_direct'",
+    "SOSConstraint": "pyo.SolverFactory('gurobi_direct') takes them, or state them by binary "
+    "variables",
+    "LogicalConstraint": "turn them into linear ones by "
+    "pyo.TransformationFactory('core.logical_to_linear')",
+}
+_REMEDIES["Disjunct"] = _REMEDIES["Disjunction"]
 
 _NUMBERS = {float, int, type(None)}
 _READ = {Block, Constraint, Objective, Suffix}
@@ -45,16 +65,25 @@ def refuse_foreign_components(block: Any) -> None:
                 repr(c.name)
                 for c in block.component_objects(ctype, active=True, descend_into=False)
             )
-            raise IncompatibleModelError(f"{names}: {ctype.__name__} components; {CONTINUOUS}")
+            remedy = _REMEDIES.get(ctype.__name__, "deactivate or reformulate them")
+            raise IncompatibleModelError(
+                f"{names}: {ctype.__name__} components, which this solver does not take; {remedy}"
+            )
 
 
 def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
     """Lower and upper bounds, infinite where there are none, of continuous variables."""
     discrete = [v for v in variables if not _is_real(v) and not v.is_continuous()]
     if discrete:
+        is_kernel = isinstance(discrete[0], ICategorizedObject)
+        remedy = (
+            KERNEL_INTEGERS
+            if is_kernel
+            else f"{INTEGERS}, or relax the domains by "
+            "pyo.TransformationFactory('core.relax_integer_vars')"
+        )
         raise IncompatibleModelError(
-            f"variable {discrete[0].name!r} is integer or binary ({len(discrete)} in all); "
-            f"{CONTINUOUS}, or relax the domains with Pyomo's 'core.relax_integer_vars'"
+            f"variable {discrete[0].name!r} is integer or binary ({len(discrete)} in all); {remedy}"
         )
     try:
         pairs = [_pair(v) for v in variables]

@@ -34,8 +34,9 @@ from pyomo.repn.quadratic import QuadraticRepnVisitor
 from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.checks import (
-    CONTINUOUS,
     INFINITE,
+    KERNEL_INTEGERS,
+    NONLINEAR,
     bounds,
     fixed_values,
     not_finite,
@@ -218,7 +219,9 @@ class _Reader:
             elif ctype is ISuffix:
                 self._suffix(child, child.storage_key, depth)
             else:
-                raise IncompatibleModelError(f"{child.name!r} is an SOS constraint; {CONTINUOUS}")
+                raise IncompatibleModelError(
+                    f"{child.name!r} is an SOS constraint; {KERNEL_INTEGERS}"
+                )
 
     def environ(self, model: Any) -> None:
         """An environ block and everything active below it."""
@@ -301,7 +304,7 @@ class _Reader:
             raise NonlinearModelError(
                 f"{kind} {component.name!r} has the nonlinear term {nonlinear}; this "
                 "solver takes linear, convex quadratic and conic models. State it with a cone of "
-                "pyomo.kernel.conic, or use a nonlinear solver such as 'ipopt'"
+                f"pyomo.kernel.conic, or {NONLINEAR}"
             )
         return repn
 
