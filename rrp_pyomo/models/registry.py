@@ -159,7 +159,7 @@ PROBLEMS: dict[str, Entry] = {
     ),
     "budgeting": Entry(
         "risk_budgeting", "RiskBudgeting", "constrained risk budgeting",
-        "Richard & Roncalli (2019)", "second-order and exponential cones", Data.COVARIANCE,
+        "Richard & Roncalli (2019)", "second-order cones, or exponential ones", Data.COVARIANCE,
     ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""

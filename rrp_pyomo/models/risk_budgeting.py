@@ -13,6 +13,7 @@ from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, geometric_mean, norm
+from rrp_pyomo.modeling.terms.means import Cones, whole_multiples
 from rrp_pyomo.models.constrained_budgeting import constrained_risk_budgeting
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
@@ -98,13 +99,15 @@ class RiskBudgeting(RiskParityProblem):
     what can be priced and bounded there, the gap between volatility and geometric mean,
 
         minimise    p − c g
-        subject to  ‖Σ^{1/2} x‖₂ ≤ p,   g ≤ Π_i x_i^{b_i},   p, g ≥ 0,   x ∈ X,
+        subject to  ‖Σ^{1/2} x‖₂ ≤ p,   g ≤ Π_i (n x_i)^{b_i},   p, g ≥ 0,   x ∈ X,
 
-    with c = min_{x ≥ 0} √(x'Σx) / Π x_i^{b_i}, its value at the unconstrained portfolio. The gap is
-    convex, homogeneous of degree 1, never negative, and 0 exactly at multiples of that portfolio.
-    Blocks have it as ``parity_gap`` and √(x'Σx) as ``volatility``, both per period in units of the
-    data: a limit on the first holds for the gap itself, as p and g can only be worse than their
-    values at x.
+    with c = min_{x ≥ 0} √(x'Σx) / Π (n x_i)^{b_i}, its value at the unconstrained portfolio. The
+    gap is convex, homogeneous of degree 1, never negative, and 0 exactly at multiples of that
+    portfolio. Blocks have it as ``parity_gap`` and √(x'Σx) as ``volatility``, both per period in
+    units of the data: a limit on one of them holds for the true value too, as p and g can only be
+    worse than their values at x. Budgets in the ratio of whole numbers, such as equal ones or
+    percentages, need second-order cones only; others exponential ones, for conic solvers by
+    :meth:`kernel`, for Ipopt and SCIP by :meth:`block`.
 
     An asset of budget 0 is left out of the product, not of the portfolio: it is held as far as it
     reduces the variance, and contributes 0. An asset whose upper bound is 0 holds nothing and is
@@ -168,10 +171,10 @@ class RiskBudgeting(RiskParityProblem):
         return float(np.sqrt(x @ (self.covariance.operator @ x)) / self.geometric_mean(x))
 
     def geometric_mean(self, x: FloatArray) -> float:
-        """Π |x_i|^{b_i} over the assets that have a budget and may be held."""
+        """Π (n|x_i|)^{b_i} over the assets that have a budget and may be held."""
         held = self._shared > 0
         with np.errstate(divide="ignore"):
-            u = np.maximum(signed(self.weight_set, x)[held], 0.0)
+            u = np.maximum(x.size * signed(self.weight_set, x)[held], 0.0)
             return float(np.exp(self._shared[held] @ np.log(u)))
 
     def _unconstrained(self) -> FloatArray:
@@ -201,13 +204,14 @@ class RiskBudgeting(RiskParityProblem):
         root = Named("root", self.covariance.root / np.sqrt(unit))
         held = b > 0
         p = program.variable("p", lower=0)
-        g = program.variable("g", lower=0, unit=1.0 / n)
+        g = program.variable("g", lower=0)
         c = self.parity_ratio / size
+        cones: Cones = "exponential" if whole_multiples(b[held]) is None else "second_order"
 
         program.minimize(p - c * g)
         program.subject_to(
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,
-            spread=geometric_mean(signed(self.weight_set, x)[held], b[held]) >= g,
+            spread=geometric_mean(n * signed(self.weight_set, x)[held], b[held], cones) >= g,
         )
         program.expression("volatility", size * p)
         program.expression("parity_gap", size * (p - c * g))

@@ -106,6 +106,16 @@ CASES = {
         lambda x: cp.geo_mean(2 * x, [2, 1, 2, 3]),
         convex=False,
     ),
+    "geometric_mean over quadratic cones": Case(
+        lambda x: geometric_mean(x + 0.1, cones="second_order"),
+        lambda x: cp.geo_mean(x + 0.1),
+        convex=False,
+    ),
+    "weighted geometric_mean over quadratic cones": Case(
+        lambda x: geometric_mean(2 * x, [0.35, 0.1, 0.5, 0.05], cones="second_order"),
+        lambda x: cp.geo_mean(2 * x, [7, 2, 10, 1]),
+        convex=False,
+    ),
     "cvar": Case(lambda x: cvar(R @ x, 0.25), lambda x: worst_of(R @ x, 0.25)),
     "cvar of probabilities": Case(
         lambda x: cvar(R @ x, 0.3, TIMES / TIMES.sum()), lambda x: worst_of(REPEATED @ x, 0.3)
@@ -338,6 +348,11 @@ REFUSED = {
     "a maximum of numbers": (lambda x: maximum(1.0, 2.0), "takes at least one affine expression"),
     "a wide divisor": (lambda x: quad_over_lin(x, x), "divisor of quad_over_lin has 2 rows"),
     "weights of a mean": (lambda x: geometric_mean(x, [1.0, 0.0]), "one positive number for each"),
+    "cones of a mean": (lambda x: geometric_mean(x, cones="power"), "cones is 'power'; expected"),
+    "odd weights": (
+        lambda x: geometric_mean(x, [1.0, np.pi], cones="second_order"),
+        "ratio of whole numbers up to 10,000 in all: use cones='exponential'",
+    ),
     "weights too many": (lambda x: geometric_mean(x, [1.0] * 3), "one positive number for each"),
     "alpha 0": (lambda x: cvar(x, 0.0), "alpha of cvar is 0.0.*0 < alpha <= 1"),
     "alpha 95 %": (lambda x: cvar(x, 95), "alpha of cvar is 95.*0.05 is the worst 5 %"),
@@ -365,6 +380,20 @@ def test_arguments_that_a_term_does_not_take(case):
 def two(lower: float = 0.0, upper: float = 1.0) -> tuple[Program, Any]:
     program = Program()
     return program, program.variable("x", ["a", "b"], lower, upper)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 30])
+def test_towers_of_every_height(n):
+    """The largest Π x_i^{k_i/K} with Σx = 1 is at x_i = k_i/K."""
+    k = np.random.default_rng(n).integers(1, 9, n)
+    program = Program("tower")
+    x = program.variable("x", n, lower=0)
+    program.maximize(geometric_mean(n * x, k, cones="second_order"))
+    program.subject_to(one=x.sum() == 1)
+    solution = solve_program(program)
+    np.testing.assert_allclose(solution.values["x"], k / k.sum(), atol=2e-5)
+    b = k / k.sum()
+    assert solution.objective == pytest.approx(np.exp(b @ np.log(n * b)), rel=1e-7)
 
 
 @pytest.mark.parametrize("bound", [-1.0, 0.0])

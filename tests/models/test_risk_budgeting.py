@@ -6,11 +6,10 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
-import pyomo.kernel as pmo
 import pytest
 import scipy.optimize
 
-from rrp_pyomo import FactorModel, RiskBudgeting, WeightSet
+from rrp_pyomo import FactorModel, RiskBudgeting, WeightSet, solve_program
 from rrp_pyomo.data import Group, LinearRow, excess_returns
 from rrp_pyomo.models.newton import newton
 
@@ -112,19 +111,39 @@ def test_the_simplex_is_newtons(factor_covariance):
     assert loose.certificate.binding == ()
 
 
-def test_the_gap_in_a_larger_model(industries):
+@pytest.mark.parametrize("solver", ["clarabel", "casadi_ipopt", "gurobi"])
+def test_the_gap_in_a_larger_model(industries, solver, need):
     """A Var with a bound of its own: the gap within its limit, in per-period volatility."""
+    need(solver)
     problem = RiskBudgeting(industries)
-    m = pmo.block()
-    m.w = pmo.variable_dict({a: pmo.variable(lb=0, ub=0.05) for a in industries.labels})
-    m.invested = pmo.constraint(sum(m.w.values()) == 1)
-    m.parity = problem.kernel(weights=m.w)
-    m.cap = pmo.constraint(m.parity.parity_gap <= 0.001)
-    m.goal = pmo.objective(m.parity.volatility)
-    pyo.SolverFactory("clarabel").solve(m)
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(industries.labels, bounds=(0, 0.05))
+    m.invested = pyo.Constraint(expr=sum(m.w.values()) == 1)
+    m.parity = problem.block(weights=m.w)
+    m.cap = pyo.Constraint(expr=m.parity.parity_gap <= 0.001)
+    m.goal = pyo.Objective(expr=m.parity.volatility)
+    pyo.SolverFactory(solver).solve(m)
     x = np.array([pyo.value(m.w[a]) for a in industries.labels])
     volatility = np.sqrt(x @ industries.matrix().to_numpy() @ x)
-    assert pyo.value(m.parity.volatility) == pytest.approx(volatility, rel=1e-6)
-    gap = volatility - problem.parity_ratio * np.exp(np.log(x).mean())
-    assert gap == pytest.approx(0.001, rel=1e-4)
-    assert pyo.value(m.parity.parity_gap) == pytest.approx(gap, rel=1e-4)
+    assert pyo.value(m.parity.volatility) == pytest.approx(volatility, rel=1e-5)
+    gap = volatility - problem.parity_ratio * np.exp(np.log(30 * x).mean())
+    assert gap == pytest.approx(0.001, rel=1e-3)
+    assert pyo.value(m.parity.parity_gap) == pytest.approx(gap, rel=1e-3)
+
+
+def test_the_gap_over_exponential_cones(factor_covariance):
+    """Budgets in no ratio of whole numbers: kernel blocks for conic solvers, environ for Ipopt."""
+    Sigma = factor_covariance(N)
+    b = np.sqrt(np.arange(1.0, N + 1)) / np.sqrt(np.arange(1.0, N + 1)).sum()
+    problem = RiskBudgeting(Sigma, b, WeightSet(upper=0.12))
+    expected = solve_program(problem.program()).objective * problem.objective_unit
+    for block, solver in ((problem.kernel(), "clarabel"), (problem.block(), "casadi_ipopt")):
+        pyo.SolverFactory(solver).solve(block)
+        assert pyo.value(block.parity_gap) == pytest.approx(expected, rel=1e-4)
+    x, value = cp.Variable(N), 100 * problem.parity_ratio
+    root = np.linalg.cholesky(1e4 * Sigma.matrix().to_numpy()).T
+    tower = cp.Variable()
+    rows = [cp.sum(x) == 1, x >= 0, x <= 0.12]
+    rows += [cp.sum(cp.multiply(b, cp.rel_entr(tower, N * x))) <= 0]  # Σ b_i log(N x_i/g) ≥ 0
+    found = cp.Problem(cp.Minimize(cp.norm(root @ x) - value * tower), rows).solve(cp.CLARABEL)
+    assert found / 100 == pytest.approx(expected, rel=1e-4)
