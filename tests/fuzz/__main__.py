@@ -13,7 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout, none installed
 
-SUITES = {"models": "pyomo_models", "portfolios": "portfolios", "files": "files"}
+SUITES = {
+    "models": "pyomo_models",
+    "portfolios": "portfolios",
+    "files": "files",
+    "compositions": "compositions",
+}
 
 
 def main() -> int:

@@ -10,7 +10,10 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("suite", "cases"), [("models", 300), ("portfolios", 200), ("files", 100)])
+@pytest.mark.parametrize(
+    ("suite", "cases"),
+    [("models", 300), ("portfolios", 200), ("files", 100), ("compositions", 300)],
+)
 def test_nothing_is_found(suite: str, cases: int) -> None:
     command = [sys.executable, str(Path(__file__).parent), "--suite", suite]
     options = ["--cases", str(cases), "--workers", "1"]

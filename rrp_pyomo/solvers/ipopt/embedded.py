@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import time
@@ -71,6 +72,8 @@ class NonlinearSolution:
         Seconds before and inside Ipopt.
     evaluate : callable
         Computes :attr:`conditions`, which not everybody wants.
+    has_least_multipliers : bool
+        Whether those of equations are not Ipopt's, which were too large to mean anything.
     """
 
     x: FloatArray
@@ -82,6 +85,16 @@ class NonlinearSolution:
     setup_time: float
     solve_time: float
     evaluate: Callable[[], Conditions]
+    has_least_multipliers: bool = False
+
+    def with_conditions(self, conditions: Conditions) -> NonlinearSolution:
+        """The same point with other multipliers, the least ones."""
+        return dataclasses.replace(
+            self,
+            row_multipliers=conditions.row_multipliers,
+            evaluate=lambda: conditions,
+            has_least_multipliers=True,
+        )
 
     @functools.cached_property
     def conditions(self) -> Conditions:

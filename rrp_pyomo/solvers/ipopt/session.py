@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ ACCEPTED, FACTOR = 1e-6, 10.0
 STRICT: Mapping[str, Any] = {"bound_relax_factor": 0.0, "nlp_scaling_method": "none", "tol": 1e-10}
 #: For the apex of a cone: slacks that vanish with the gradient must not be moved by much.
 TIGHTEST: Mapping[str, Any] = {**STRICT, "slack_move": 1e-13, "tol": 1e-12}
+#: For equations that say the same: MUMPS finds them, and Ipopt leaves them out.
+INDEPENDENT: Mapping[str, Any] = {"dependency_detector": "mumps"}
 
 #: Endings at a point that may be good enough, whatever Ipopt thinks of it.
 POINTS = (
@@ -108,11 +110,12 @@ class Session:
         # Whoever starts at a point and ends at a worse one has not found what was to be refined.
         off = FACTOR * first.errors.largest * max(1.0, first.conditions.size)
         worst = first.conditions.objective + off
-        for defaults, start in ((STRICT, first.x), (TIGHTEST, first.x), (STRICT, None)):
+        for defaults, start in self._second_tries(first):
             if self._is_over:
                 break
-            tol = min(defaults["tol"], self._options.get("tol", 1.0))
-            options = {**defaults, **self._options, "tol": tol}
+            options = {**defaults, **self._options}
+            if "tol" in defaults:
+                options["tol"] = min(defaults["tol"], options["tol"])
             found = self._run(self._statement.run, options, start)
             if found.conditions.objective <= worst:
                 again.append(found)
@@ -130,8 +133,20 @@ class Session:
         left = self._limit
         if left is not None:
             left -= time.perf_counter() - self._began
-        self._tries.append(self._runner(run, options, left, start))
-        return self._tries[-1]
+        found = self._runner(run, options, left, start)
+        if found.status in POINTS and found.conditions.are_ambiguous:
+            found = found.with_conditions(found.conditions.with_least_multipliers())
+        self._tries.append(found)
+        return found
+
+    def _second_tries(
+        self, first: NonlinearSolution
+    ) -> Iterator[tuple[Mapping[str, Any], FloatArray | None]]:
+        """Options and starts."""
+        if first.has_least_multipliers:
+            yield INDEPENDENT, None
+            yield {**INDEPENDENT, **STRICT}, None
+        yield from ((STRICT, first.x), (TIGHTEST, first.x), (STRICT, None))
 
     def _excess(self, found: NonlinearSolution) -> float:
         """How many times what is accepted the errors of a point are."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import lsqr
 
 from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.linalg import FloatArray
@@ -19,6 +21,8 @@ from rrp_pyomo.linalg import FloatArray
 ROUNDING = 1e-14
 #: A row whose gradient is smaller is taken to have this one: the apex of a cone has none.
 FLATTEST = 1e-3
+#: Multipliers of which rounding alone hides more of the objective say nothing.
+HIDDEN = 1e-6
 
 
 class Errors(NamedTuple):
@@ -147,6 +151,31 @@ class Conditions:
             dual_at=rows + _where(dual),
             gap_at=_where(gap),
         )
+
+    @property
+    def are_ambiguous(self) -> bool:
+        """Whether multipliers are so large that they can only cancel.
+
+        Where equations say the same, only the sum of their multipliers is determined, and Ipopt's
+        may grow without limit. A residual is then small beside them wherever the point is.
+        """
+        terms = np.bincount(self.row, np.abs(self.slope * self.x[self.col]), self.rows.size)
+        hidden = ROUNDING * float(np.abs(self.row_multipliers) @ terms)
+        return hidden > HIDDEN * max(1.0, self.size)
+
+    def with_least_multipliers(self) -> Conditions:
+        """The same with the smallest multipliers of equations that come nearest to stationarity."""
+        rows, n = self.rows.size, self.x.size
+        equal = self.row_lower == self.row_upper
+        entries = equal[self.row]
+        others = np.where(equal, 0.0, self.row_multipliers)
+        pull = np.bincount(self.col, others[self.row] * self.slope, n)
+        transposed = sp.csr_matrix(
+            (self.slope[entries], (self.col[entries], self.row[entries])), shape=(n, rows)
+        )
+        target = -(self.gradient + pull + self.bound_multipliers)
+        found = lsqr(transposed, target, atol=1e-15, btol=1e-15, iter_lim=4 * (n + rows))
+        return dataclasses.replace(self, row_multipliers=others + found[0])
 
     def with_objective(self, value: float, least: float) -> Conditions:
         """The same with what the functions leave out, a constant, and what is known of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.solvers.ipopt import CasadiIpopt
+from rrp_pyomo.solvers.ipopt.verdict import Conditions
 
 ROUTES = ("quadratic", "nl")
 NOTHING = {"raise_exception_on_nonoptimal_result": False, "load_solutions": False}
@@ -91,3 +93,21 @@ def test_what_does_not_stand_is_explained() -> None:
     assert results.solution_status is not SolutionStatus.optimal
     assert "'x'" in results.extra_info.message
     assert "choose units" in results.extra_info.message
+
+
+def test_equations_that_say_the_same_hide_no_wrong_point() -> None:
+    """Multipliers that only cancel, here ±1e20, make every residual small beside its terms."""
+    numbers = Conditions(
+        x=np.array([0.25, 0.75]), objective=0.25**2 + 0.75**2, gradient=np.array([0.5, 1.5]),
+        rows=np.ones(2), row=np.array([0, 1, 0, 1]), col=np.array([0, 0, 1, 1]), slope=np.ones(4),
+        row_multipliers=np.array([1e20, -1e20]), bound_multipliers=np.zeros(2),
+        lower=np.zeros(2), upper=np.ones(2), row_lower=np.ones(2), row_upper=np.ones(2),
+    )  # fmt: skip
+    assert numbers.are_ambiguous
+    assert numbers.errors().largest < 1e-6  # as far as these can tell
+    assert numbers.with_least_multipliers().errors().dual == pytest.approx(0.5 / 1.5)
+    best = dataclasses.replace(numbers, x=np.full(2, 0.5), objective=0.5, gradient=np.ones(2))
+    least = best.with_least_multipliers()
+    assert not least.are_ambiguous
+    assert least.row_multipliers == pytest.approx([-0.5, -0.5])
+    assert least.errors().largest < 1e-12
