@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.modeling import stack as stack
     from rrp_pyomo.modeling import sum_squares as sum_squares
     from rrp_pyomo.models import RiskBudgeting as RiskBudgeting
+    from rrp_pyomo.models import RiskContributions as RiskContributions
     from rrp_pyomo.models import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP

@@ -22,6 +22,18 @@ from rrp_pyomo.portfolio import Portfolio
 Budgets = pd.Series | Mapping[Any, float] | ArrayLike | None
 
 
+def unit_of_risk(covariance: Covariance, signs: FloatArray | None = None) -> float:
+    """σ²/n at equal weights of these signs, at least from the variances alone.
+
+    Risk contributions are about 1 in it.
+    """
+    n, mean_row_sum = covariance.size, covariance.mean_row_sum
+    if signs is not None:
+        mean_row_sum = float(signs @ (covariance.operator @ signs)) / n
+    diversified = float(covariance.variances.sum()) / n**2
+    return max(mean_row_sum / n, diversified) / n
+
+
 class RiskParityProblem(PortfolioProblem):
     """A portfolio problem about the risk contributions x_i (Σx)_i and their budgets.
 
@@ -63,12 +75,8 @@ class RiskParityProblem(PortfolioProblem):
 
         The weights have the signs of X.
         """
-        n, mean_row_sum = self.covariance.size, self.covariance.mean_row_sum
         X = self.weight_set
-        if X.signs is not None and not X.long_only:
-            mean_row_sum = float(X.signs @ (self.covariance.operator @ X.signs)) / n
-        diversified = float(self.covariance.variances.sum()) / n**2
-        return max(mean_row_sum / n, diversified) / n
+        return unit_of_risk(self.covariance, None if X.long_only else X.signs)
 
     def _solve(
         self,

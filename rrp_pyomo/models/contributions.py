@@ -1,0 +1,290 @@
+"""The risk contributions of weights that another model chooses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pyomo.core.base.block import BlockData
+
+from rrp_pyomo.data import Covariance
+from rrp_pyomo.data.validation import Labels, Vector, by_label, positions, unique_labels
+from rrp_pyomo.errors import InputError, brief, require_kind
+from rrp_pyomo.linalg import FloatArray, Named
+from rrp_pyomo.modeling import Variable, square, sum_squares
+from rrp_pyomo.models.risk_parity import unit_of_risk
+from rrp_pyomo.program import Program
+from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.solve.solution import Values
+
+if TYPE_CHECKING:
+    import pyomo.environ as pyo
+    import pyomo.kernel as pmo
+
+Groups = Mapping[str, Iterable[Hashable]] | None
+
+
+class RiskDecomposition(ABC):
+    """What risk is made of, for weights of any sign that another model chooses.
+
+    Everything in it is determined by the weights; it bounds and minimises nothing. A subclass
+    states the parts (:meth:`_state`) and knows their values (:meth:`_values_at`).
+
+    Parameters
+    ----------
+    covariance : Covariance
+    """
+
+    def __init__(self, covariance: Covariance) -> None:
+        require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
+        self.covariance = covariance
+
+    def __repr__(self) -> str:
+        n = len(self.labels)
+        return f"{type(self).__name__}({n} asset{'s' if n > 1 else ''}{self._described()})"
+
+    def _described(self) -> str:
+        return ""
+
+    @property
+    def labels(self) -> Labels:
+        """The assets, in order."""
+        return self.covariance.labels
+
+    @cached_property
+    def risk_unit(self) -> float:
+        """Variance per unit of the statement's: σ²/n at equal weights (at least from D alone)."""
+        return unit_of_risk(self.covariance)
+
+    # --- the statement --------------------------------------------------------------------------
+
+    def program(self) -> Program:
+        """The statement as a new :class:`~rrp_pyomo.Program`, without an objective."""
+        program = Program(type(self).__name__)
+        x = program.variable("x", self.labels, unit=1.0 / len(self.labels))
+        self._state(program, x)
+        return program
+
+    @abstractmethod
+    def _state(self, program: Program, x: Variable) -> None:
+        """State the parts of risk."""
+
+    @abstractmethod
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        """The values of the statement's variables for given weights, by name."""
+
+    def _state_total(self, program: Program, x: Variable) -> None:
+        """``variance`` and ``volatility``, from v = x'Σx and n p² = v in units of risk.
+
+        v is stated as ‖Σ^½ x‖², of which half is convex: global solvers bound it by that.
+        """
+        n, unit = x.size, self.risk_unit
+        root = Named("root", self.covariance.root / np.sqrt(unit))
+        v = program.variable("v", lower=0, unit=n)
+        p = program.variable("p", lower=0)
+        program.subject_to(
+            total_risk=v == sum_squares(root @ x),
+            deviation=n * square(p) == v,
+        )
+        program.expression("variance", unit * v)
+        program.expression("volatility", np.sqrt(n * unit) * p)
+
+    def _total_at(self, x: FloatArray) -> dict[str, float]:
+        v = float(x @ (self.covariance.operator @ x)) / self.risk_unit
+        return {"v": v, "p": np.sqrt(v / x.size)}
+
+    # --- blocks ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _program(self) -> Program:
+        return self.program()
+
+    def block(self, weights: Any = None) -> pyo.Block:
+        """The parts of risk as a ``pyomo.environ`` block.
+
+        Parameters
+        ----------
+        weights : container of Pyomo variables, optional
+            Existing variables, by asset label or in label order, whose risk it is; neither bounds
+            nor a sum are asked of them. Without them the block has its own, ``x``.
+
+        Returns
+        -------
+        pyomo.environ.Block
+            With the parts in units of the data, as named expressions, and ``unit``, the variance
+            of 1 in its own variables.
+
+        Raises
+        ------
+        InputError
+            Weights that lack an asset, or that are not variables of Pyomo's environ.
+        """
+        return self._as_part(self._program.block(_bound(weights), objective=False))
+
+    def kernel(self, weights: Any = None) -> pmo.block:
+        """The same as a ``pyomo.kernel`` block, for kernel variables; see :meth:`block`."""
+        return self._as_part(self._program.kernel(_bound(weights), objective=False))
+
+    def initialise(self, block: Any, weights: Vector | None = None) -> None:
+        """Give a block's variables the values that belong to weights.
+
+        Parameters
+        ----------
+        block : block of :meth:`block` or :meth:`kernel`
+        weights : Series, mapping or (n,) array, optional
+            By default those that the block's ``x`` have now, equal ones where a value is missing.
+
+        Raises
+        ------
+        UnknownLabelError
+            Weights of unknown assets.
+        InputError
+            Weights that lack an asset or are not finite; something else than a block of this.
+        """
+        x = self._weights_on(block) if weights is None else self._checked(weights)
+        lifted = over_variables(self._program.lowered(), kernel=not isinstance(block, BlockData))
+        point = lifted.point(self._values_at(x))
+        for name, numbers in lifted.values(point).items():
+            part = getattr(block, name)
+            entries = part.values() if hasattr(part, "values") else [part]
+            for entry, number in zip(entries, numbers.tolist(), strict=True):
+                if weights is not None or name != "x" or entry.value is None:
+                    entry.value = number
+
+    def at(self, weights: Vector) -> dict[str, Any]:
+        """The parts of risk of given weights by name, in units of the data and labelled.
+
+        Parameters
+        ----------
+        weights : Series, mapping or (n,) array
+            Of any sign; a Series is aligned by label, an array is in the order of ``labels``.
+
+        Raises
+        ------
+        UnknownLabelError
+            Weights of unknown assets.
+        InputError
+            Weights that lack an asset, or are not finite.
+        """
+        program = self._program
+        point = program.point(self._values_at(self._checked(weights)))
+        values = Values(program, program.named_values(point))
+        return {name: values[name] for name in program.expressions}
+
+    def _checked(self, weights: Any) -> FloatArray:
+        return by_label(weights, self.labels, "weights")
+
+    def _weights_on(self, block: Any) -> FloatArray:
+        if not all(hasattr(block, name) for name in self._program.variables):
+            raise InputError(
+                f"{brief(block)} is no block of {type(self).__name__}; expected what its block() "
+                "or kernel() returned"
+            )
+        equal = 1.0 / len(self.labels)
+        given = (block.x[label].value for label in self.labels)
+        return np.array([equal if value is None else float(value) for value in given])
+
+    def _as_part(self, block: Any) -> Any:
+        object.__setattr__(block, "unit", self.risk_unit)
+        self.initialise(block)
+        return block
+
+
+def _bound(weights: Any) -> dict[str, Any]:
+    return {} if weights is None else {"x": weights}
+
+
+class RiskContributions(RiskDecomposition):
+    """Risk contributions of given weights, as a part of a Pyomo model.
+
+        contribution_i = x_i (Σx)_i,    Σ_i contribution_i = variance = x'Σx = volatility²
+
+    for weights x of any sign and any sum, in units of the data: variances per period, and a
+    standard deviation. A *share* of risk is a contribution over the variance, and a bound on it is
+    stated without the fraction::
+
+        m.rc = RiskContributions(covariance, {"tech": ["AAPL", "MSFT"]}).block(m.w)
+        m.cap = pyo.Constraint(expr=m.rc.group["tech"] <= 0.4 * m.rc.variance)
+        m.ratio = pyo.Constraint(expr=m.rc.contribution["XOM"] <= 2 * m.rc.contribution["KO"])
+
+    Contributions are products of variables: what bounds them is not convex, and takes ``"ipopt"``
+    (a local optimum) or ``"scip"`` or ``"gurobi"`` (the global one). Where only the volatility is
+    bounded nothing need be nonconvex: ``norm(covariance.root @ x) <= limit`` in a
+    :class:`~rrp_pyomo.Program`, or the part ``volatility`` of a ``RiskParitySOCP`` block, goes to
+    conic solvers as well.
+
+    Parameters
+    ----------
+    covariance : Covariance
+        Σ. With V'FV + D the statement has O(n m) coefficients.
+    groups : mapping from str to list of labels, optional
+        Groups of assets, which may overlap: ``group[name]`` is the sum of their contributions.
+
+    Raises
+    ------
+    UnknownLabelError
+        A group names an unknown asset.
+    InputError
+        No covariance; groups that are no mapping, or a group without assets.
+
+    References
+    ----------
+    Litterman (1996), Hot spots and hedges; Costa & Kwon (2020), equation (2).
+    """
+
+    def __init__(self, covariance: Covariance, groups: Groups = None) -> None:
+        super().__init__(covariance)
+        self.groups = _resolved(groups, covariance.labels)
+
+    def _described(self) -> str:
+        k = len(self.groups)
+        return f", {k} group{'s' if k > 1 else ''}" if k else ""
+
+    @cached_property
+    def membership(self) -> pd.DataFrame:
+        """1 where an asset is in a group, by group and asset."""
+        matrix = np.zeros((len(self.groups), len(self.labels)))
+        for row, members in zip(matrix, self.groups.values(), strict=True):
+            row[positions(members, self.labels)] = 1.0
+        return pd.DataFrame(matrix, list(self.groups), list(self.labels))
+
+    def _state(self, program: Program, x: Variable) -> None:
+        n, unit = x.size, self.risk_unit
+        Sigma = Named("Sigma", self.covariance.operator / unit)
+        z = program.variable("z", x.labels, unit=n)
+        R = program.variable("R", x.labels)
+        program.subject_to(
+            marginal_risk=z == Sigma @ x,
+            risk_contribution=R == x * z,
+        )
+        self._state_total(program, x)
+        program.expression("contribution", unit * R)
+        if self.groups:
+            program.expression("group", unit * (self.membership @ R))
+
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        z = self.covariance.operator @ x / self.risk_unit
+        return {"x": x, "z": z, "R": x * z, **self._total_at(x)}
+
+
+def _resolved(groups: Groups, labels: Labels) -> dict[str, Labels]:
+    """The members of each group, known and in a tuple."""
+    if groups is None:
+        return {}
+    require_kind(groups, Mapping, "groups", "such as {'energy': ['XOM', 'CVX']}")
+    return {name: _members(name, given, labels) for name, given in groups.items()}
+
+
+def _members(name: str, given: Any, labels: Labels) -> Labels:
+    if isinstance(given, str | bytes | Iterator) or not np.size(given):
+        raise InputError(
+            f"members of group {name!r} are {brief(given)}; expected a list of assets, such as "
+            "['XOM', 'CVX']"
+        )
+    members = unique_labels(given, f"group {name!r}: asset")
+    positions(members, labels)
+    return members
