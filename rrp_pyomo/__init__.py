@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models import largest_omega as largest_omega
+    from rrp_pyomo.models import parity_orthants as parity_orthants
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.program import Program as Program
     from rrp_pyomo.solve.program import solve_program as solve_program

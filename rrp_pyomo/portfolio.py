@@ -78,11 +78,13 @@ class Portfolio:
     certify: Certificate | Callable[[], Certificate] | None = None
 
     def __repr__(self) -> str:
-        n, largest = self.weights.size, int(self.weights.to_numpy().argmax())
+        n, largest = self.weights.size, int(self.weights.abs().to_numpy().argmax())
         parts = [self.model] if self.model else []
         parts.append(f"{n} asset{'s' if n > 1 else ''}")
         if self.covariance is not None:
             parts.append(f"volatility {100 * self.volatility:.3g} %")
+        if (self.weights < 0).any():
+            parts.append(f"gross {100 * self.gross:.3g} %, net {100 * self.net:.3g} %")
         weight, asset = self.weights.iloc[largest], str(self.weights.index[largest])
         parts.append(f"largest weight {100 * weight:.3g} % in {asset!r}")
         return f"Portfolio({', '.join(parts)})"
@@ -118,6 +120,16 @@ class Portfolio:
             pd.Series(self.budgets, self.weights.index), covariance.labels, "budgets"
         )
         return replace(self, weights=weights, covariance=covariance, budgets=budgets, certify=None)
+
+    @property
+    def gross(self) -> float:
+        """Σ_i |x_i|: what is held long and what is held short."""
+        return float(self.weights.abs().sum())
+
+    @property
+    def net(self) -> float:
+        """Σ_i x_i: what is held long less what is held short."""
+        return float(self.weights.sum())
 
     # --- risk -----------------------------------------------------------------------------------
 
@@ -165,7 +177,10 @@ class Portfolio:
 
     @property
     def herfindahl(self) -> float:
-        """Σ_i of the squared relative risk contributions: 1/n at parity, 1 for one asset."""
+        """Σ_i of the squared relative risk contributions: 1/n at parity, 1 for one asset.
+
+        Above 1 where positions hedge others, whose contributions are then negative.
+        """
         return float((self.relative_risk_contributions**2).sum())
 
     @property

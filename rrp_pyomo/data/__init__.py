@@ -15,8 +15,9 @@ from rrp_pyomo.data.readers import (
     read_returns,
     require_one_unit,
 )
+from rrp_pyomo.data.resolved_weight_set import ResolvedWeightSet
 from rrp_pyomo.data.uncertainty import CovarianceUncertainty, Perturbation
-from rrp_pyomo.data.weight_set import Group, LinearRow, ResolvedWeightSet, WeightSet
+from rrp_pyomo.data.weight_set import Group, LinearRow, WeightSet
 
 __all__ = [
     "Covariance",

@@ -11,13 +11,18 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.contributions import RiskContributions as RiskContributions
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega
+    from rrp_pyomo.models.orthants import parity_orthants as parity_orthants
     from rrp_pyomo.models.qclp import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models.risk_budgeting import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models.socp import RiskParitySOCP as RiskParitySOCP
 
 # Imported on first use: the command line lists its problems without them.
-_homes = {"contributions": ["RiskContributions"], "omega_max": ["largest_omega"]}
+_homes = {
+    "contributions": ["RiskContributions"],
+    "omega_max": ["largest_omega"],
+    "orthants": ["parity_orthants"],
+}
 for _entry in PROBLEMS.values():
     _homes.setdefault(_entry.module, []).append(_entry.class_name)
 __all__, __getattr__, __dir__ = exports(__name__, _homes)

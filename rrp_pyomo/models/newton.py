@@ -11,8 +11,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, FactorCovariance
+from rrp_pyomo.data.covariance import multiplied_out
 from rrp_pyomo.errors import InputError, SolverError, is_number
 from rrp_pyomo.linalg import FloatArray, LinearMap
+
+# Where positions are so much more volatile than all of them together, rounding is most of the risk.
+_MOST_HEDGED = 1e6
 
 NEWTON_OPTIONS = ("max_iter", "tol")
 
@@ -87,7 +91,7 @@ def newton(
         x *= np.sqrt(budgets.sum() / (x @ (covariance.operator @ x)))
     best, best_deviation = x, np.inf
     steps = 0
-    while steps < max_iter and np.isfinite(x).all():
+    while steps < max_iter and (np.abs(x) * sigma < _MOST_HEDGED).all():
         contribution = x * (covariance.operator @ x)
         deviation = float(np.abs(contribution / budgets - 1.0).max())
         if deviation >= best_deviation and best_deviation <= tol:
@@ -100,11 +104,55 @@ def newton(
         steps += 1
     if best_deviation > tol:
         raise SolverError(
-            f"Newton's method did not reach risk parity in {max_iter} iterations (deviation "
+            f"Newton's method did not reach risk parity in {steps} iterations (deviation "
             f"{best_deviation:.3g}); a {'long-only' if signs is None else 'long–short'} portfolio "
             "with almost no risk seems to exist: check the covariance"
         )
     return NewtonResult(best / np.abs(best).sum(), best_deviation, steps, "converged")
+
+
+def newton_of_many(
+    covariance: Covariance,
+    budgets: FloatArray,
+    signs: FloatArray,
+    max_iter: int = 100,
+    tol: float = 1e-12,
+) -> FloatArray:
+    """:func:`newton` for many orthants at once: a row of ``signs`` each, (k, n).
+
+    Damped steps of length 1/(1 + λ), λ the Newton decrement in units of the least budget, converge
+    from anywhere as well. All need n × n systems, so that n should be small.
+
+    Returns
+    -------
+    (k, n) array
+        Weights with Σ|x_i| = 1; NaN in rows that did not converge, where a portfolio of these
+        signs has no risk, or almost none.
+    """
+    Sigma = multiplied_out(covariance.operator)
+    sigma = np.sqrt(covariance.variances)
+    x = signs * np.sqrt(budgets) / sigma
+    best, deviation = np.full_like(x, np.nan), np.full(len(x), np.inf)
+    rows = np.arange(len(x))
+    with np.errstate(all="ignore"):
+        x /= np.sqrt((x * (x @ Sigma)).sum(axis=1, keepdims=True))
+        for _ in range(max_iter):
+            contribution = x * (x @ Sigma)
+            now = np.abs(contribution / budgets - 1.0).max(axis=1)
+            better = now < deviation[rows]
+            deviation[rows[better]], best[rows[better]] = now[better], x[better]
+            going = (better | (now > tol)) & (np.abs(x) * sigma < _MOST_HEDGED).all(axis=1)
+            x, rows, contribution = x[going], rows[going], contribution[going]
+            if not rows.size:
+                break
+            # In r = step / x, whose system is no worse conditioned than the budgets.
+            hessian = x[:, :, None] * Sigma * x[:, None, :] + np.diag(budgets)
+            r = np.linalg.solve(hessian, (budgets - contribution)[:, :, None])[:, :, 0]
+            decrement = np.sqrt((r * (budgets - contribution)).sum(axis=1) / budgets.min())
+            x = x * (1.0 + r / np.where(decrement < 0.25, 1.0, 1.0 + decrement)[:, None])
+    best[deviation > tol] = np.nan
+    best /= np.abs(best).sum(axis=1, keepdims=True)
+    return best
 
 
 def _step_length(

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
+from rrp_pyomo.errors import InfeasibleError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.risk_parity import Budgets
 from rrp_pyomo.models.weights import signed
+from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 
 
@@ -75,6 +77,23 @@ class RiskParitySOCP(NominalRiskParity):
             hyperbolic=signed(X, x) * z >= square(t * np.sqrt(n * self.budgets)),  # (11c)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
         )
+
+    def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
+        """Solve the problem; see :meth:`NominalRiskParity.solve`.
+
+        Raises
+        ------
+        InfeasibleError
+            No weights in X have marginal risks that (11e) admits.
+        """
+        try:
+            return super().solve(solver, **options)
+        except InfeasibleError as error:
+            s_i = "" if self.weight_set.long_only else "s_i "
+            raise InfeasibleError(
+                f"(11) has no solution: no weights in X have z_i = {s_i}(Σx)_i ≥ 0 for all assets, "
+                "as X makes one of them a hedge of the others; relax X or use RiskParityQCLP"
+            ) from error
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         n, X = x.size, self.weight_set
