@@ -21,7 +21,7 @@ from rrp_pyomo.backtest import Backtest, RiskParity, Robust
 from rrp_pyomo.data import Group, datasets, excess_returns
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, RiskParityWarning, SolverError
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.models.weights import binds, violation
+from rrp_pyomo.models.weights import binding, violation
 
 NOMINAL = [RiskParitySOCP, RiskParityQCLP, RiskParityNLP]
 SIX = np.array([1.0, 1, 1, 1, -1, -1])
@@ -269,12 +269,12 @@ def test_bounds_of_signs_explain_no_trap(six):
     for X in (by_bounds(six), WeightSet(signs=SIX)):
         problem = RiskParityQCLP(six, weight_set=X)
         assert violation(problem.weight_set, long) == pytest.approx(0.0, abs=1e-12)
-        assert not binds(problem.weight_set, long)
+        assert not binding(problem.weight_set, long)
         with pytest.warns(RiskParityWarning, match="no constraint explains it"):
             problem._portfolio(problem._solution_at(long, "trapped", "somebody"))
     # An asset that is left out is another matter.
     excluded = WeightSet(signs=SIX, upper={six.labels[0]: 0.0}).resolve(six.labels)
-    assert binds(excluded, parity(six) * np.array([0, 1, 1, 1, 1, 1]))
+    assert binding(excluded, parity(six) * np.array([0, 1, 1, 1, 1, 1]))
 
 
 def test_no_multiple_is_fully_invested(six, uncertain):
