@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.program import Program as Program
     from rrp_pyomo.solve.program import solve_program as solve_program
+    from rrp_pyomo.solve.table import NEAR_START as NEAR_START
 
 __all__, __getattr__, __dir__ = exports(
     __name__,
@@ -85,6 +86,7 @@ __all__, __getattr__, __dir__ = exports(
         "models": models.__all__,
         "portfolio": ("Portfolio",),
         "solve.program": ("solve_program",),
+        "solve.table": ("NEAR_START",),
     },
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -88,6 +89,15 @@ class Portfolio:
         weight, asset = self.weights.iloc[largest], str(self.weights.index[largest])
         parts.append(f"largest weight {100 * weight:.3g} % in {asset!r}")
         return f"Portfolio({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: weights and relative risk contributions by asset."""
+        columns = {"weight": self.weights}
+        if self.covariance is not None:
+            columns["risk contribution"] = self.relative_risk_contributions
+        table = pd.DataFrame(columns).to_html(max_rows=40, float_format="{:.2%}".format)
+        lines = [repr(self), *([] if self.certificate is None else [self.certificate.summary()])]
+        return "".join(f"<p>{html.escape(line)}</p>" for line in lines) + table
 
     @classmethod
     def of(cls, weights: pd.Series, covariance: Covariance, model: str = "") -> Portfolio:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from rrp_pyomo import (
+    CovarianceUncertainty,
     DenseCovariance,
     FactorCovariance,
     Portfolio,
@@ -205,3 +207,23 @@ def test_plot(make_uncertainty):
     assert left == pytest.approx(100 * portfolio.weights)
     assert right == pytest.approx(100 * portfolio.relative_risk_contributions)
     assert "RobustRiskParity" in figure.get_suptitle()
+
+
+def test_notebooks_show_a_table_and_a_statement(
+    factor_covariance: Callable[..., FactorCovariance],
+) -> None:
+    covariance = factor_covariance(3)
+    problem = RiskParitySOCP(covariance)
+    shown = problem.solve()._repr_html_()
+    assert "<p>Portfolio(RiskParitySOCP, 3 assets" in shown
+    assert "contributions within" in shown
+    assert shown.count("<td>33.33%</td>") == 3
+    without = Portfolio(pd.Series([0.5, 0.5], ["<a>", "b"]), None, np.full(2, 0.5))._repr_html_()
+    assert "risk contribution" not in without
+    assert "<a>" not in without
+    assert "&lt;a&gt;" in without
+    assert r"\text{minimise}" in problem._repr_latex_()
+    uncertainty = CovarianceUncertainty.from_loading_errors(covariance, 0.1 + 0 * covariance.V)
+    text = repr(uncertainty)
+    assert text.startswith("CovarianceUncertainty(FactorCovariance(3 assets, 3 factors), relative ")
+    assert repr(uncertainty.perturbation).startswith("Perturbation(3 assets, norm ")

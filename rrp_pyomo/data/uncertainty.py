@@ -35,7 +35,7 @@ from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 MOST_FACTORS = 20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Perturbation:
     """Σ^Δ = Σ̄ − Σ⁰, kept factored where both are.
 
@@ -56,13 +56,16 @@ class Perturbation:
     frobenius_norm: float
     labels: Labels
 
+    def __repr__(self) -> str:
+        return f"Perturbation({len(self.labels)} assets, norm {self.frobenius_norm:.3g})"
+
     def matrix(self) -> pd.DataFrame:
         """Σ^Δ multiplied out and labelled, shape (n, n)."""
         labels = index_of(self.labels)
         return pd.DataFrame(multiplied_out(self.operator), index=labels, columns=labels)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CovarianceUncertainty:
     """A box of covariance matrices around a nominal one, (6) and (7).
 
@@ -181,6 +184,9 @@ class CovarianceUncertainty:
         return cls(
             nominal, upper, Perturbation(difference, difference, size, nominal.labels), bound
         )
+
+    def __repr__(self) -> str:
+        return f"CovarianceUncertainty({self.nominal!r}, relative size {self.relative_size:.3g})"
 
     @property
     def labels(self) -> Labels:

@@ -74,6 +74,10 @@ class PortfolioProblem(ABC):
         parts += [f"{name}={value:g}" for name, value in self._numbers().items()]
         return f"{type(self).__name__}({', '.join(parts)}, X: {described(self.weight_set)})"
 
+    def _repr_latex_(self) -> str:
+        """What a notebook shows: the statement."""
+        return self._program._repr_latex_()
+
     def _numbers(self) -> Mapping[str, float]:
         """What the problem's numbers are, for its ``repr``."""
         return {}

@@ -280,9 +280,11 @@ _INTEGER = frozenset({Takes.INTEGER})
 _XPRESS = _SECOND_ORDER | _INTEGER
 _GUROBI = _XPRESS | {Takes.NONCONVEX}
 _EXTRA = 'pip install "rrp-pyomo[solvers]"'
-# Ipopt moves a start away from its bounds by these amounts. A risk parity portfolio of assets that
-# hedge has weights near 0, and from a little further off Ipopt may end in the trap x_i = 0.
-_STAY_NEAR = {
+#: Ipopt's options that keep it near where it starts, for blocks of (3) and (4) at a solution:
+#: ``pyo.SolverFactory("casadi_ipopt").solve(model, options=NEAR_START)``. By itself Ipopt moves a
+#: start away from its bounds by more than that: a risk parity portfolio of assets that hedge has
+#: weights near 0, and from a little further off Ipopt may end in the trap x_i = 0.
+NEAR_START: Mapping[str, float] = {
     "bound_push": 1e-6,
     "bound_frac": 1e-6,
     "slack_bound_push": 1e-6,
@@ -307,14 +309,14 @@ SOLVERS: dict[str, Solver] = {
         Solver(
             "ipopt", _together(_SMOOTH), _together(_SMOOTH), 1e-6, True, "EPL-2.0",
             "pip install casadi, or put an ipopt executable on PATH", _ipopt, "ipopt",
-            direct=_QUADRATIC_FORMS, near=_STAY_NEAR, embedded_name="casadi_ipopt",
+            direct=_QUADRATIC_FORMS, near=NEAR_START, embedded_name="casadi_ipopt",
             new_interface=_ipopt_interface,
         ),
         Solver(
             "casadi_ipopt", _together(_SMOOTH), _together(_SMOOTH), 1e-6, True,
             "EPL-2.0 (Ipopt), LGPL-3.0 (CasADi)", "pip install casadi", embedded_ipopt,
             "casadi_ipopt", module="rrp_pyomo.solvers.ipopt.solver", direct=_QUADRATIC_FORMS,
-            near=_STAY_NEAR,
+            near=NEAR_START,
         ),
         Solver(
             "newton", (), (), 1e-14, False,
