@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.modeling.statement import Statement
+from rrp_pyomo.realise.binding import Start
 from rrp_pyomo.realise.conic import CompiledStatement
 from rrp_pyomo.realise.lifting import over_variables
 from rrp_pyomo.realise.lowering import Lowered, lowered
+from rrp_pyomo.realise.points import initialise
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -88,17 +90,33 @@ class Program(Statement):
 
         return quadratic_form(self.over_variables())
 
-    def kernel(self, bind: Mapping[str, Any] | None = None, objective: bool = True) -> pmo.block:
+    def kernel(
+        self,
+        bind: Mapping[str, Any] | None = None,
+        objective: bool = True,
+        start: Start = None,
+        scaling: bool = True,
+    ) -> pmo.block:
         """A ``pyomo.kernel`` block: ``matrix_constraint`` rows and ``conic`` objects.
 
         Parameters
         ----------
         bind : mapping, optional
             From the name of a variable to existing Pyomo variables that take its place: a
-            container with the variable's labels as keys, or a sequence in their order.
+            container with the variable's labels as keys, or a sequence in their order. Where there
+            are expressions, parameters or numbers among them, the block has variables of its own
+            that equal them, by the constraint ``<name>_link``.
         objective : bool
             Whether the block has an active objective. The expression ``objective_expression`` is
             there in any case.
+        start : mapping or function, optional
+            Values by variable name, from which the block's own variables start; those that are
+            defined by others follow, and so do the auxiliary ones of cones. A function is given
+            the values of the variables in ``bind`` that have some, by name, and returns them.
+            Without it the block's variables have no values.
+        scaling : bool
+            Whether the block has a suffix ``scaling_factor`` with the units of its variables.
+            ``gdp.mbigm`` takes no Disjunct with a suffix.
 
         Raises
         ------
@@ -107,16 +125,34 @@ class Program(Statement):
         """
         from rrp_pyomo.realise.kernel import kernel_block
 
-        return kernel_block(self, self.lowered(), bind or {}, objective)
+        return kernel_block(self.lowered(), bind or {}, objective, start, scaling)
 
-    def block(self, bind: Mapping[str, Any] | None = None, objective: bool = True) -> pyo.Block:
+    def block(
+        self,
+        bind: Mapping[str, Any] | None = None,
+        objective: bool = True,
+        start: Start = None,
+        scaling: bool = True,
+    ) -> pyo.Block:
         """A ``pyomo.environ`` block for ConcreteModels; cones as quadratics and smooth functions.
 
         Parameters are those of :meth:`kernel`.
         """
         from rrp_pyomo.realise.environ import environ_block
 
-        return environ_block(self, self.lowered(), bind or {}, objective)
+        return environ_block(self.lowered(), bind or {}, objective, start, scaling)
+
+    def initialise(self, block: Any, values: Mapping[str, Any]) -> None:
+        """Set the variables of a block of this program to a point.
+
+        Parameters
+        ----------
+        block : block of :meth:`block` or :meth:`kernel`
+            Existing variables that it was given are set, too.
+        values : mapping
+            By variable name; the others follow as in :meth:`point`.
+        """
+        initialise(block, self.lowered(), values)
 
     def lowered(self) -> Lowered:
         """The statement with its terms replaced by the cones that bound them."""

@@ -107,38 +107,60 @@ class PortfolioProblem(ABC):
     def _program(self) -> Program:
         return self.program()
 
-    def kernel(self, weights: Any = None, objective: bool | None = None) -> pmo.block:
+    def kernel(
+        self, weights: Any = None, objective: bool | None = None, scaling: bool = True
+    ) -> pmo.block:
         """The problem as a ``pyomo.kernel`` block.
 
         Parameters
         ----------
-        weights : container of pyomo.kernel variables, optional
+        weights : container of pyomo.kernel variables or expressions, optional
             Existing variables, by asset label or in label order, that become the weights ``x``.
+            Where there are expressions, parameters or numbers among them, such as a core plus a
+            satellite, the block has weights of its own that equal them by ``x_link``.
         objective : bool, optional
             Whether the block brings its objective: by default only without ``weights``. The
             expression ``block.objective_expression`` is there in any case.
+        scaling : bool, optional
+            Whether the block has a suffix ``scaling_factor`` with the units of its variables, by
+            which ``casadi_ipopt`` scales. ``gdp.mbigm`` takes no Disjunct with a suffix.
 
         Returns
         -------
         pyomo.kernel.block
-            With a part for each variable and constraint of the statement, by the same name.
+            With a part for each variable, constraint and named expression of the statement, by the
+            same name. Its variables have values: the best ones for the weights' own values, where
+            all of these have one, else for equal weights.
 
         Raises
         ------
         InputError
-            Weights that lack an asset, or that are not kernel variables.
+            Weights that lack an asset, or that are not of pyomo.kernel.
         """
         bind = {} if weights is None else {"x": weights}
-        return self._noted(
-            self._program.kernel(bind, weights is None if objective is None else objective)
-        )
+        brings = weights is None if objective is None else objective
+        return self._noted(self._program.kernel(bind, brings, self._initial_values, scaling))
 
-    def block(self, weights: Any = None, objective: bool | None = None) -> pyo.Block:
-        """The problem as a ``pyomo.environ`` block; parameters as for :meth:`kernel`."""
+    def block(
+        self, weights: Any = None, objective: bool | None = None, scaling: bool = True
+    ) -> pyo.Block:
+        """The problem as a ``pyomo.environ`` block; parameters as for :meth:`kernel`.
+
+        Existing weights are a ``pyo.Reference`` on the block.
+        """
         bind = {} if weights is None else {"x": weights}
-        return self._noted(
-            self._program.block(bind, weights is None if objective is None else objective)
-        )
+        brings = weights is None if objective is None else objective
+        return self._noted(self._program.block(bind, brings, self._initial_values, scaling))
+
+    def _initial_values(self, known: Mapping[str, FloatArray]) -> Mapping[str, Any]:
+        """The best point for existing weights where they have values, else for equal ones."""
+        x = known.get("x")
+        if x is not None and x.any():
+            with np.errstate(invalid="ignore"):
+                values = self._values_at(x)
+            if all(np.isfinite(value).all() for value in values.values()):
+                return values
+        return self._values_at(self._equal_weights())
 
     def _noted(self, block: Any) -> Any:
         """The block with what this package's solvers say beside its constraints' names."""

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from pyomo.core.expr import identify_variables, value
 
-from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, UnknownLabelError
+from rrp_pyomo.errors import (
+    InfeasibleError,
+    InputError,
+    ModelError,
+    UnknownLabelError,
+    is_number,
+)
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.cones import NONNEGATIVE
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Variable
 from rrp_pyomo.realise.lifting import over_variables
 from rrp_pyomo.realise.lowering import Lowered
+
+#: Values by variable name from which a block's variables start, or a function that returns them,
+#: given those that existing variables have.
+Start: TypeAlias = (
+    Mapping[str, Any] | Callable[[Mapping[str, FloatArray]], Mapping[str, Any]] | None
+)
 
 
 def bound_and_lifted(source: Lowered, bind: Mapping[str, Sequence[Any]], kernel: bool) -> Lowered:
@@ -69,33 +83,79 @@ _NOWHERE = np.zeros(0)
 _RESERVED = ("objective", "objective_cone", "objective_expression")
 
 
-def refuse_reserved_names(block: Any, statement: Lowered) -> None:
+def refuse_reserved_names(block: Any, statement: Lowered, given: Given) -> None:
     """Raise where a variable or constraint has the name of something that Pyomo's blocks have."""
+    reserved = (*_RESERVED, *map(link_name, given.linked))
     names = (statement.variables, statement.parameters, statement.expressions, statement.stated)
     for name in itertools.chain(*names):
-        if hasattr(block, name) or name in _RESERVED:
+        if hasattr(block, name) or name in reserved:
             raise ModelError(
                 f"{name!r} names a part of {statement.name!r}, but Pyomo's blocks have "
                 "something else by that name; choose another"
             )
 
 
-def resolve(
-    statement: Statement, bind: Mapping[str, Any], is_variable: Any, kind: str
-) -> dict[str, list[Any]]:
-    """The Pyomo variables that take the place of each bound variable, in label order.
+class Given(NamedTuple):
+    """What takes the place of a program's variables, by name and in label order.
+
+    Attributes
+    ----------
+    bound : dict of str to list of variables
+    linked : dict of str to list of expressions, parameters, numbers and variables
+        Where they are not variables throughout: the block has its own, which equal them.
+    """
+
+    bound: dict[str, list[Any]]
+    linked: dict[str, list[Any]]
+
+    @property
+    def values(self) -> dict[str, FloatArray]:
+        """The values that they have, by name, where all of one name have a value."""
+        found = {}
+        for name, entries in (self.bound | self.linked).items():
+            values = [value(entry, exception=False) for entry in entries]
+            if None not in values:
+                found[name] = np.array(values, float)
+        return found
+
+
+def link_name(name: str) -> str:
+    """The name of the constraint by which a block's own variables equal what was given for them."""
+    return f"{name}_link"
+
+
+def resolve(statement: Statement, bind: Mapping[str, Any], is_variable: Any, kind: str) -> Given:
+    """What is given for each bound variable, in label order.
 
     Raises
     ------
     UnknownLabelError
         The program has no variable of that name.
     InputError
-        A container lacks a label, has another length, or holds something else than variables.
+        A container lacks a label, has another length, or holds something else than variables,
+        expressions in them, parameters and numbers.
     """
-    return {
-        name: _components(_known(statement, name), components, is_variable, kind)
-        for name, components in bind.items()
-    }
+    given = Given({}, {})
+    for name, components in bind.items():
+        entries = _components(_known(statement, name), components, is_variable, kind)
+        own = all(map(is_variable, entries))
+        (given.bound if own else given.linked)[name] = entries
+    return given
+
+
+def initial_values(source: Lowered, given: Given, start: Start) -> dict[str, FloatArray] | None:
+    """By name, where the variables of a block begin; None where nothing is known of them.
+
+    Raises
+    ------
+    UnknownLabelError, InputError
+        Values for variables that are not there, or that do not fit.
+    """
+    if start is None:
+        return None
+    known = given.values
+    values = start(known) if callable(start) else {**start, **known}
+    return source.values(source.point(values))
 
 
 def _known(statement: Statement, name: str) -> Variable:
@@ -124,12 +184,20 @@ def _components(variable: Variable, given: Any, is_variable: Any, kind: str) -> 
                 f"expected {variable.size}, or a container with its labels as keys"
             )
     for component in components:
-        if not is_variable(component):
+        if not (is_variable(component) or _is_expression(component, is_variable)):
             raise InputError(
                 f"{type(component).__name__} {component} was given for {variable.name!r}; expected "
-                f"a {kind} variable (kernel and environ objects do not mix)"
+                f"a {kind} variable, or an expression in such variables and parameters (kernel and "
+                "environ objects do not mix)"
             )
     return components
+
+
+def _is_expression(component: Any, is_variable: Any) -> bool:
+    if is_number(component):
+        return True
+    is_numeric = getattr(component, "is_numeric_type", bool)()
+    return is_numeric and all(map(is_variable, identify_variables(component)))
 
 
 def _lower(component: Any) -> float:

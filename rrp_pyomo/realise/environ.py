@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,16 @@ import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
 from rrp_pyomo.errors import ModelError
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.expressions import Affine
-from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Parameter, Variable
 from rrp_pyomo.realise.binding import (
+    Start,
     bound_and_lifted,
+    initial_values,
+    link_name,
     refuse_reserved_names,
     resolve,
     without_rows_of_numbers,
@@ -29,35 +32,39 @@ _DOMAINS = {"continuous": pyo.Reals, "binary": pyo.Binary, "integer": pyo.Intege
 
 
 def environ_block(
-    statement: Statement, source: Lowered, bind: Mapping[str, Any], objective: bool
+    source: Lowered, bind: Mapping[str, Any], objective: bool, start: Start, scaling: bool
 ) -> pyo.Block:
     """A lowered statement as an environ block; see :meth:`rrp_pyomo.Program.block`."""
-    bound = resolve(statement, bind, lambda c: isinstance(c, VarData), "pyomo.environ")
-    source = bound_and_lifted(source, bound, kernel=False)
+    given = resolve(source, bind, lambda c: isinstance(c, VarData), "pyomo.environ")
+    source = bound_and_lifted(source, given.bound, kernel=False)
+    values = initial_values(source, given, start)
     block = pyo.Block(concrete=True)
-    block.scaling_factor = pyo.Suffix(direction=pyo.Suffix.LOCAL)
-    refuse_reserved_names(block, source)
+    block.scaling_factor = factors = pyo.Suffix(direction=pyo.Suffix.LOCAL)
+    refuse_reserved_names(block, source, given)
     components: Components = {}
     for name, parameter in source.parameters.items():
         container = _parameters(parameter)
         block.add_component(name, container)
         components[name] = list(container.values())
     for name, variable in source.variables.items():
-        if name in bound:
-            components[name] = bound[name]
-            # A plain attribute: the variables stay parts of the model that they come from.
-            object.__setattr__(block, name, dict(zip(_index(variable), bound[name], strict=True)))
+        if name in given.bound:
+            components[name] = given.bound[name]
+            _refer(block, variable, components[name])
         else:
-            container = _variables(variable)
+            container = _variables(variable, None if values is None else values[name])
             block.add_component(name, container)
             components[name] = list(container.values())
         if variable.unit != 1.0:
-            for component in components[name]:
-                block.scaling_factor[component] = 1.0 / variable.unit
+            factors.update((component, 1.0 / variable.unit) for component in components[name])
+    for name, entries in given.linked.items():
+        link = [own == other for own, other in zip(components[name], entries, strict=True)]
+        block.add_component(link_name(name), _rows(source.variables[name].index, link))
     for name, constraint in without_rows_of_numbers(source).items():
         block.add_component(name, _constraint(name, constraint, components))
     for name, expression in source.expressions.items():
         block.add_component(name, _named(expression, components))
+    if not scaling:
+        block.del_component(factors)
     (cost,) = expressions(source.objective, components)
     block.objective_expression = pyo.Expression(expr=cost)
     if objective:
@@ -66,8 +73,14 @@ def environ_block(
     return block
 
 
-def _index(variable: Variable) -> Any:
-    return (None,) if variable.index is None else variable.index
+def _refer(block: pyo.Block, variable: Variable, entries: list[Any]) -> None:
+    """A part of the block that is existing variables, which stay parts of their own model."""
+    if variable.index is None:
+        # A reference to a scalar would be indexed.
+        object.__setattr__(block, variable.name, entries[0])
+    else:
+        by_label = dict(zip(variable.index, entries, strict=True))
+        block.add_component(variable.name, pyo.Reference(by_label, ctype=pyo.Var))
 
 
 def _parameters(parameter: Parameter) -> pyo.Param:
@@ -77,16 +90,18 @@ def _parameters(parameter: Parameter) -> pyo.Param:
     return pyo.Param(list(parameter.labels), initialize=values, mutable=True, domain=pyo.Reals)
 
 
-def _variables(variable: Variable) -> pyo.Var:
+def _variables(variable: Variable, values: FloatArray | None) -> pyo.Var:
+    start = [None] * variable.size if values is None else values.tolist()
     lower, upper = (
         [None if np.isinf(b) else b for b in np.broadcast_to(bound, (variable.size,)).tolist()]
         for bound in (variable.lower, variable.upper)
     )
     domain = _DOMAINS[variable.domain]
     if variable.index is None:
-        return pyo.Var(bounds=(lower[0], upper[0]), domain=domain)
+        return pyo.Var(bounds=(lower[0], upper[0]), domain=domain, initialize=start[0])
     bounds = dict(zip(variable.index, zip(lower, upper, strict=True), strict=True))
-    return pyo.Var(list(variable.index), bounds=bounds, domain=domain)
+    initialize = dict(zip(variable.index, start, strict=True))
+    return pyo.Var(list(variable.index), bounds=bounds, domain=domain, initialize=initialize)
 
 
 def _named(expression: Affine | Composite, components: Components) -> pyo.Expression:
@@ -127,24 +142,21 @@ def _cone(name: str, constraint: InCone, components: Components) -> pyo.Constrai
         for label, functions in zip(labels, rows, strict=True)
         for side in range(sides)
     }
-    return pyo.Constraint(list(by_label), rule=lambda _, *key: by_label[_key(key, by_label)] >= 0)
+    return _rows(by_label, [row >= 0 for row in by_label.values()])
 
 
 def _labelled(bound: QuadraticBound, components: Components) -> pyo.Constraint:
-    rows = bounded_rows(bound, components)
-    if len(rows) == 1:
-        return pyo.Constraint(expr=_stated(*rows[0]))
-    labels = list(bound.body.labels or range(len(rows)))
+    rows = [_stated(*row) for row in bounded_rows(bound, components)]
+    return _rows(None if len(rows) == 1 else bound.body.index, rows)
+
+
+def _rows(labels: Iterable[Any] | None, rows: list[Any]) -> pyo.Constraint:
+    """Constraints by label; no function makes them, which pickle would not take."""
+    if labels is None:
+        return pyo.Constraint(expr=rows[0])
     by_label = dict(zip(labels, rows, strict=True))
-    return pyo.Constraint(labels, rule=lambda _, *key: _stated(*by_label[_key(key, by_label)]))
+    return pyo.Constraint(list(by_label), rule=by_label)
 
 
 def _stated(lower: float | None, body: Any, upper: float | None) -> tuple[Any, ...]:
     return (body, upper) if lower == upper else (lower, body, upper)
-
-
-def _key(key: tuple[Any, ...], known: Any) -> Any:
-    """Pyomo hands a tuple label over as several arguments, nested ones flattened."""
-    if len(key) == 1:
-        return key[0]
-    return key if key in known else (key[:-1], key[-1])

@@ -13,13 +13,16 @@ import pyomo.kernel as pmo
 import scipy.sparse as sp
 from pyomo.core.kernel.variable import IVariable
 
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite, Weighted, as_composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
 from rrp_pyomo.modeling.expressions import Affine
-from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.modeling.symbols import Parameter, Variable
 from rrp_pyomo.realise.binding import (
+    Start,
     bound_and_lifted,
+    initial_values,
+    link_name,
     refuse_reserved_names,
     resolve,
     without_rows_of_numbers,
@@ -31,28 +34,39 @@ _DOMAINS = {"continuous": pmo.RealSet, "binary": pmo.IntegerSet, "integer": pmo.
 
 
 def kernel_block(
-    statement: Statement, source: Lowered, bind: Mapping[str, Any], objective: bool
+    source: Lowered, bind: Mapping[str, Any], objective: bool, start: Start, scaling: bool
 ) -> pmo.block:
     """A lowered statement as a kernel block; see :meth:`rrp_pyomo.Program.kernel`."""
-    bound = resolve(statement, bind, lambda c: isinstance(c, IVariable), "pyomo.kernel")
-    source = bound_and_lifted(source, bound, kernel=True)
+    given = resolve(source, bind, lambda c: isinstance(c, IVariable), "pyomo.kernel")
+    source = bound_and_lifted(source, given.bound, kernel=True)
+    values = initial_values(source, given, start)
     block = pmo.block()
-    block.scaling_factor = pmo.suffix(direction=pmo.suffix.LOCAL)
-    refuse_reserved_names(block, source)
+    block.scaling_factor = factors = pmo.suffix(direction=pmo.suffix.LOCAL)
+    refuse_reserved_names(block, source, given)
     components: Components = {}
     for name, parameter in source.parameters.items():
         container, components[name] = _parameters(parameter)
         setattr(block, name, container)
     for name, variable in source.variables.items():
-        components[name] = bound[name] if name in bound else _variables(variable)
-        setattr(block, name, _container(variable, components[name], name in bound))
+        if name in given.bound:
+            components[name] = given.bound[name]
+            _refer(block, variable, components[name])
+        else:
+            components[name] = _variables(variable, None if values is None else values[name])
+            setattr(block, name, _container(variable, components[name]))
         if variable.unit != 1.0:
-            for component in components[name]:
-                block.scaling_factor[component] = 1.0 / variable.unit
+            factors.update((component, 1.0 / variable.unit) for component in components[name])
+    for name, entries in given.linked.items():
+        own = components[name]
+        rows = [pmo.constraint(x == other) for x, other in zip(own, entries, strict=True)]
+        labels = source.variables[name].index
+        setattr(block, link_name(name), rows[0] if labels is None else _labelled(labels, rows))
     for name, constraint in without_rows_of_numbers(source).items():
         setattr(block, name, _constraint(name, constraint, components))
     for name, expression in source.expressions.items():
         setattr(block, name, _named(expression, components))
+    if not scaling:
+        del block.scaling_factor
     block.objective_expression = pmo.expression(expressions(source.objective, components)[0])
     if objective:
         sense = pmo.maximize if source.maximizing else pmo.minimize
@@ -73,25 +87,34 @@ def _parameters(parameter: Parameter) -> tuple[Any, list[Any]]:
     return pmo.parameter_dict(zip(parameter.labels, entries, strict=True)), entries
 
 
-def _variables(variable: Variable) -> list[Any]:
+def _variables(variable: Variable, values: FloatArray | None) -> list[Any]:
+    start = [None] * variable.size if values is None else values.tolist()
     bounds = (
         np.broadcast_to(b, (variable.size,)).tolist() for b in (variable.lower, variable.upper)
     )
     domain = _DOMAINS[variable.domain]
     return [
         pmo.variable(
-            lb=None if lb == -np.inf else lb, ub=None if ub == np.inf else ub, domain_type=domain
+            lb=None if lb == -np.inf else lb,
+            ub=None if ub == np.inf else ub,
+            domain_type=domain,
+            value=value,
         )
-        for lb, ub in zip(*bounds, strict=True)
+        for lb, ub, value in zip(*bounds, start, strict=True)
     ]
 
 
-def _container(variable: Variable, components: list[Any], bound: bool) -> Any:
+def _refer(block: pmo.block, variable: Variable, entries: list[Any]) -> None:
+    """A handle on existing variables, which have a parent already and cannot have a second."""
+    index = variable.index
+    handle = entries[0] if index is None else dict(zip(index, entries, strict=True))
+    object.__setattr__(block, variable.name, handle)
+
+
+def _container(variable: Variable, components: list[Any]) -> Any:
     if variable.index is None:
-        # A bound variable has its own parent: a one-element list is a handle, not a second home.
-        return components if bound else components[0]
-    labelled = dict(zip(variable.index, components, strict=True))
-    return labelled if bound else pmo.variable_dict(labelled)
+        return components[0]
+    return pmo.variable_dict(zip(variable.index, components, strict=True))
 
 
 def _named(expression: Affine | Composite, components: Components) -> Any:

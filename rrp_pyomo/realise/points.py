@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.core.kernel.block import IBlock
 
 from rrp_pyomo.data.validation import Labels
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.realise.lowering import Lowered
 
 
 def named(block: Any) -> str:
@@ -40,3 +44,17 @@ def values_on(block: Any, name: str, labels: Labels | None) -> FloatArray:
             "its solution"
         )
     return np.array(values, float)
+
+
+def initialise(block: Any, source: Lowered, values: Mapping[str, Any]) -> None:
+    """Set a block's variables to a point; see :meth:`rrp_pyomo.Program.initialise`."""
+    # Auxiliary variables that this block does without are passed over.
+    lifted = over_variables(source, isinstance(block, IBlock), loose=source.variables)
+    for name, numbers in lifted.values(lifted.point(values)).items():
+        part = getattr(block, name, None)
+        if part is None:
+            continue
+        index = lifted.variables[name].index
+        entries = [part] if index is None else [part[label] for label in index]
+        for entry, number in zip(entries, numbers.tolist(), strict=True):
+            entry.value = number

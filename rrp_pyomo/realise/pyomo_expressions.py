@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from pyomo.core.expr.numeric_expr import LinearExpression
+from pyomo.core.expr.numeric_expr import LinearExpression, ProductExpression, SumExpression
 
 from rrp_pyomo.modeling.coefficients import triplets
 from rrp_pyomo.modeling.composite import Composite, Weighted
@@ -38,7 +38,11 @@ def bounded_rows(
     Pyomo 6.10's interface to SCIP loses a constant in the body of a constraint with two bounds.
     """
     constants = np.full(bound.body.size, bound.body.affine.constant)
-    rows = expressions(bound.body - constants, components)
+    rows = [
+        # Pyomo takes no constraint between numbers.
+        SumExpression([row]) if isinstance(row, float) else row
+        for row in expressions(bound.body - constants, components)
+    ]
     bounds = (
         [None if np.isinf(b) else b for b in (side - constants).tolist()]
         for side in (bound.lower, bound.upper)
@@ -47,27 +51,50 @@ def bounded_rows(
 
 
 class _Row:
-    """``constant + Σ coefficient · variable + others``, the others having parameters in them."""
+    """``constant + Σ coefficient · variable + Σ coefficient · other``.
+
+    The others are parameters, and their products with expressions.
+    """
+
+    __slots__ = ("coefficients", "constant", "others", "variables")
 
     def __init__(self, constant: float) -> None:
         self.constant = constant
         self.coefficients: list[float] = []
         self.variables: list[Any] = []
-        self.others: list[Any] = []
+        self.others: list[tuple[float, Any]] = []
 
     @property
     def is_monomial(self) -> bool:
         return self.constant == 0.0 and len(self.variables) == 1 and not self.others
 
     def expression(self) -> Any:
-        if self.is_monomial and self.coefficients[0] == 1.0:
-            return self.variables[0]
-        if not self.variables and self.others:
-            return sum(self.others, self.constant)
-        linear = LinearExpression(
-            constant=self.constant, linear_coefs=self.coefficients, linear_vars=self.variables
-        )
-        return sum(self.others, linear)
+        # An empty LinearExpression is more than some of Pyomo's own tools can read.
+        if self.is_monomial:
+            return _multiple(self.coefficients[0], self.variables[0])
+        total: Any = self.constant
+        if self.variables:
+            total = LinearExpression(
+                constant=self.constant, linear_coefs=self.coefficients, linear_vars=self.variables
+            )
+        return sum((_multiple(c, other) for c, other in self.others), total)
+
+    def factored(self) -> tuple[float, Any]:
+        """A number, and what it multiplies."""
+        if self.is_monomial:
+            return self.coefficients[0], self.variables[0]
+        if self.constant == 0.0 and len(self.others) == 1 and not self.variables:
+            return self.others[0]
+        return 1.0, self.expression()
+
+
+def _multiple(coefficient: float, of: Any) -> Any:
+    if coefficient == 1.0:
+        return of
+    if of.is_expression_type():
+        # Pyomo would move the number to a parameter inside, where its printers do not find it.
+        return ProductExpression((coefficient, of))
+    return coefficient * of
 
 
 def _products(weighted: Weighted, components: Components) -> list[Any]:
@@ -97,7 +124,7 @@ def _rows(body: Affine, components: Components) -> list[_Row]:
     rows = [_Row(constant) for constant in np.full(body.size, body.constant).tolist()]
     for symbol, block in body.terms.items():
         row, col, val = triplets(block, body.size, symbol.size, 0)
-        entries = _entries(symbol, components)
+        entries = components[symbol.name] if symbol.is_variable else _entries(symbol, components)
         for r, c, value in zip(row.tolist(), col.tolist(), val.tolist(), strict=True):
             if value == 0.0:
                 continue
@@ -105,14 +132,17 @@ def _rows(body: Affine, components: Components) -> list[_Row]:
                 rows[r].coefficients.append(value)
                 rows[r].variables.append(entries[c])
             else:
-                rows[r].others.append(entries[c] if value == 1.0 else value * entries[c])
+                inside, entry = entries[c]
+                rows[r].others.append((value * inside, entry))
     return rows
 
 
-def _entries(symbol: Any, components: Components) -> list[Any]:
-    """What stands for a variable, a parameter, or the product of the two."""
+def _entries(symbol: Any, components: Components) -> list[tuple[float, Any]]:
+    """What stands for a parameter or its product with variables, behind a number."""
     if not hasattr(symbol, "factor"):
-        return components[symbol.name]
-    factors, inner = (expressions(e, components) for e in (symbol.factor, symbol.inner))
+        return [(1.0, entry) for entry in components[symbol.name]]
+    factors, inner = (
+        [row.factored() for row in _rows(e, components)] for e in (symbol.factor, symbol.inner)
+    )
     factors = factors * (len(inner) // len(factors))
-    return [f * e for f, e in zip(factors, inner, strict=True)]
+    return [(a * b, f * e) for (a, f), (b, e) in zip(factors, inner, strict=True)]

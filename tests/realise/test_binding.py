@@ -181,11 +181,11 @@ def refused(kind):
         "missing label": ({"x": lacking}, InputError, ["'x'", "no entry for 'b'", "3 labels"]),
         "too short": ({"x": list(lacking.values())}, InputError, ["2 variables", "expected 3"]),
         "the other kind": ({"x": other.w}, InputError, ["'x'", f"pyomo.{own_kind(kind)} variable"]),
-        "numbers": ({"x": [0.1, 0.2, 0.3]}, InputError, ["float 0.1", "'x'", "do not mix"]),
+        "words": ({"x": ["a", "b", "c"]}, InputError, ["str a", "'x'", "do not mix"]),
         "a number": ({"x": 0.5}, InputError, ["1 variables", "'x'", "expected 3"]),
-        "a number for a scalar": ({"s": 0.5}, InputError, ["float 0.5", "'s'"]),
-        "expressions": (
-            {"x": [v - 1 for v in own.w.values()]},
+        "indexed for a scalar": ({"s": own.w}, InputError, ["given for 's'", "expression in such"]),
+        "expressions of the other kind": (
+            {"x": [v - 1 for v in other.w.values()]},
             InputError,
             ["Expression", f"pyomo.{own_kind(kind)} variable"],
         ),
