@@ -119,7 +119,8 @@ def test_nothing_is_bounded_and_nothing_is_free(factor_covariance):
     assert not hasattr(model.rc, "objective")
     constraints = list(model.component_data_objects(pyo.Constraint))
     assert all(c.equality for c in constraints)
-    own = {id(v): v for v in model.rc.component_data_objects(pyo.Var)}
+    parts = model.rc.component_data_objects(pyo.Var)
+    own = {id(v): v for v in parts if v.parent_block() is model.rc}
     assert len(own) == len(constraints)
     assert {v.name for v in own.values() if v.lb is not None} == {"rc.v", "rc.p"}
     assert all(v.bounds == (None, None) for v in model.w.values())
