@@ -92,7 +92,8 @@ def constrained_risk_budgeting(
     Richard & Roncalli (2019), Constrained risk budgeting portfolios.
     """
     n, e = covariance.size, _normal(X)
-    unit = max(float(np.ones(n) @ (covariance.operator @ np.ones(n))), covariance.variances.sum())
+    signs = np.ones(n) if X.signs is None else X.signs
+    unit = max(float(signs @ (covariance.operator @ signs)), covariance.variances.sum())
     unit /= n**2  # the variance of equal weights, at least that of uncorrelated assets
     program = _penalised(covariance, budgets, X, unit)
     found: dict[float, ProgramSolution] = {}
@@ -311,4 +312,4 @@ def _on_face(
 
 def _ratio(b: FloatArray, x: FloatArray) -> FloatArray:
     """b/x, 0 where there is no budget."""
-    return np.divide(b, x, out=np.zeros_like(x), where=b > 0)
+    return np.divide(b, x, out=np.zeros_like(x), where=b != 0)

@@ -317,7 +317,7 @@ def _stationarity(
     side = np.concatenate([bounds, rows])
     either = np.concatenate([X.lower == X.upper, X.row_lower == X.row_upper])
     normals = np.vstack([-side[:, None] * A, A[either]])[np.append(side != 0, either[either])].T
-    missing = marginal - reward * np.divide(b, x, out=np.zeros_like(x), where=(b > 0) & (x > 0))
+    missing = marginal - reward * np.divide(b, x, out=np.zeros_like(x), where=(b > 0) & (x != 0))
     if normals.size:
         missing -= normals @ scipy.optimize.nnls(normals, missing)[0]
     return float(np.abs(missing).max() / np.abs(marginal).max())

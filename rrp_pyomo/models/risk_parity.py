@@ -118,7 +118,11 @@ class RiskParityProblem(PortfolioProblem):
         X = self.weight_set
         if X.signs is not None and not X.long_only and X.gross is None:
             with contextlib.suppress(SolverError):
-                normalised(X, newton(self.covariance, self.budgets, signs=X.signs).weights)
+                normalised(X, self._unconstrained())
+
+    def _unconstrained(self) -> FloatArray:
+        """The risk parity portfolio of the signs of X, whatever else X asks for; Σ|x_i| = 1."""
+        return newton(self.covariance, self.budgets, signs=self.weight_set.signs).weights
 
     def _require_signs(self) -> None:
         """Raise where X leaves the sign of a weight open: the problem is convex in orthants."""

@@ -10,6 +10,7 @@ from rrp_pyomo import (
     CovarianceUncertainty,
     DenseCovariance,
     FactorModel,
+    RiskBudgeting,
     RiskParityNLP,
     RiskParityQCLP,
     RiskParitySOCP,
@@ -156,6 +157,22 @@ def test_bounds_on_both_sides_are_those_of_flipped_returns(six):
     np.testing.assert_allclose(SIX * found.weights, expected.weights, atol=1e-6)
     assert found.weights["NoDur"] == pytest.approx(0.225, abs=1e-6)
     assert found.weights.min() >= -0.27 - 1e-9
+
+
+@pytest.mark.parametrize("bounds", [{}, {"lower": -0.25, "upper": {"NoDur": 0.2}}])
+@pytest.mark.parametrize("budgets", [np.full(6, 1 / 6), np.array([0.3, 0.3, 0, 0.2, 0.2, 0])])
+def test_risk_budgeting_is_that_of_flipped_returns(budgets, bounds, six):
+    X = WeightSet(signs=SIX, gross=1.0, **bounds)
+    found = RiskBudgeting(six, budgets, X).solve()
+    most = dict.fromkeys(six.labels[4:], 0.25) | {"NoDur": 0.2} if bounds else None
+    expected = RiskBudgeting(flipped(six), budgets, WeightSet(upper=most)).solve()
+    np.testing.assert_allclose(SIX * found.weights, expected.weights, atol=1e-9)
+    assert found.certificate.largest_deviation < 1e-9
+    assert found.certificate.stationarity < 1e-9
+    assert len(found.certificate.binding) == 2 * bool(bounds)
+    if not bounds:
+        invested = RiskBudgeting(six, budgets, WeightSet(signs=SIX)).solve()
+        np.testing.assert_allclose(invested.weights, found.weights / found.net, atol=1e-9)
 
 
 def test_positions_that_hedge_have_no_parity_by_cones(six):
