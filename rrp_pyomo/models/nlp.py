@@ -21,6 +21,9 @@ class RiskParityNLP(NonconvexRiskParity):
     stated as 2n Σ_i (R_i − θ)² with θ the mean of the R_i, which is the same number. With budgets,
     R_i is divided by n b_i.
 
+    Blocks carry ``contribution``, the x_i (Σx)_i by asset, and their sum ``variance``, per period
+    and in units of the data.
+
     Guarantee: at an optimal value of 0 the portfolio is risk parity. The problem is not convex: a
     solver may stop elsewhere, which the portfolio's certificate says.
 

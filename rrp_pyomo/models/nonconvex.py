@@ -64,6 +64,9 @@ class NonconvexRiskParity(NominalRiskParity):
         Sigma = Named("Sigma", self.covariance.operator / self.risk_unit)
         R = program.variable("R", x.labels)
         program.subject_to(risk_contribution=R == x * (Sigma @ x) / (x.size * self.budgets))
+        contribution = R * (x.size * self.budgets * self.risk_unit)
+        program.expression("contribution", contribution)
+        program.expression("variance", contribution.sum())
         return R
 
     def contributions(self, x: FloatArray) -> FloatArray:

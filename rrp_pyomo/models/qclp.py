@@ -22,6 +22,9 @@ class RiskParityQCLP(NonconvexRiskParity):
 
     With budgets, R_i is divided by n b_i.
 
+    Blocks carry ``contribution``, the x_i (Σx)_i by asset, and their sum ``variance``, per period
+    and in units of the data.
+
     Guarantee: at an optimal value of 0 the portfolio is risk parity. The problem is not convex: a
     solver may stop elsewhere, which the portfolio's certificate says.
 

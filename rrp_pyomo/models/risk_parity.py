@@ -40,7 +40,8 @@ class RiskParityProblem(PortfolioProblem):
     Every statement measures covariances in multiples of :attr:`risk_unit`, so that the equally
     weighted portfolio has p = 1 and its risk contributions are about 1: solvers with absolute
     tolerances then work the same for daily decimals and for yearly percentages. Weights are not
-    affected; ``Portfolio.objective`` is in the units of the data.
+    affected; ``Portfolio.objective`` is in the units of the data. Blocks have the unit as a number,
+    ``block.unit``, and named expressions in units of the data beside the statement's variables.
 
     Parameters
     ----------
@@ -88,6 +89,10 @@ class RiskParityProblem(PortfolioProblem):
         self._require_risk()
         self._require_reachable()
         return super()._solve(solver, start, options, near)
+
+    def _noted(self, block: Any) -> Any:
+        block.unit = self.risk_unit
+        return super()._noted(block)
 
     def _by_newton(self, options: Mapping[str, Any]) -> Portfolio:
         """Risk parity by Newton's method, where no further constraint is in X."""

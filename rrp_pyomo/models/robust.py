@@ -116,6 +116,9 @@ class RobustRiskParity(RiskParityProblem):
     For weights of given signs s_i = ±1, s_i x_i ≥ 0 and s_i (Σ⁰x)_i take the places of x_i and
     (Σ⁰x)_i in (12c) and (12d).
 
+    Blocks carry, per period and in units of the data, ``worst_case_volatility`` for p, of the
+    covariance Σ⁰ + Σ^Δ, and ``slack`` for p − t.
+
     Guarantee: convex; the portfolio equalises, as far as (12a) trades it off against the
     worst-case risk, the contributions x_i z_i of marginal risks that are penalised for their
     estimation error. It is risk parity under Σ⁰ where Σ^Δ = 0; with ω = 0 it still is where Σ^Δ is
@@ -207,6 +210,8 @@ class RobustRiskParity(RiskParityProblem):
             hyperbolic=signed(X, x) * z >= square(t * np.sqrt(n * self.budgets)),  # (12d)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (12e)
         )
+        program.expression("worst_case_volatility", np.sqrt(n * unit) * p)
+        program.expression("slack", np.sqrt(n * unit) * (p - t))
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         n, unit, X = x.size, self.risk_unit, self.weight_set

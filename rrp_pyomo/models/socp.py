@@ -30,6 +30,10 @@ class RiskParitySOCP(NominalRiskParity):
     with b_i = 1/n for equal budgets, which makes (11c) x_i z_i ≥ t². For weights of given signs
     s_i = ±1 the same is stated in s_i x_i ≥ 0 and z_i = s_i (Σx)_i.
 
+    Blocks carry, per period and in units of the data, ``volatility`` for p and ``slack`` for p − t:
+    where (11d) is tight, the smallest contribution is at least (1 − slack/volatility)² of its
+    budget.
+
     Guarantee: convex; the optimal value is 0 exactly where the portfolio is risk parity, and then
     no other portfolio of these signs is. Where X rules risk parity out, (11a) brings the smallest
     contribution as close to the average one as it can.
@@ -64,9 +68,9 @@ class RiskParitySOCP(NominalRiskParity):
         self._require_signs()
 
     def _state(self, program: Program, x: Variable) -> None:
-        n, X = x.size, self.weight_set
-        Sigma = Named("Sigma", self.covariance.operator / self.risk_unit)
-        root = Named("root", self.covariance.root / np.sqrt(self.risk_unit))
+        n, unit, X = x.size, self.risk_unit, self.weight_set
+        Sigma = Named("Sigma", self.covariance.operator / unit)
+        root = Named("root", self.covariance.root / np.sqrt(unit))
         z = program.variable("z", x.labels, lower=0, unit=n)  # (11e)
         p = program.variable("p", lower=0)
         t = program.variable("t", lower=0)
@@ -77,6 +81,8 @@ class RiskParitySOCP(NominalRiskParity):
             hyperbolic=signed(X, x) * z >= square(t * np.sqrt(n * self.budgets)),  # (11c)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
         )
+        program.expression("volatility", np.sqrt(n * unit) * p)
+        program.expression("slack", np.sqrt(n * unit) * (p - t))
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
         """Solve the problem; see :meth:`NominalRiskParity.solve`.

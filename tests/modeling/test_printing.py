@@ -23,6 +23,7 @@ perturbation                norm(Delta @ x) <= 2 * y
 marginal_risk               Omega * y       <= Sigma @ x - z
 hyperbolic                  x * z           >= square(t * [4])
 portfolio_risk              norm(root @ x)  <= 2 * p
+expressions                 worst_case_volatility = 0.0248352 * p; slack = 0.0248352 * (p - t)
 variables                   x[4] >= 0; z[4] >= 0; p >= 0; t >= 0; y >= 0; exposure_change[3]; \
 exposure[3]
 parameters                  omega = 1"""
@@ -39,6 +40,8 @@ ROBUST_LATEX = {
     "marginal risk": r"\Omega \, y \le \Sigma x - z",
     "hyperbolic": r"x \, z \ge \left(t \, [4]\right)^2",
     "portfolio risk": r"\lVert \mathrm{root} x \rVert_2 \le 2 \, p",
+    "worst_case_volatility": r"0.0248352 \, p",
+    "slack": r"0.0248352 \, \left(p - t\right)",
 }
 
 EVERYTHING_LATEX = {
@@ -64,6 +67,8 @@ def equations(program: Program) -> dict[str, str]:
     found = {}
     for row in rows:
         _, body, name = row.removesuffix(r" \\").replace("&&", "&").split("&")
+        if body.startswith(r" \mathrm") and not name.strip() and found:  # a named expression
+            name, body = body.replace(r"\_", "_").removeprefix(r" \mathrm{").split("} = ")
         found[name.strip().removeprefix(r"\text{").removesuffix("}")] = body.strip()
     return found
 
