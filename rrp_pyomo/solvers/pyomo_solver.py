@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
+from pyomo.common.config import ConfigValue, document_configdict
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.common.timing import HierarchicalTimer
 from pyomo.contrib.solver.common.base import LegacySolverWrapper, SolverBase
+from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import (
     Results,
@@ -32,6 +34,26 @@ from pyomo.core.kernel.suffix import ISuffix
 from pyomo.core.staleflag import StaleFlagManager
 
 from rrp_pyomo.solvers.endings import strangers
+
+_WITH_VALUES = SolutionStatus.optimal, SolutionStatus.feasible
+
+
+@document_configdict()
+class PyomoSolverConfig(SolverConfig):  # type: ignore[misc]
+    """Pyomo's solver configuration, and what happens where there is no solution to load."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.raise_exception_without_solution: bool = self.declare(
+            "raise_exception_without_solution",
+            ConfigValue(
+                default=True,
+                domain=bool,
+                description="Whether to raise where load_solutions is set and there is nothing to "
+                "load; Pyomo's oldest interfaces do not, on which tools such as iis.mis rely.",
+            ),
+        )
+
 
 Solver = TypeVar("Solver", bound=SolverBase)
 
@@ -148,7 +170,9 @@ class PyomoSolver(SolverBase):  # type: ignore[misc]
                 "the results"
             )
         if config.load_solutions:
-            if status not in (SolutionStatus.optimal, SolutionStatus.feasible):
+            if status not in _WITH_VALUES:
+                if not config.raise_exception_without_solution:
+                    return results
                 raise NoFeasibleSolutionError(
                     f"{self._ended(results)}: there are no values to load. Solve with "
                     "load_solutions=False to look at the results"
@@ -175,6 +199,12 @@ class LegacyInterface(LegacySolverWrapper):  # type: ignore[misc]
         points and splittings of cones use none; other parameters are Pyomo's.
         """
         return super().solve(model, *arguments, **keywords)
+
+    def _solution_handler(
+        self, load_solutions: bool, model: Any, results: Results, *legacy: Any
+    ) -> Any:
+        loaded = load_solutions and results.solution_status in _WITH_VALUES
+        return super()._solution_handler(loaded, model, results, *legacy)
 
 
 def registered(name: str, doc: str) -> Callable[[type[Solver]], type[Solver]]:

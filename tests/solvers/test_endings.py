@@ -8,6 +8,7 @@ from typing import Any
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
+from pyomo.contrib.iis.mis import compute_infeasibility_explanation
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.util import NoFeasibleSolutionError, NoOptimalSolutionError
 from pyomo.gdp import Disjunction
@@ -204,3 +205,42 @@ def test_older_interfaces_take_a_warmstart(name: str, composed: pyo.ConcreteMode
     results = pyo.SolverFactory(name).solve(composed, warmstart=True, timelimit=60)
     assert results.solver.termination_condition == "optimal"
     pyo.SolverFactory(name).solve(composed, warmstart=False)
+
+
+@ALL
+def test_whoever_wants_no_exception_gets_none(name: str, composed: pyo.ConcreteModel) -> None:
+    composed.floor = pyo.Constraint(expr=composed.w["A0"] >= 1.5)
+    composed.dual = pyo.Suffix(direction=pyo.Suffix.IMPORT)
+    before = composed.w["A0"].value
+    solver = pyo.SolverFactory(name, raise_exception_without_solution=False)
+    assert solver.solve(composed).solver.termination_condition == "infeasible"
+    assert composed.w["A0"].value == before
+    newer = SolverFactory(name).solve(
+        composed,
+        raise_exception_on_nonoptimal_result=False,
+        raise_exception_without_solution=False,
+    )
+    assert newer.solution_status.name in ("noSolution", "infeasible")
+    composed.floor.deactivate()
+    assert solver.solve(composed).solver.termination_condition == "optimal"
+    assert composed.w["A0"].value != before
+    assert composed.dual
+
+
+def test_an_irreducible_set_of_constraints_is_found(
+    factor_covariance: Callable[..., FactorCovariance], caplog: pytest.LogCaptureFixture
+) -> None:
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(["A0", "A1"], bounds=(0, 1), initialize=0.5)
+    m.parity = RiskParitySOCP(factor_covariance(2)).block(weights=m.w)
+    m.even = pyo.Constraint(expr=m.parity.p - m.parity.t <= 1e-3)
+    m.floor = pyo.Constraint(expr=m.w["A0"] >= 0.9)
+    m.idle = pyo.Constraint(expr=m.w["A1"] >= 0.01)
+    m.goal = pyo.Objective(expr=m.w["A1"])
+    solver = pyo.SolverFactory("casadi_ipopt", raise_exception_without_solution=False)
+    with caplog.at_level("INFO", logger="pyomo.contrib.iis"):
+        compute_infeasibility_explanation(m, solver, tolerance=1e-6)
+    _, found = caplog.text.split("Constraints / bounds in MIS:")
+    assert "constraint: even" in found
+    assert "constraint: floor" in found
+    assert "constraint: idle" not in found

@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any, ClassVar, TextIO
 
 import numpy as np
-from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.results import Results, SolutionStatus
 
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
 from rrp_pyomo.solvers.conic.results import CONDITION, ConicSolutionLoader, explained
 from rrp_pyomo.solvers.conic.session import Backend, Session
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
-from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver
+from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver, PyomoSolverConfig
 from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
@@ -25,7 +24,7 @@ class ConicSolver(PyomoSolver):
     sparsity pattern is unchanged, numbers are updated in place. A subclass names its ``backend``.
     """
 
-    CONFIG = SolverConfig()
+    CONFIG = PyomoSolverConfig()
     backend: ClassVar[type[Backend]]
 
     def __init__(self, **kwds: Any) -> None:

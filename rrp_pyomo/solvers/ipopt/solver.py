@@ -10,7 +10,6 @@ from typing import Any
 from pyomo.common.config import ConfigDict, ConfigValue, In, document_configdict
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.contrib.solver.common.base import Availability
-from pyomo.contrib.solver.common.config import SolverConfig
 from pyomo.contrib.solver.common.results import (
     Results,
     SolutionStatus,
@@ -29,7 +28,7 @@ from rrp_pyomo.solvers.ipopt.problem import Run, Statement
 from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
 from rrp_pyomo.solvers.ipopt.session import Answer, Session
 from rrp_pyomo.solvers.process import printing_to
-from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver, registered
+from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver, PyomoSolverConfig, registered
 from rrp_pyomo.solvers.reading.errors import NonlinearModelError
 
 NEARBY = (
@@ -40,7 +39,7 @@ ROUTES = ("auto", "quadratic", "nl")
 
 
 @document_configdict()
-class CasadiIpoptConfig(SolverConfig):  # type: ignore[misc]
+class CasadiIpoptConfig(PyomoSolverConfig):
     """Pyomo's solver configuration, and how the model gets to Ipopt."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
