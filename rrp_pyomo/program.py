@@ -148,7 +148,7 @@ class Program(Statement):
         Parameters
         ----------
         block : block of :meth:`block` or :meth:`kernel`
-            Existing variables that it was given are set, too.
+            Existing variables that it was given are set, too; fixed ones keep their values.
         values : mapping
             By variable name; the others follow as in :meth:`point`.
         """

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
 
 from rrp_pyomo.data.validation import by_label
-from rrp_pyomo.errors import InfeasibleError, UnknownLabelError
+from rrp_pyomo.errors import InfeasibleError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
+from rrp_pyomo.models.problem import Weights
 from rrp_pyomo.models.socp import RiskParitySOCP
-from rrp_pyomo.models.weights import normalised
+from rrp_pyomo.models.weights import normalised, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.table import is_own
 
-Weights: TypeAlias = pd.Series | Mapping[Any, float] | ArrayLike
 STARTS = ("convex", "inverse_volatility", "equal")
 
 
@@ -73,6 +70,14 @@ class NonconvexRiskParity(NominalRiskParity):
         """R at given weights, shape (n,)."""
         R: FloatArray = x * (self.covariance.operator @ x) / self.risk_unit
         return R / (x.size * self.budgets)
+
+    def _initial_weights(self) -> FloatArray:
+        """The convex solution, its direction where X says nothing of its size."""
+        with contextlib.suppress(SolverError):
+            if violation(self.weight_set, np.zeros(len(self.labels))) > 0.0:
+                return self._start("convex")
+            return newton(self.covariance, self.budgets, signs=self.weight_set.signs).weights
+        return self._equal_weights()
 
     def _start(self, start: str | Weights) -> FloatArray:
         if not isinstance(start, str):

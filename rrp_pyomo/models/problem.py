@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from copy import copy
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
-from rrp_pyomo.data.validation import Labels, index_of
+from rrp_pyomo.data.validation import Labels, by_label, index_of
 from rrp_pyomo.data.weight_set import resolved_weight_set
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
@@ -20,7 +21,7 @@ from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.weights import described, state_weights
 from rrp_pyomo.portfolio import Certificate, Details, Portfolio
 from rrp_pyomo.program import Program
-from rrp_pyomo.realise.points import named, values_on
+from rrp_pyomo.realise.points import entries_on, named, values_on
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solvers.endings import NOTES
@@ -28,6 +29,9 @@ from rrp_pyomo.solvers.endings import NOTES
 if TYPE_CHECKING:
     import pyomo.environ as pyo
     import pyomo.kernel as pmo
+
+
+Weights: TypeAlias = pd.Series | Mapping[Any, float] | ArrayLike
 
 
 class PortfolioProblem(ABC):
@@ -130,7 +134,8 @@ class PortfolioProblem(ABC):
         pyomo.kernel.block
             With a part for each variable, constraint and named expression of the statement, by the
             same name. Its variables have values: the best ones for the weights' own values, where
-            all of these have one, else for equal weights.
+            all of these have one, else for equal weights; (3) and (4) begin at the solution of the
+            convex problem. See :meth:`initialise` and :data:`~rrp_pyomo.NEAR_START`.
 
         Raises
         ------
@@ -160,13 +165,41 @@ class PortfolioProblem(ABC):
                 values = self._values_at(x)
             if all(np.isfinite(value).all() for value in values.values()):
                 return values
-        return self._values_at(self._equal_weights())
+        return self._values_at(self._initial_weights())
+
+    def _initial_weights(self) -> FloatArray:
+        """Where the weights of a block begin whose values nobody says."""
+        return self._equal_weights()
 
     def _noted(self, block: Any) -> Any:
         """The block with what this package's solvers say beside its constraints' names."""
         if self._infeasibility_notes:
             setattr(block, NOTES, dict(self._infeasibility_notes))
         return block
+
+    def initialise(self, block: Any, weights: Weights) -> None:
+        """Set the variables of a block of this problem to the best point for given weights.
+
+        So Ipopt starts there. It leaves a start by its own default options; with
+        ``options=NEAR_START`` it stays close, which (3) and (4) need at a portfolio of assets that
+        hedge.
+
+        Parameters
+        ----------
+        block : pyomo.environ block or pyomo.kernel block
+            By :meth:`block` or :meth:`kernel`. Existing weights that it was given are set, too;
+            fixed variables keep their values.
+        weights : Series, mapping or (n,) array
+
+        Raises
+        ------
+        UnknownLabelError, InputError
+            Weights that do not fit the assets or are not finite; no block of this problem.
+        """
+        x = by_label(weights, self.labels, "weights")
+        entries_on(block, "x", self.labels)
+        problem = self._with_parameters_of(block)
+        problem._program.initialise(block, problem._values_at(x))
 
     def portfolio(self, block: Any) -> Portfolio:
         """The certified portfolio of the weights that a block of this problem has now.

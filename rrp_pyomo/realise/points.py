@@ -22,13 +22,13 @@ def named(block: Any) -> str:
     return f"block {name!r}" if name else "the block"
 
 
-def values_on(block: Any, name: str, labels: Labels | None) -> FloatArray:
-    """The values of a part of a block, in the order of the labels; one where there are none.
+def entries_on(block: Any, name: str, labels: Labels | None) -> list[Any]:
+    """The entries of a part of a block, in the order of the labels; one where there are none.
 
     Raises
     ------
     InputError
-        The block has no such part, a label is missing, or a value is.
+        The block has no such part, or a label is missing.
     """
     part = getattr(block, name, None)
     if part is None or (labels is not None and any(label not in part for label in labels)):
@@ -36,7 +36,18 @@ def values_on(block: Any, name: str, labels: Labels | None) -> FloatArray:
             f"{named(block)} has no {name!r} with the assets of this problem; expected what its "
             "own block() or kernel() made"
         )
-    entries = [part] if labels is None else [part[label] for label in labels]
+    return [part] if labels is None else [part[label] for label in labels]
+
+
+def values_on(block: Any, name: str, labels: Labels | None) -> FloatArray:
+    """The values of :func:`entries_on`.
+
+    Raises
+    ------
+    InputError
+        The block has no such part, a label is missing, or a value is.
+    """
+    entries = entries_on(block, name, labels)
     values = [pyo.value(entry, exception=False) for entry in entries]
     if None in values:
         raise InputError(
@@ -57,4 +68,5 @@ def initialise(block: Any, source: Lowered, values: Mapping[str, Any]) -> None:
         index = lifted.variables[name].index
         entries = [part] if index is None else [part[label] for label in index]
         for entry, number in zip(entries, numbers.tolist(), strict=True):
-            entry.value = number
+            if not entry.fixed:
+                entry.value = number

@@ -7,8 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from pyomo.core.kernel.constraint import IConstraint
+from pyomo.core.kernel.variable import IVariable
 
 from rrp_pyomo import (
+    NEAR_START,
     RiskParityNLP,
     RiskParityQCLP,
     RiskParitySOCP,
@@ -17,7 +20,7 @@ from rrp_pyomo import (
     largest_omega,
 )
 from rrp_pyomo.data import CovarianceUncertainty, FactorCovariance
-from rrp_pyomo.errors import InputError, RiskParityWarning
+from rrp_pyomo.errors import InputError, RiskParityWarning, UnknownLabelError
 
 
 @pytest.fixture
@@ -111,3 +114,97 @@ def test_what_is_no_solved_block_is_refused(covariance: FactorCovariance) -> Non
         variable.set_value(0.0)
     with pytest.raises(InputError, match="all weights on block 'parity' are 0"):
         problem.portfolio(m.parity)
+
+
+# --- where blocks begin ---------------------------------------------------------------------------
+
+
+def hedging() -> FactorCovariance:
+    """Assets that hedge: for Ipopt on (3) and (4) a weight of 0 is a trap."""
+    rng = np.random.default_rng(0)
+    V = rng.normal(0.0, 0.5, (3, 100)) + np.array([[1.0], [0.0], [0.0]])
+    return FactorCovariance(V, np.diag([4e-4, 1e-4, 1e-4]), rng.uniform(4e-4, 25e-4, 100))
+
+
+@pytest.mark.parametrize("problem", [RiskParityNLP, RiskParityQCLP])
+@pytest.mark.parametrize("realise", ["block", "kernel"])
+def test_blocks_of_nonconvex_problems_begin_at_the_convex_solution_and_can_stay_there(
+    problem: type[RiskParityQCLP], realise: str
+) -> None:
+    stated = problem(hedging())
+    block = getattr(stated, realise)()
+    newton = RiskParitySOCP(hedging()).solve("newton").weights
+    np.testing.assert_allclose(stated.portfolio(block).weights, newton, rtol=1e-12)
+    pyo.SolverFactory("casadi_ipopt").solve(block, options=dict(NEAR_START))
+    found = stated.portfolio(block)
+    assert found.certificate.is_risk_parity  # type: ignore[union-attr]
+    assert found.certificate.largest_deviation < 1e-8  # type: ignore[union-attr]
+
+
+def test_a_model_with_weights_of_its_own_is_brought_to_a_start() -> None:
+    problem = RiskParityQCLP(hedging())
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(problem.labels, initialize=0.01)
+    m.parity = problem.block(weights=m.w, objective=True)
+    problem.initialise(m.parity, RiskParitySOCP(hedging()).solve("newton").weights)
+    assert max(abs(pyo.value(c.body) - c.lb) for c in m.parity.risk_contribution.values()) < 1e-12
+    pyo.SolverFactory("casadi_ipopt").solve(m, options=dict(NEAR_START))
+    assert problem.portfolio(m.parity).certificate.is_risk_parity  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("realise", ["block", "kernel"])
+def test_every_variable_is_brought_to_the_best_point_for_the_weights(
+    uncertainty: CovarianceUncertainty, realise: str
+) -> None:
+    """All constraints hold there, and the objective is that of the weights."""
+    problem = RobustRiskParity(uncertainty, omega=0.5)
+    weights = RiskParitySOCP(uncertainty.nominal).solve().weights
+    block = getattr(problem, realise)()
+    block.omega.value = 1.0
+    problem.initialise(block, weights.iloc[::-1])
+    if realise == "kernel":
+        variables, constraints = (list(block.components(ctype=c)) for c in (IVariable, IConstraint))
+    else:
+        variables = list(block.component_data_objects(pyo.Var))
+        constraints = list(block.component_data_objects(pyo.Constraint))
+    assert len(variables) > 15
+    assert all(v.value is not None for v in variables)
+    assert len(constraints) > 12
+    for c in constraints:
+        body = pyo.value(c.body)
+        assert c.lb is None or body >= pyo.value(c.lb) - 1e-9
+        assert c.ub is None or body <= pyo.value(c.ub) + 1e-9
+    there = RobustRiskParity(uncertainty, omega=1.0)
+    expected = there.portfolio(block).objective / there.objective_unit
+    assert pyo.value(block.objective_expression) == pytest.approx(expected)
+
+
+def test_fixed_variables_keep_their_values(covariance: FactorCovariance) -> None:
+    problem = RiskParitySOCP(covariance)
+    block = problem.block()
+    block.x["A0"].fix(0.4)
+    problem.initialise(block, dict.fromkeys(covariance.labels, 0.1))
+    assert block.x["A0"].value == 0.4
+    assert block.x["A1"].value == 0.1
+    with pytest.raises(UnknownLabelError, match="unknown asset 'B0'"):
+        problem.initialise(block, {"B0": 1.0})
+    with pytest.raises(InputError, match="has no 'x' with the assets of this problem"):
+        problem.initialise(pyo.ConcreteModel(), np.full(6, 1 / 6))
+
+
+@pytest.mark.parametrize(
+    "weight_set",
+    [
+        WeightSet(fully_invested=False),
+        WeightSet(upper=0.3),
+        WeightSet(long_only=False),
+        WeightSet(long_only=False, fully_invested=False),
+    ],
+)
+def test_blocks_of_nonconvex_problems_begin_somewhere_for_every_weight_set(
+    covariance: FactorCovariance, weight_set: WeightSet
+) -> None:
+    block = RiskParityQCLP(covariance, weight_set=weight_set).block()
+    values = np.array([block.x[a].value for a in covariance.labels])
+    assert values.sum() == pytest.approx(1.0)
+    assert values.min() > 0.01

@@ -265,14 +265,18 @@ def weights_like(problem, kind):
 @EACH
 @BOTH
 def test_every_variable_starts_at_the_best_point_of_equal_weights(problem, kind):
+    """Those of (3) and (4) at the solution of the convex problem, where their objective is 0."""
     block = getattr(problem, kind)()
     assert all(v.value is not None for v in entries(block))
     n = len(problem.labels)
-    assert [v.value for v in block.x.values()] == pytest.approx([1 / n] * n, rel=1e-12)
-    at_equal = problem.program().objective.value(
-        problem.statement.point(problem._values_at(np.full(n, 1 / n)))
-    )
-    assert pyo.value(block.objective_expression) == pytest.approx(float(at_equal[0]), rel=1e-12)
+    x = np.full(n, 1 / n)
+    if isinstance(problem, RiskParityNLP | RiskParityQCLP):
+        x = RiskParitySOCP(problem.covariance).solve("newton").weights.to_numpy()
+        assert pyo.value(block.objective_expression) == pytest.approx(0.0, abs=1e-12)
+    assert [v.value for v in block.x.values()] == pytest.approx(x, rel=1e-12)
+    there = problem.program().objective.value(problem.statement.point(problem._values_at(x)))
+    found = pyo.value(block.objective_expression)
+    assert found == pytest.approx(float(there[0]), rel=1e-12, abs=1e-25)
     if kind == "block":
         assert largest_violation(block) < 1e-12
 
