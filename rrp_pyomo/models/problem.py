@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from copy import copy
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
@@ -21,7 +22,7 @@ from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.weights import described, state_weights
 from rrp_pyomo.portfolio import Certificate, Details, Portfolio
 from rrp_pyomo.program import Program
-from rrp_pyomo.realise.points import entries_on, named, values_on
+from rrp_pyomo.realise.points import bounds_on, entries_on, named, values_on
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solvers.endings import NOTES
@@ -215,7 +216,8 @@ class PortfolioProblem(ABC):
         Portfolio
             Its certificate and its objective are of the weights and the data: the block's other
             variables may be looser, where nothing in the model pulls them. Weights that a model
-            makes sum to less than 1 stay what they are.
+            makes sum to less than 1 stay what they are. Bounds of its own variables, and fixed
+            ones, count as constraints of X; its other constraints are not looked at.
 
         Warns
         -----
@@ -234,7 +236,7 @@ class PortfolioProblem(ABC):
                 f"all weights on {named(block)} are 0, and such a portfolio has no risk to look "
                 "at; look at the model's own constraints on them"
             )
-        problem = self._with_parameters_of(block)
+        problem = self._with_parameters_of(block)._within_bounds_of(block)
         return problem._portfolio(problem._solution_at(x, "values of a model", named(block)))
 
     def _with_parameters_of(self, block: Any) -> Self:
@@ -249,6 +251,16 @@ class PortfolioProblem(ABC):
         vars(problem).pop("_program")
         for name, (value,) in values.items():
             setattr(problem, name, float(value))
+        return problem
+
+    def _within_bounds_of(self, block: Any) -> Self:
+        """The problem with the bounds that a model's own variables have, as a part of X."""
+        X, (lower, upper) = self.weight_set, bounds_on(block, "x", self.labels)
+        lower, upper = np.maximum(X.lower, lower), np.minimum(X.upper, upper)
+        if (lower > upper).any():
+            return self
+        problem = copy(self)
+        problem.weight_set = replace(X, lower=lower, upper=upper, is_orthant=False)
         return problem
 
     # --- solving --------------------------------------------------------------------------------

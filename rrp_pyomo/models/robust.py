@@ -245,7 +245,7 @@ class RobustRiskParity(RiskParityProblem):
         return self._checked(portfolio, max(accuracy, _FEASIBLE))
 
     def portfolio(self, block: Any) -> Portfolio:
-        """As :meth:`PortfolioProblem.portfolio`; ω_max is about this problem's own X."""
+        """As :meth:`PortfolioProblem.portfolio`; ω_max is about X with the variables' bounds."""
         return self._checked(super().portfolio(block), _FEASIBLE_IN_MODELS)
 
     def _checked(self, portfolio: Portfolio, tolerance: float) -> Portfolio:

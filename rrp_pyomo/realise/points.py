@@ -57,6 +57,15 @@ def values_on(block: Any, name: str, labels: Labels | None) -> FloatArray:
     return np.array(values, float)
 
 
+def bounds_on(block: Any, name: str, labels: Labels | None) -> tuple[FloatArray, FloatArray]:
+    """The bounds of the variables of :func:`entries_on`, their values where they are fixed."""
+    entries = entries_on(block, name, labels)
+    pairs = [(e.value, e.value) if e.fixed else (e.lb, e.ub) for e in entries]
+    lower = [-np.inf if low is None else low for low, _ in pairs]
+    upper = [np.inf if high is None else high for _, high in pairs]
+    return np.array(lower, float), np.array(upper, float)
+
+
 def initialise(block: Any, source: Lowered, values: Mapping[str, Any]) -> None:
     """Set a block's variables to a point; see :meth:`rrp_pyomo.Program.initialise`."""
     # Auxiliary variables that this block does without are passed over.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from pyomo.core.kernel.variable import IVariable
 
 from rrp_pyomo import (
     NEAR_START,
+    RiskBudgeting,
     RiskParityNLP,
     RiskParityQCLP,
     RiskParitySOCP,
@@ -208,3 +210,45 @@ def test_blocks_of_nonconvex_problems_begin_somewhere_for_every_weight_set(
     values = np.array([block.x[a].value for a in covariance.labels])
     assert values.sum() == pytest.approx(1.0)
     assert values.min() > 0.01
+
+
+def test_bounds_of_the_models_own_variables_are_constraints(
+    covariance: FactorCovariance, uncertainty: CovarianceUncertainty
+) -> None:
+    problem = RiskParitySOCP(covariance)
+    parity = problem.solve().weights
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(covariance.labels, bounds=(0, 1), initialize=parity.to_dict())
+    m.parity = problem.block(weights=m.w, objective=True)
+    m.w["A0"].setub(0.7 * parity["A0"])
+    pyo.SolverFactory("clarabel").solve(m)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bounded = problem.portfolio(m.parity)
+    assert not bounded.certificate.is_risk_parity  # type: ignore[union-attr]
+    assert not any("no constraint explains it" in str(w.message) for w in caught)
+
+    m.w["A0"].setub(1)
+    m.w["A0"].fix(0.0)
+    m.robust = RobustRiskParity(uncertainty, 0.01).block(weights=m.w)
+    without = WeightSet(upper={"A0": 0.0})
+    weights = dict(zip(covariance.labels, [0.0, *[0.2] * 5], strict=True))
+    for asset, weight in weights.items():
+        m.w[asset].value = weight
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = RobustRiskParity(uncertainty, 0.01).portfolio(m.robust)
+    assert found.omega_max == pytest.approx(largest_omega(uncertainty, without), rel=1e-6)
+
+
+def test_the_gap_of_budgets_is_certified_too(covariance: FactorCovariance) -> None:
+    problem = RiskBudgeting(covariance)
+    free = problem.solve().weights
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(covariance.labels, bounds=(0, 1))
+    m.w["A0"].setub(0.7 * free["A0"])
+    m.budgets = problem.block(weights=m.w, objective=True)
+    pyo.SolverFactory("casadi_ipopt").solve(m)
+    found = problem.portfolio(m.budgets)
+    assert found.certificate.binding == ("upper bound of 'A0'",)  # type: ignore[union-attr]
+    assert found.objective == pytest.approx(pyo.value(m.budgets.parity_gap), abs=1e-7)
