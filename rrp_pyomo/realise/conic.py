@@ -193,8 +193,8 @@ def _refuse_integers(source: Lowered) -> None:
         if variable.domain != "continuous":
             raise ModelError(
                 f"variable {variable.name!r} is {variable.domain}, and a conic form has "
-                "continuous variables only; use a solver that takes integers, such as 'scip' or "
-                "'gurobi', or 'highs' where everything else is linear"
+                "continuous variables only; use a solver that takes integers, such as "
+                "'outer_approximation', 'scip' or 'gurobi', or 'highs' where all else is linear"
             )
 
 

@@ -31,7 +31,7 @@ def quadratic_form(source: Lowered) -> QuadraticForm:
         if variable.domain != "continuous":
             raise ModelError(
                 f"variable {variable.name!r} is {variable.domain}, and nonlinear solvers take "
-                "continuous variables only; use 'scip' or 'gurobi'"
+                "continuous variables only; use 'outer_approximation', 'scip' or 'gurobi'"
             )
     bounds = [as_quadratic_bound(name, c) for name, c in source.stated.items()]
     sign = -1.0 if source.maximizing else 1.0

@@ -339,6 +339,11 @@ SOLVERS: dict[str, Solver] = {
             _package("highspy"), "highs",
         ),
         Solver(
+            "outer_approximation", _together(_CONIC | _INTEGER), _together(_XPRESS), 1e-6, True,
+            "MIT (HiGHS), Apache-2.0 (Clarabel)", "pip install highspy", _package("highspy"),
+            "outer_approximation", module="rrp_pyomo.solvers.outer_approximation.solver",
+        ),
+        Solver(
             "mosek", _together(_CONIC | _INTEGER), _together(_QUADRATIC | _INTEGER), 1e-7, True,
             "commercial; builds its task without a licence, but does not solve it",
             'pip install "rrp-pyomo[mosek]", and a licence', _package("mosek"),

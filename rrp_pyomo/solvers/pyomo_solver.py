@@ -195,9 +195,12 @@ class LegacyInterface(LegacySolverWrapper):  # type: ignore[misc]
     def solve(self, model: Any, *arguments: Any, warmstart: bool = False, **keywords: Any) -> Any:
         """Solve a model.
 
-        Ipopt starts at the variables' values whether ``warmstart`` is set or not, and interior
-        points and splittings of cones use none; other parameters are Pyomo's.
+        The outer approximation tries the integers' values first where ``warmstart`` is set. Ipopt
+        starts at the variables' values whether it is set or not, and interior points and splittings
+        of cones use none; other parameters are Pyomo's.
         """
+        if "warmstart_discrete_vars" in self.config:
+            self.config.warmstart_discrete_vars = warmstart
         return super().solve(model, *arguments, **keywords)
 
     def _solution_handler(

@@ -54,7 +54,7 @@ DEGREE = "does not support expressions of degree"
 REFUSALS: dict[tuple[str, str], tuple[type[Exception], str]] = {
     **{
         (name, kind): (ModelError, r"variable 'x' is integer|not convex|has the nonlinear term")
-        for name in ("clarabel", "scs", "casadi_ipopt")
+        for name in ("clarabel", "scs", "casadi_ipopt", "outer_approximation")
         for kind in KINDS
     },
     **{

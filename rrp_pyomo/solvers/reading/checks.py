@@ -14,6 +14,7 @@ from pyomo.core.kernel.set_types import RealSet
 from pyomo.core.kernel.variable import variable as kernel_variable
 from pyomo.environ import Block, Constraint, Objective, Suffix
 
+from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
@@ -25,12 +26,12 @@ TRIVIAL = 1e-8
 
 #: What to use instead, by the names of pyo.SolverFactory, on a ConcreteModel and in pyomo.kernel.
 INTEGERS = (
-    "this solver takes continuous models only; use pyo.SolverFactory('gurobi_direct'), "
-    "'scip_direct' or 'xpress_direct', or 'highs' where all is linear"
+    "this solver takes continuous models only; use pyo.SolverFactory('outer_approximation'), "
+    "'gurobi_direct', 'scip_direct' or 'xpress_direct', or 'highs' where all is linear"
 )
 KERNEL_INTEGERS = (
-    "this solver takes continuous models only; use pyo.SolverFactory('gurobi_direct') or "
-    "'xpress_direct', which take kernel models with integers"
+    "this solver takes continuous models only; use pyo.SolverFactory('outer_approximation'), "
+    "'gurobi_direct' or 'xpress_direct', which take kernel models with integers"
 )
 NONLINEAR = "use a nonlinear solver such as pyo.SolverFactory('casadi_ipopt')"
 GLOBAL = f"{NONLINEAR}, or a global one such as 'scip_direct' or 'gurobi_direct'"
@@ -71,20 +72,42 @@ def refuse_foreign_components(block: Any) -> None:
             )
 
 
+def integer_columns(variables: list[Any]) -> IntArray:
+    """The places of integer and binary variables.
+
+    Raises
+    ------
+    IncompatibleModelError
+        A domain has gaps other than those between whole numbers.
+    """
+    discrete = [k for k, v in enumerate(variables) if not _is_real(v) and not v.is_continuous()]
+    for k in discrete:
+        if not (variables[k].is_integer() or variables[k].is_binary()):
+            raise IncompatibleModelError(
+                f"variable {variables[k].name!r} is neither continuous nor integer; expected a "
+                "domain such as Reals, Integers or Binary"
+            )
+    return np.array(discrete, np.intp)
+
+
+def refuse_integers(variables: list[Any], integers: IntArray) -> None:
+    """Raise where there are integers, with solvers that take them."""
+    if not integers.size:
+        return
+    first = variables[integers[0]]
+    remedy = (
+        KERNEL_INTEGERS
+        if isinstance(first, ICategorizedObject)
+        else f"{INTEGERS}, or relax the domains by "
+        "pyo.TransformationFactory('core.relax_integer_vars')"
+    )
+    raise IncompatibleModelError(
+        f"variable {first.name!r} is integer or binary ({integers.size} in all); {remedy}"
+    )
+
+
 def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper bounds, infinite where there are none, of continuous variables."""
-    discrete = [v for v in variables if not _is_real(v) and not v.is_continuous()]
-    if discrete:
-        is_kernel = isinstance(discrete[0], ICategorizedObject)
-        remedy = (
-            KERNEL_INTEGERS
-            if is_kernel
-            else f"{INTEGERS}, or relax the domains by "
-            "pyo.TransformationFactory('core.relax_integer_vars')"
-        )
-        raise IncompatibleModelError(
-            f"variable {discrete[0].name!r} is integer or binary ({len(discrete)} in all); {remedy}"
-        )
+    """Lower and upper bounds, infinite where there are none."""
     try:
         pairs = [_pair(v) for v in variables]
     except (TypeError, ValueError) as error:

@@ -31,16 +31,17 @@ from pyomo.core.kernel.suffix import ISuffix
 from pyomo.environ import Constraint, Objective, Suffix, maximize
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 
-from rrp_pyomo.forms.rows import Rows
+from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.checks import (
     INFINITE,
-    KERNEL_INTEGERS,
     NONLINEAR,
     bounds,
     fixed_values,
+    integer_columns,
     not_finite,
     refuse_foreign_components,
+    refuse_integers,
     shown,
 )
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
@@ -99,6 +100,8 @@ class StandardForm:
         1 to minimise, −1 to maximise.
     objective : QuadraticBody
     has_objective : bool
+    integers : array
+        The columns of integer and binary variables, in units of 1.
     """
 
     variables: list[Any]
@@ -112,6 +115,7 @@ class StandardForm:
     objective: QuadraticBody
     sense: float
     has_objective: bool
+    integers: IntArray = field(default_factory=lambda: np.zeros(0, np.intp))
 
     @cached_property
     def limits(self) -> tuple[FloatArray, FloatArray]:
@@ -128,7 +132,7 @@ class StandardForm:
         return Rows(rows.row[~mine], rows.col[~mine], rows.val[~mine], constant)
 
 
-def read_model(model: Any, cones: bool = True) -> StandardForm:
+def read_model(model: Any, cones: bool = True, integers: bool = False) -> StandardForm:
     """Read a model.
 
     Parameters
@@ -137,14 +141,16 @@ def read_model(model: Any, cones: bool = True) -> StandardForm:
     cones : bool
         Whether conic constraints are kept as cones; otherwise they are read as what their bodies
         say, such as the quadratic ``x**2 + y**2 - r**2 <= 0``.
+    integers : bool
+        Whether variables may be integer.
 
     Raises
     ------
     IncompatibleModelError
-        The model has something that is not linear, quadratic or conic over continuous variables,
+        The model has something that is not linear, quadratic or conic, integers that may not be,
         or numbers that are NaN or infinite; the message names the component.
     """
-    reader = _Reader(cones)
+    reader = _Reader(cones, integers)
     with PauseGC():
         if isinstance(model, IBlock):
             reader.kernel(model)
@@ -185,8 +191,9 @@ class _Columns:
 
 
 class _Reader:
-    def __init__(self, keep_cones: bool) -> None:
+    def __init__(self, keep_cones: bool, take_integers: bool) -> None:
         self._keep_cones = keep_cones
+        self._take_integers = take_integers
         self._columns = _Columns()
         visitor = QuadraticRepnVisitor({}, var_recorder=self._columns)
         self._walk: Callable[[Any], Any] = visitor.walk_expression
@@ -220,7 +227,8 @@ class _Reader:
                 self._suffix(child, child.storage_key, depth)
             else:
                 raise IncompatibleModelError(
-                    f"{child.name!r} is an SOS constraint; {KERNEL_INTEGERS}"
+                    f"{child.name!r} is an SOS constraint, which this solver does not take; use "
+                    "pyo.SolverFactory('gurobi_direct'), or state it by binary variables"
                 )
 
     def environ(self, model: Any) -> None:
@@ -333,14 +341,19 @@ class _Reader:
         objective, sense = self._objective()
         columns = self._columns
         variables = list(columns.var_map.values())
+        integers = integer_columns(variables)
+        if not self._take_integers:
+            refuse_integers(variables, integers)
         lower, upper = bounds(variables)
+        units = self._units(len(variables))
+        units[integers] = 1.0
         for group in self._cones.values():
             group.columns = np.array(group.columns, np.intp).reshape(-1, group.dimension)
         return StandardForm(
             variables=variables,
             lower=lower,
             upper=upper,
-            units=self._units(len(variables)),
+            units=units,
             fixed=fixed_values(columns.fixed),
             linear=self._linear.joined(),
             cones=list(self._cones.values()),
@@ -348,6 +361,7 @@ class _Reader:
             objective=objective,
             sense=sense,
             has_objective=bool(self._objectives),
+            integers=integers,
         )
 
     def _objective(self) -> tuple[QuadraticBody, float]:

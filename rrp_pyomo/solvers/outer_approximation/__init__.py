@@ -1,0 +1,1 @@
+"""Outer approximation: mixed-integer cones by HiGHS above Clarabel."""
