@@ -10,14 +10,15 @@ from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.errors import InfeasibleError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
-from rrp_pyomo.models.nominal import NominalRiskParity
+from rrp_pyomo.models.cardinality import Selection, selected_values, state_parity_of_selected
 from rrp_pyomo.models.risk_parity import Budgets
+from rrp_pyomo.models.selecting import SelectingRiskParity
 from rrp_pyomo.models.weights import signed
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 
 
-class RiskParitySOCP(NominalRiskParity):
+class RiskParitySOCP(SelectingRiskParity):
     """Nominal risk parity as a second-order cone program, problem (11) of Costa & Kwon (2020).
 
         minimise    p − t                                                        (11a)
@@ -38,6 +39,10 @@ class RiskParitySOCP(NominalRiskParity):
     no other portfolio of these signs is. Where X rules risk parity out, (11a) brings the smallest
     contribution as close to the average one as it can.
 
+    With ``cardinality=k`` exactly k assets share the risk and the others hold nothing, which binary
+    variables ``selected`` choose; the objective is √(n/k) p − t, again 0 exactly at risk parity of
+    the k assets. :meth:`solve` gives the portfolio of least volatility among these.
+
     Parameters
     ----------
     covariance : Covariance
@@ -45,11 +50,16 @@ class RiskParitySOCP(NominalRiskParity):
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional
         X ⊆ {x ≥ 0}, or of given signs; long-only and fully invested by default.
+    cardinality : int, optional
+        k, how many assets share the risk, with budgets 1/k; all of them by default.
+    minimum_weight : float, optional
+        What a selected asset holds at least, with ``cardinality``.
 
     Raises
     ------
     InputError
-        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign.
+        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign;
+        a cardinality beside budgets or without largest weights, a minimum weight without it.
 
     References
     ----------
@@ -63,12 +73,18 @@ class RiskParitySOCP(NominalRiskParity):
         covariance: Covariance,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
+        cardinality: int | None = None,
+        minimum_weight: float | None = None,
     ) -> None:
         super().__init__(covariance, budgets, weight_set)
         self._require_signs()
+        self.selection = Selection.of(cardinality, minimum_weight, budgets, self.weight_set)
 
     def _state(self, program: Program, x: Variable) -> None:
         n, unit, X = x.size, self.risk_unit, self.weight_set
+        if self.selection is not None:
+            state_parity_of_selected(program, x, X, self.covariance, unit, self.selection)
+            return
         Sigma = Named("Sigma", self.covariance.operator / unit)
         root = Named("root", self.covariance.root / np.sqrt(unit))
         z = program.variable("z", x.labels, lower=0, unit=n)  # (11e)
@@ -87,11 +103,18 @@ class RiskParitySOCP(NominalRiskParity):
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
         """Solve the problem; see :meth:`NominalRiskParity.solve`.
 
+        With ``cardinality`` it takes a solver for binary variables, by default the first that is
+        installed. Among the risk parity portfolios of k assets in X it is the one of least
+        volatility; where X has none, the one of least slack. The weights are then made exact for
+        the assets that were selected.
+
         Raises
         ------
         InfeasibleError
             No weights in X have marginal risks that (11e) admits.
         """
+        if self.selection is not None:
+            return super().solve(solver, **options)
         try:
             return super().solve(solver, **options)
         except InfeasibleError as error:
@@ -103,6 +126,9 @@ class RiskParitySOCP(NominalRiskParity):
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         n, X = x.size, self.weight_set
+        if self.selection is not None:
+            k = self.selection.cardinality
+            return selected_values(x, X, self.covariance, self.risk_unit, k)
         z = np.maximum(signed(X, self.covariance.operator @ x) / self.risk_unit, 0.0)
         t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
         return {"x": x, "z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}

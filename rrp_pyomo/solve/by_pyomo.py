@@ -51,7 +51,7 @@ def solve_by_pyomo(
         source = over_variables(program.lowered(), kernel=not environ)
         _initialise(source, block, start_values(start))
     try:
-        status, optimal, infeasible = (_run_legacy if entry.legacy else _run)(
+        status, optimal, infeasible, bound = (_run_legacy if entry.legacy else _run)(
             entry, embedded, block, time_limit, tee, options
         )
     except (InputError, *_OUR_OWN):
@@ -86,6 +86,7 @@ def solve_by_pyomo(
         duality_gap=None,
         status=status,
         solver=named,
+        objective_bound=bound if bound is not None and np.isfinite(bound) else None,
         numbers=program.numbers,
         certify=lambda: certificate,
     )
@@ -98,8 +99,8 @@ def _run(
     time_limit: float | None,
     tee: bool,
     options: dict[str, Any],
-) -> tuple[str, bool, bool]:
-    """Solve and load; the status, and whether it means optimal or infeasible."""
+) -> tuple[str, bool, bool, float | None]:
+    """Solve and load; the status, whether it means optimal or infeasible, and what is proved."""
     if embedded:
         solver = SolverFactory(entry.embedded_name or entry.pyomo_name)
     elif entry.new_interface is not None:
@@ -119,7 +120,7 @@ def _run(
     if optimal:
         results.solution_loader.load_vars()
     ended = results.termination_condition
-    return ended.name, optimal, ended in _INFEASIBLE
+    return ended.name, optimal, ended in _INFEASIBLE, results.objective_bound
 
 
 def _run_legacy(
@@ -129,7 +130,7 @@ def _run_legacy(
     time_limit: float | None,
     tee: bool,
     options: dict[str, Any],
-) -> tuple[str, bool, bool]:
+) -> tuple[str, bool, bool, float | None]:
     if time_limit is not None:
         options = {entry.time_limit_option: time_limit, **options}
     solver = pyo.SolverFactory(entry.pyomo_name)
@@ -148,7 +149,9 @@ def _run_legacy(
             solver.load_vars()
         else:
             model.solutions.load_from(results)
-    return str(ended), ended == "optimal", ended == "infeasible"
+    sides = results.problem.lower_bound, results.problem.upper_bound
+    bound = sides[results.problem.sense == "maximize"]
+    return str(ended), ended == "optimal", ended == "infeasible", bound
 
 
 def _initialise(program: Any, block: Any, start: Mapping[str, Any]) -> None:

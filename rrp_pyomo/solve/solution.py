@@ -83,6 +83,8 @@ class ProgramSolution:
         Of the statement.
     duality_gap : float or None
         Primal minus dual objective, where the solver has a dual.
+    objective_bound : float or None
+        What the solver proved that no objective is better than, where it branches and bounds.
     duals : mapping or None
         By constraint name: ∂objective/∂(left − right), a float or a Series by label, in the sign of
         Pyomo's: with f the objective as it is stated, ∇f = Σ dual · ∇(left − right) + …, so that
@@ -108,6 +110,7 @@ class ProgramSolution:
     solver: str
     iterations: int | None = None
     numbers: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
+    objective_bound: float | None = None
     find_duals: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
     certify: Callable[[], ProgramCertificate] | None = field(default=None, repr=False)
 
