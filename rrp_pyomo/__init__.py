@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.program import Program as Program
     from rrp_pyomo.solve.program import solve_program as solve_program
+    from rrp_pyomo.solve.relaxation import objective_bound as objective_bound
     from rrp_pyomo.solve.table import NEAR_START as NEAR_START
 
 __all__, __getattr__, __dir__ = exports(
@@ -87,6 +88,7 @@ __all__, __getattr__, __dir__ = exports(
         "portfolio": ("Portfolio",),
         "solve.program": ("solve_program",),
         "solve.table": ("NEAR_START",),
+        "solve.relaxation": ("objective_bound",),
     },
 )
 

@@ -78,9 +78,9 @@ class RiskDecomposition(ABC):
         """The values of the statement's variables for given weights, by name."""
 
     def _state_total(self, program: Program, x: Variable) -> None:
-        """``variance`` and ``volatility``, from v = x'Σx and n p² = v in units of risk.
+        """``variance`` and ``volatility``, from v = ‖Σ^½ x‖² and n p² = v in units of risk.
 
-        v is stated as ‖Σ^½ x‖², of which half is convex: global solvers bound it by that.
+        One half of the first equation is convex: global solvers bound v by that.
         """
         n, unit = x.size, self.risk_unit
         root = Named("root", self.covariance.root / np.sqrt(unit))
