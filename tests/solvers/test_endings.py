@@ -137,11 +137,11 @@ def test_a_certificate_reads_well(name: str) -> None:
 
 def test_names_are_those_of_the_factory_and_take_what_is_promised() -> None:
     by_pyomo = {solver.pyomo_name: solver for solver in SOLVERS.values()}
-    for name in ("gurobi_direct", "scip_direct", "xpress_direct"):
+    for name in ("outer_approximation", "gurobi_direct", "scip_direct", "xpress_direct"):
         assert f"'{name}'" in INTEGERS
         assert any({Takes.INTEGER, Takes.SECOND_ORDER} <= c for c in by_pyomo[name].environ)
     assert any({Takes.INTEGER, Takes.LINEAR} <= c for c in by_pyomo["highs"].environ)
-    for name in ("gurobi_direct", "xpress_direct"):
+    for name in ("outer_approximation", "gurobi_direct", "xpress_direct"):
         assert f"'{name}'" in KERNEL_INTEGERS
         assert any({Takes.INTEGER, Takes.SECOND_ORDER} <= c for c in by_pyomo[name].kernel)
     for name in ("casadi_ipopt", "scip_direct", "gurobi_direct"):

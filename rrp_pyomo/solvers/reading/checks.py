@@ -38,7 +38,7 @@ GLOBAL = f"{NONLINEAR}, or a global one such as 'scip_direct' or 'gurobi_direct'
 
 _REMEDIES = {
     "Disjunction": "turn them into binary variables by pyo.TransformationFactory('gdp.bigm') or "
-    "'gdp.hull', and solve with 'gurobi_direct' or 'scip_direct'",
+    "'gdp.hull', and solve with 'outer_approximation', 'gurobi_direct' or 'scip_direct'",
     "SOSConstraint": "pyo.SolverFactory('gurobi_direct') takes them, or state them by binary "
     "variables",
     "LogicalConstraint": "turn them into linear ones by "
