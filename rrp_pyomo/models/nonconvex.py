@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rrp_pyomo.data.validation import by_label
-from rrp_pyomo.errors import InfeasibleError, SolverError, UnknownLabelError
+from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable
 from rrp_pyomo.models.newton import newton
@@ -73,7 +73,7 @@ class NonconvexRiskParity(NominalRiskParity):
 
     def _initial_weights(self) -> FloatArray:
         """The convex solution, its direction where X says nothing of its size."""
-        with contextlib.suppress(SolverError):
+        with contextlib.suppress(SolverError, InputError):  # InputError: see `normalised`
             if violation(self.weight_set, np.zeros(len(self.labels))) > 0.0:
                 return self._start("convex")
             return newton(self.covariance, self.budgets, signs=self.weight_set.signs).weights

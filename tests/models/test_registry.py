@@ -46,7 +46,7 @@ def test_every_problem_of_the_package_is_in_the_table():
         importlib.import_module(f"rrp_pyomo.models.{module.name}")
     ours = {p for p in concrete(PortfolioProblem) if p.__module__.startswith("rrp_pyomo.")}
     assert ours == {entry.problem for entry in PROBLEMS.values()}
-    assert ours <= {getattr(rrp_pyomo, name) for name in rrp_pyomo.__all__}
+    assert {problem.__name__ for problem in ours} <= set(rrp_pyomo.__all__)
 
 
 def test_numbers_are_arguments_with_that_default():

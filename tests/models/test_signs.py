@@ -253,6 +253,18 @@ def test_blocks_hold_free_variables_to_their_signs(robust, six, uncertain):
     np.testing.assert_allclose([k.w[a].value for a in six.labels], expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("formulation", [RiskParityQCLP, RiskParityNLP])
+def test_blocks_of_nonconvex_problems_start_in_the_orthant(formulation, six):
+    problem = formulation(six, weight_set=WeightSet(signs=SIX))
+    block = problem.block()
+    pyo.SolverFactory("casadi_ipopt").solve(block)
+    found = problem.portfolio(block)
+    np.testing.assert_allclose(found.weights, parity(six) / parity(six).sum(), atol=1e-6)
+    # Where no multiple is fully invested, a larger model may still have the block.
+    block = formulation(six, weight_set=WeightSet(signs=-SIX)).block()
+    assert [np.sign(x.value) for x in block.x.values()] == list(-SIX)
+
+
 def test_one_block_for_the_longs_one_for_the_shorts(six):
     """Two books in one model: 70 % long in parity, 30 % short in parity, each by itself."""
     m = pyo.ConcreteModel()
