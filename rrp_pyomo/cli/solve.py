@@ -18,7 +18,7 @@ from rrp_pyomo.cli.data_options import (
     ReturnsOption,
     read_market,
 )
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.models.registry import (
     PROBLEMS,
     Data,
@@ -30,9 +30,12 @@ from rrp_pyomo.models.registry import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import pandas as pd
 
     from rrp_pyomo.backtest.estimators import Estimate
+    from rrp_pyomo.data import WeightSet
     from rrp_pyomo.portfolio import Certificate, Portfolio
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -63,6 +66,13 @@ def solve(
     budgets: Annotated[
         Path | None, typer.Option(help="CSV with two columns: asset, risk budget.")
     ] = None,
+    short: Annotated[
+        list[str] | None, typer.Option(help="An asset that is held short; repeat it for more.")
+    ] = None,
+    gross: Annotated[
+        float | None,
+        typer.Option(help="What is held long and short in all; without it weights sum to 1."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the portfolio to this file.")
     ] = None,
@@ -82,7 +92,8 @@ def solve(
     estimate = _estimate(*read_market(dataset, returns, factors, factors_in_percent))
     targets = None if budgets is None else read_budgets(budgets)
     given = number if omega is None else omega
-    portfolio = entry.make(estimate, given, targets, worst_case=worst_case).solve(solver)
+    X = _weight_set(list(estimate.covariance.labels), short or [], gross)
+    portfolio = entry.make(estimate, given, targets, X, worst_case).solve(solver)
     certificate = portfolio.certificate  # of the problem that was solved
     if worst_case or portfolio.covariance is None:
         portfolio = portfolio.under(estimate.covariance)
@@ -95,6 +106,19 @@ def solve(
         picture = io.BytesIO()
         portfolio.plot().savefig(picture, format=plot.suffix[1:].lower())
         write_atomically(plot, picture.getvalue())
+
+
+def _weight_set(assets: list[Hashable], short: list[str], gross: float | None) -> WeightSet | None:
+    """Weights of the signs that --short says, 1'x = 1 or Σ|x_i| = gross."""
+    from rrp_pyomo.data import WeightSet
+
+    names = [str(asset) for asset in assets]
+    for name in short:
+        if name not in names:
+            raise UnknownLabelError("asset", name, names)
+    if not short and gross is None:
+        return None
+    return WeightSet(signs=[-1.0 if name in short else 1.0 for name in names], gross=gross)
 
 
 def _require_taken(

@@ -139,6 +139,18 @@ def test_budgets(files, tmp_path):
     assert written == pytest.approx(targets.to_dict(), abs=1e-6)
 
 
+def test_short_positions(files, uncertainty, tmp_path):
+    out, (first, second, *others) = tmp_path / "out.json", uncertainty.labels
+    socp = (*data_of(files), "--model", "socp")
+    solved(*socp, "--short", first, "--short", second, "--gross", 1.5, "--json", out)
+    weights = read_json(out)["weights"]
+    assert {name for name, weight in weights.items() if weight < 0} == {first, second}
+    assert sum(map(abs, weights.values())) == pytest.approx(1.5)
+    assert "unknown asset 'XYZ'" in failed(2, "solve", *socp, "--short", "XYZ")
+    most = [part for name in (first, second, *others[:2]) for part in ("--short", name)]
+    assert "no multiple of it is fully invested" in failed(2, "solve", *socp, *most)
+
+
 def test_without_a_risk_free_rate_returns_are_taken_as_they_are(files, tmp_path):
     out = tmp_path / "out.json"
     solved(*data_of(files, "factors_only.csv"), "--model", "socp", "--json", out)
