@@ -251,3 +251,9 @@ def test_the_page_has_the_statuses_of_ipopt():
     assert stated.items() <= conditions.items()
     # The last row stands for all that are not named.
     assert {conditions[word] for word in conditions.keys() - stated.keys()} == {"error"}
+
+
+@pytest.mark.parametrize("name", ["gurobi", "scip", "xpress", "mosek"])
+def test_names_of_pyomos_interfaces_are_told_ours(name: str) -> None:
+    with pytest.raises(UnknownLabelError, match=f"solver '{name}_direct'; did you mean '{name}'"):
+        find_solver(f"{name}_direct")

@@ -1,0 +1,41 @@
+"""The embedded Ipopt under the name of Ipopt, for tools of Pyomo that have a list of names."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pyomo.environ as pyo
+from pyomo.opt.base.solvers import LegacySolverFactory
+
+
+@contextlib.contextmanager
+def casadi_ipopt_as_ipopt() -> Iterator[None]:
+    """A context in which ``pyo.SolverFactory("ipopt")`` is ``casadi_ipopt``.
+
+    MindtPy takes Ipopt by that name only, and parmest asks for no other. As the executable does
+    behind Pyomo's interface, it raises nothing where it has no solution to load.
+
+    Examples
+    --------
+    >>> with casadi_ipopt_as_ipopt():  # doctest: +SKIP
+    ...     pyo.SolverFactory("mindtpy").solve(
+    ...         model, strategy="OA", nlp_solver="ipopt", mip_solver="appsi_highs"
+    ...     )
+    """
+
+    def embedded(**options: Any) -> Any:
+        quiet = {"raise_exception_without_solution": False, **options}
+        return pyo.SolverFactory("casadi_ipopt", **quiet)
+
+    known = LegacySolverFactory._cls
+    before = known.get("ipopt")
+    known["ipopt"] = embedded
+    try:
+        yield
+    finally:
+        if before is None:
+            del known["ipopt"]
+        else:
+            known["ipopt"] = before
