@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP
+    from rrp_pyomo.models import RobustRiskBudgeting as RobustRiskBudgeting
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models import largest_omega as largest_omega
     from rrp_pyomo.models import parity_orthants as parity_orthants

@@ -157,9 +157,15 @@ def test_certificates_in_dictionaries(make_uncertainty):
         "status": "Solve_Succeeded",
         "largest_deviation": nominal.largest_deviation,
         "is_risk_parity": True,
+        "smallest_share": pytest.approx(1.0),
+        "largest_share": pytest.approx(1.0),
+        "binding": [],
     }
     robust = RobustRiskParity(make_uncertainty(4), 1.0).solve().to_dict()["certificate"]
-    assert list(robust) == ["status", "residuals", "duality_gap", "relative_duality_gap"]
+    assert list(robust) == [
+        "status", "residuals", "duality_gap", "relative_duality_gap", "smallest_share",
+        "largest_share", "binding",
+    ]  # fmt: skip
     assert list(robust["residuals"]) == ["12b", "12c", "12d", "12e", "12f", "12g"]
 
 

@@ -126,22 +126,29 @@ def as_floats(
     return array
 
 
-def as_number(value: object, name: str, least: float = -np.inf, finite: bool = True) -> float:
+def as_number(
+    value: object,
+    name: str,
+    least: float = -np.inf,
+    finite: bool = True,
+    most: float = np.inf,
+) -> float:
     """A real number of any kind as a float.
 
     Raises
     ------
     InputError
-        Something else than a number, NaN, a number below ``least``, or an infinite one where a
-        finite one is expected.
+        Something else than a number, NaN, a number below ``least`` or above ``most``, or an
+        infinite one where a finite one is expected.
     """
     number = np.nan
     with contextlib.suppress(InputError):
         number = float(as_floats(value, name, 0))  # type: ignore[arg-type]
-    if number >= least and (not finite or abs(number) < np.inf):
+    if least <= number <= most and (not finite or abs(number) < np.inf):
         return number
     expected = "a finite number" if finite else "a number"
     expected += f" of at least {least:g}" if least > -np.inf else ""
+    expected += f" and at most {most:g}" if most < np.inf else ""
     raise InputError(f"{name} is {brief(value)}; expected {expected}")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.qclp import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models.risk_budgeting import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
+    from rrp_pyomo.models.robust_risk_budgeting import RobustRiskBudgeting as RobustRiskBudgeting
     from rrp_pyomo.models.socp import RiskParitySOCP as RiskParitySOCP
 
 # Imported on first use: the command line lists its problems without them.

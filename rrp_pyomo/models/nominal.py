@@ -9,7 +9,7 @@ import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.errors import warn
-from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
+from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem, shares
 from rrp_pyomo.models.weights import binding
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
@@ -31,10 +31,18 @@ class NominalCertificate:
         max_i |x_i (Σx)_i / x'Σx − b_i|.
     is_risk_parity : bool
         Whether that is below 1e-6.
+    smallest_share, largest_share : float
+        Of x_i (Σx)_i / (b_i x'Σx): 1 for all assets at risk parity.
+    binding : tuple of str
+        The active constraints of X other than x ≥ 0 and 1'x = 1, such as ``"upper bound of
+        'Utils'"``.
     """
 
     status: str
     largest_deviation: float
+    smallest_share: float = float("nan")
+    largest_share: float = float("nan")
+    binding: tuple[str, ...] = ()
 
     @property
     def is_risk_parity(self) -> bool:
@@ -46,12 +54,18 @@ class NominalCertificate:
             "status": self.status,
             "largest_deviation": self.largest_deviation,
             "is_risk_parity": self.is_risk_parity,
+            "smallest_share": self.smallest_share,
+            "largest_share": self.largest_share,
+            "binding": list(self.binding),
         }
 
     def summary(self) -> str:
         """One line for a terminal."""
         verdict = "risk parity" if self.is_risk_parity else "not risk parity"
-        return f"contributions within {self.largest_deviation:.2g} of their budgets: {verdict}"
+        beside = f", beside {', '.join(self.binding[:3])}" if self.binding else ""
+        return (
+            f"contributions within {self.largest_deviation:.2g} of their budgets: {verdict}{beside}"
+        )
 
 
 class NominalRiskParity(RiskParityProblem):
@@ -102,7 +116,7 @@ class NominalRiskParity(RiskParityProblem):
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         certificate = self._certificate(solution)
-        if not certificate.is_risk_parity and not binding(self.weight_set, solution.arrays["x"]):
+        if not certificate.is_risk_parity and not certificate.binding:
             warn(
                 f"{type(self).__name__} by {solution.solver} ended with status "
                 f"{solution.status!r} at a portfolio that is not risk parity: a relative risk "
@@ -115,4 +129,6 @@ class NominalRiskParity(RiskParityProblem):
         x = solution.arrays["x"]
         R = x * (self.covariance.operator @ x)
         deviation = float(np.abs(R / R.sum() - self.budgets).max())
-        return NominalCertificate(solution.status, deviation)
+        return NominalCertificate(
+            solution.status, deviation, *shares(R, self.budgets), binding(self.weight_set, x)
+        )

@@ -161,6 +161,11 @@ PROBLEMS: dict[str, Entry] = {
         "risk_budgeting", "RiskBudgeting", "constrained risk budgeting",
         "Richard & Roncalli (2019)", "second-order cones, or exponential ones", Data.COVARIANCE,
     ),
+    "robust_budgeting": Entry(
+        "robust_risk_budgeting", "RobustRiskBudgeting", "a variant of (12)", "this package",
+        "second-order cones, or exponential ones", Data.UNCERTAINTY,
+        Number("omega", 1.0, "aversion to estimation error"),
+    ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
 

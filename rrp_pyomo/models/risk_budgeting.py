@@ -144,19 +144,14 @@ class RiskBudgeting(RiskParityProblem):
     ) -> None:
         super().__init__(covariance, budgets, weight_set)
         self._require_signs()
-        if not self._shared.any():
-            raise InputError(
-                f"all {int((self.budgets > 0).sum())} assets with a budget have upper bounds of 0; "
-                "leave room for one of them at least"
-            )
+        self._shared  # noqa: B018 - some asset may be held
 
     # --- budgets --------------------------------------------------------------------------------
 
     @cached_property
     def _shared(self) -> FloatArray:
         """The budgets of assets that may be held, as parts of their sum."""
-        b: FloatArray = np.where(is_excluded(self.weight_set), 0.0, self.budgets)
-        return b / (b.sum() or 1.0)
+        return shared_budgets(self.budgets, self.weight_set)
 
     @cached_property
     def parity_ratio(self) -> float:
@@ -206,12 +201,12 @@ class RiskBudgeting(RiskParityProblem):
         p = program.variable("p", lower=0)
         g = program.variable("g", lower=0)
         c = self.parity_ratio / size
-        cones: Cones = "exponential" if whole_multiples(b[held]) is None else "second_order"
 
         program.minimize(p - c * g)
         program.subject_to(
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,
-            spread=geometric_mean(n * signed(self.weight_set, x)[held], b[held], cones) >= g,
+            spread=geometric_mean(n * signed(self.weight_set, x)[held], b[held], cones_for(b[held]))
+            >= g,
         )
         program.expression("volatility", size * p)
         program.expression("parity_gap", size * (p - c * g))
@@ -306,6 +301,29 @@ class RiskBudgeting(RiskParityProblem):
             binding=binding(X, x),
             excluded=tuple(str(self.labels[i]) for i in excluded),
         )
+
+
+def shared_budgets(budgets: FloatArray, X: ResolvedWeightSet) -> FloatArray:
+    """The budgets of assets that X does not leave out, as parts of their sum.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    b: FloatArray = np.where(is_excluded(X), 0.0, budgets)
+    if not b.any():
+        raise InputError(
+            f"all {int((budgets > 0).sum())} assets with a budget have upper bounds of 0; "
+            "leave room for one of them at least"
+        )
+    shared: FloatArray = b / b.sum()
+    return shared
+
+
+def cones_for(weights: FloatArray) -> Cones:
+    """Second-order cones for a geometric mean where they can state it."""
+    return "exponential" if whole_multiples(weights) is None else "second_order"
 
 
 def _stationarity(

@@ -12,14 +12,32 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from rrp_pyomo.data import Covariance, WeightSet, resolve_budgets
-from rrp_pyomo.errors import InputError, ModelError, SolverError, UnknownLabelError, require_kind
+from rrp_pyomo.errors import (
+    InputError,
+    ModelError,
+    SolverError,
+    UnknownLabelError,
+    require_kind,
+    warn,
+)
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
 from rrp_pyomo.models.problem import PortfolioProblem
-from rrp_pyomo.models.weights import normalised, violation
+from rrp_pyomo.models.weights import binding, normalised, violation
 from rrp_pyomo.portfolio import Portfolio
 
 Budgets = pd.Series | Mapping[Any, float] | ArrayLike | None
+
+# How far from its budget a contribution may be, as a part of it, before a binding constraint that
+# explains it is worth a warning.
+_OFF_PARITY = 0.05
+
+
+def shares(contributions: FloatArray, budgets: FloatArray) -> tuple[float, float]:
+    """The smallest and the largest of R_i / (b_i ΣR) over the assets with a budget."""
+    budgeted = budgets > 0
+    share = contributions[budgeted] / budgets[budgeted] / contributions.sum()
+    return float(share.min()), float(share.max())
 
 
 def unit_of_risk(covariance: Covariance, signs: FloatArray | None = None) -> float:
@@ -128,6 +146,36 @@ class RiskParityProblem(PortfolioProblem):
     def _unconstrained(self) -> FloatArray:
         """The risk parity portfolio of the signs of X, whatever else X asks for; Σ|x_i| = 1."""
         return newton(self.covariance, self.budgets, signs=self.weight_set.signs).weights
+
+    def _warn_off_parity(
+        self,
+        x: FloatArray,
+        contributions: FloatArray,
+        equation: str,
+        remedy: str,
+        unconstrained: Callable[[], tuple[float, float]] = lambda: (1.0, 1.0),
+    ) -> None:
+        """Say which constraints keep contributions far from their budgets.
+
+        What looks at the smallest contribution only has nothing left to equalise once a constraint
+        holds that one, and goes for the least variance. The smallest and largest shares of the
+        unconstrained portfolio are asked for where there is something to say.
+        """
+        names = binding(self.weight_set, x)
+        if not names or not contributions.sum() > 0.0:
+            return
+        smallest, largest = shares(contributions, self.budgets)
+        if smallest >= 1.0 - _OFF_PARITY and largest <= 1.0 + _OFF_PARITY:
+            return
+        least, most = unconstrained()
+        if smallest >= least - _OFF_PARITY and largest <= most + _OFF_PARITY:
+            return
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        warn(
+            f"{type(self).__name__}: beside {', '.join(names[:3])}{more} contributions are "
+            f"{smallest:.3g} to {largest:.3g} of their budgets. {equation} looks at the smallest "
+            f"of them only, and beyond it for the least risk; {remedy}"
+        )
 
     def _require_signs(self) -> None:
         """Raise where X leaves the sign of a weight open: the problem is convex in orthants."""

@@ -16,7 +16,8 @@ from rrp_pyomo.models.cardinality import Selection, selected_of
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalCertificate, NominalRiskParity
 from rrp_pyomo.models.problem import PortfolioProblem
-from rrp_pyomo.models.weights import normalised, violation
+from rrp_pyomo.models.risk_parity import shares
+from rrp_pyomo.models.weights import binding, normalised, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
@@ -169,10 +170,14 @@ class SelectingRiskParity(NominalRiskParity):
             return super()._certificate(solution)
         x = solution.arrays["x"]
         R = x * (self.covariance.operator @ x)
-        deviation = np.abs(R / R.sum() - self._held(x) / self.selection.cardinality).max()
+        budgets = self._held(x) / self.selection.cardinality
+        smallest, largest = shares(R, budgets)
         return CardinalityCertificate(
             status=solution.status,
-            largest_deviation=float(deviation),
+            largest_deviation=float(np.abs(R / R.sum() - budgets).max()),
+            smallest_share=smallest,
+            largest_share=largest,
+            binding=binding(self.weight_set, x),
             number_selected=int((np.abs(x) > 1e-6 * np.abs(x).max()).sum()),
         )
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
-from rrp_pyomo.errors import InfeasibleError
+from rrp_pyomo.data.validation import as_number
+from rrp_pyomo.errors import InfeasibleError, InputError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.cardinality import Selection, selected_values, state_parity_of_selected
@@ -16,6 +17,7 @@ from rrp_pyomo.models.selecting import SelectingRiskParity
 from rrp_pyomo.models.weights import signed
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
+from rrp_pyomo.solve.solution import ProgramSolution
 
 
 class RiskParitySOCP(SelectingRiskParity):
@@ -50,6 +52,9 @@ class RiskParitySOCP(SelectingRiskParity):
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional
         X ⊆ {x ≥ 0}, or of given signs; long-only and fully invested by default.
+    minimum_share : float, optional
+        α between 0 and 1: every risk contribution is at least α of its budget, by the row
+        t ≥ √α p, as x_i z_i ≥ n b_i t² and x'Σx ≤ n p².
     cardinality : int, optional
         k, how many assets share the risk, with budgets 1/k; all of them by default.
     minimum_weight : float, optional
@@ -58,8 +63,9 @@ class RiskParitySOCP(SelectingRiskParity):
     Raises
     ------
     InputError
-        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign;
-        a cardinality beside budgets or without largest weights, a minimum weight without it.
+        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign; a
+        minimum share that is not between 0 and 1, or beside a cardinality; a cardinality beside
+        budgets or without largest weights, a minimum weight without it.
 
     References
     ----------
@@ -73,11 +79,22 @@ class RiskParitySOCP(SelectingRiskParity):
         covariance: Covariance,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
+        minimum_share: float | None = None,
         cardinality: int | None = None,
         minimum_weight: float | None = None,
     ) -> None:
         super().__init__(covariance, budgets, weight_set)
         self._require_signs()
+        self.minimum_share = (
+            None
+            if minimum_share is None
+            else as_number(minimum_share, "minimum_share", least=0.0, most=1.0)
+        )
+        if minimum_share is not None and cardinality is not None:
+            raise InputError(
+                f"minimum_share={minimum_share:g} is given beside cardinality={cardinality}; put a "
+                "limit on the slack of block() in place of the share"
+            )
         self.selection = Selection.of(cardinality, minimum_weight, budgets, self.weight_set)
 
     def _state(self, program: Program, x: Variable) -> None:
@@ -97,8 +114,19 @@ class RiskParitySOCP(SelectingRiskParity):
             hyperbolic=signed(X, x) * z >= square(t * np.sqrt(n * self.budgets)),  # (11c)
             portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,  # (11d)
         )
+        if self.minimum_share is not None:
+            program.subject_to(minimum_share=t >= np.sqrt(self.minimum_share) * p)
         program.expression("volatility", np.sqrt(n * unit) * p)
         program.expression("slack", np.sqrt(n * unit) * (p - t))
+
+    def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        n, X = x.size, self.weight_set
+        if self.selection is not None:
+            k = self.selection.cardinality
+            return selected_values(x, X, self.covariance, self.risk_unit, k)
+        z = np.maximum(signed(X, self.covariance.operator @ x) / self.risk_unit, 0.0)
+        t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
+        return {"x": x, "z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
         """Solve the problem; see :meth:`NominalRiskParity.solve`.
@@ -111,24 +139,39 @@ class RiskParitySOCP(SelectingRiskParity):
         Raises
         ------
         InfeasibleError
-            No weights in X have marginal risks that (11e) admits.
+            No weights in X give every asset its minimum share, or marginal risks that (11e) admits.
+
+        Warns
+        -----
+        RiskParityWarning
+            A constraint of X is active and contributions are more than 5 % off their budgets,
+            without a ``minimum_share`` that says what may be missing.
         """
         if self.selection is not None:
             return super().solve(solver, **options)
         try:
             return super().solve(solver, **options)
         except InfeasibleError as error:
+            if self.minimum_share:
+                raise InfeasibleError(
+                    "no weights in X give every asset a risk contribution of at least "
+                    f"minimum_share={self.minimum_share:g} of its budget; use a smaller share, or "
+                    "relax the constraints of the weight set"
+                ) from error
             s_i = "" if self.weight_set.long_only else "s_i "
             raise InfeasibleError(
                 f"(11) has no solution: no weights in X have z_i = {s_i}(Σx)_i ≥ 0 for all assets, "
                 "as X makes one of them a hedge of the others; relax X or use RiskParityQCLP"
             ) from error
 
-    def _values_at(self, x: FloatArray) -> dict[str, Any]:
-        n, X = x.size, self.weight_set
-        if self.selection is not None:
-            k = self.selection.cardinality
-            return selected_values(x, X, self.covariance, self.risk_unit, k)
-        z = np.maximum(signed(X, self.covariance.operator @ x) / self.risk_unit, 0.0)
-        t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
-        return {"x": x, "z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}
+    def _portfolio(self, solution: ProgramSolution) -> Portfolio:
+        portfolio = super()._portfolio(solution)
+        x = solution.arrays["x"]
+        if self.minimum_share is None and self.selection is None:
+            self._warn_off_parity(
+                x,
+                x * (self.covariance.operator @ x),
+                "(11)",
+                "RiskBudgeting keeps the others in the ratio of their budgets",
+            )
+        return portfolio

@@ -135,6 +135,7 @@ def test_the_order_of_assets_does_not_matter(make_uncertainty, factor_covariance
     pd.testing.assert_series_equal(two.weights, one.weights[names], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 def test_units_of_the_objectives(factor_covariance):
     """Objectives are in the units of the data: (3) variance², (4) variance, (11) volatility."""
     Sigma = factor_covariance(10)

@@ -23,7 +23,7 @@ from rrp_pyomo import (
     largest_omega,
 )
 from rrp_pyomo.errors import InfeasibleError, RiskParityWarning, SolverError
-from rrp_pyomo.models import robust
+from rrp_pyomo.models import penalised
 
 SCALES = [1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-2, 1.0, 30.0, 1e3]
 Exact = list[list[Decimal]]
@@ -200,7 +200,7 @@ def test_a_limit_that_cannot_be_computed_leaves_the_portfolio_readable(
         raise SolverError("the largest omega could not be computed")
 
     portfolio = RobustRiskParity(factored(market(np.random.default_rng(0), 4, 2), 0.1)).solve()
-    monkeypatch.setattr(robust, "largest_omega_of", failing)
+    monkeypatch.setattr(penalised, "largest_omega_of", failing)
     with pytest.warns(RiskParityWarning, match="omega_max is not known: .* could not be computed"):
         assert portfolio.to_dict()["omega_max"] is None
     assert math.isnan(portfolio.omega_max)

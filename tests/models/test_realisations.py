@@ -198,6 +198,7 @@ def test_weights_of_the_other_kind_are_refused(problems):
         SolverFactory("clarabel").solve(model)
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 def test_a_program_is_the_users_own(problems):
     """What is added to program() stays out of the formulation."""
     problem = problems["RiskParitySOCP"]

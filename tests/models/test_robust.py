@@ -131,6 +131,7 @@ SETS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 @pytest.mark.parametrize("case", SETS)
 def test_largest_omega_is_the_limit(case, make_uncertainty):
     require_limit(make_uncertainty, SETS[case])
