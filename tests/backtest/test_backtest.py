@@ -381,8 +381,8 @@ def test_missing_factor_return(market) -> None:
         ({"strategies": []}, "no strategies were given"),
         ({"strategies": ["nominal", RiskParity()]}, "several strategies are called 'nominal'"),
         ({"on_infeasible": "ignore"}, "expected one of cap, hold, nominal, raise"),
-        ({"strategies": ["robust:much"]}, "a number goes with robust only"),
-        ({"strategies": ["nominal:2"]}, "a number goes with robust only"),
+        ({"strategies": ["robust:much"]}, "a number goes with robust and robust_budgeting only"),
+        ({"strategies": ["nominal:2"]}, "a number goes with robust and robust_budgeting only"),
         ({"strategies": ["robust:-1"]}, "omega is -1"),
         ({"strategies": "nominal"}, r"expected a list, such as \['nominal'\]"),
         ({"strategies": 3}, "strategies is 3; expected a list"),
@@ -462,6 +462,7 @@ def test_names_and_texts_of_strategies() -> None:
     assert len({s.name for s in strategies}) == len(strategies)
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 def test_the_nominal_portfolio_in_its_place_keeps_to_the_weight_set(market):
     strategy = Robust(1e4, weight_set=WeightSet(upper=0.2))
     run = Backtest(market.returns, market.factors, [strategy], "5Y", on_infeasible="nominal").run()

@@ -16,6 +16,7 @@ from rrp_pyomo import (
     RobustRiskBudgeting,
     RobustRiskParity,
     WeightSet,
+    solve_program,
 )
 from rrp_pyomo.data import Group, excess_returns
 from rrp_pyomo.errors import InfeasibleError, InputError, RiskParityWarning
@@ -125,10 +126,8 @@ def test_minimum_share_binds(factor_covariance):
     Sigma = factor_covariance(10)
     problem = RiskParitySOCP(Sigma, minimum_share=0.36)
     program = problem.program()
-    x, t, p = (program.variables[name] for name in "xtp")
+    x, p = program.variables["x"], program.variables["p"]
     program.minimize(p - 100 * x["A0"])
-    from rrp_pyomo import solve_program
-
     weights = solve_program(program).arrays["x"]
     R = weights * (Sigma.operator @ weights)
     assert (10 * R / R.sum()).min() == pytest.approx(0.36, abs=1e-6)

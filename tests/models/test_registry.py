@@ -145,12 +145,15 @@ def test_a_new_line_in_the_table_is_a_new_model(tmp_path):
     assert written["objective"] == pytest.approx(expected.objective)
     assert written["volatility"] > 0  # under the estimated covariance
     for arguments, message in {
-        ("--omega", "1"): "--omega goes with --model robust; the model is minimax: leave it out",
+        (
+            "--omega",
+            "1",
+        ): "--omega goes with --model robust or robust_budgeting; the model is minimax: leave it out",
         ("--worst-case",): "goes with --model nlp, qclp, socp or budgeting; the minimax model has",
         (
             "--budgets",
             "b.csv",
-        ): "--budgets goes with --model nlp, qclp, socp, robust or budgeting; ",
+        ): "--budgets goes with --model nlp, qclp, socp, robust, budgeting or robust_budgeting; ",
     }.items():
         refused = rrp("--model", "minimax", *arguments)
         assert refused.exit_code == 2
@@ -170,10 +173,13 @@ def test_registered_problems_are_strategies():
     assert isinstance(parse_strategy(" socp "), Registered)
     assert parse_strategy("qclp").name == "qclp"
     for text in ("socp:2", "nominal:2", "robust:two"):
-        with pytest.raises(InputError, match=r"strategy .* a number goes with robust only"):
+        with pytest.raises(
+            InputError, match=r"strategy .* a number goes with robust and robust_budgeting only"
+        ):
             parse_strategy(text)
     with pytest.raises(
-        InputError, match="unknown model 'sopc'; expected nlp, qclp, socp, robust or budgeting"
+        InputError,
+        match="unknown model 'sopc'; expected nlp, qclp, socp, robust, budgeting or robust_b",
     ):
         Registered("sopc")
 

@@ -148,6 +148,7 @@ def test_budgets_and_factors(formulation, hedging_covariance):
 # --- with more constraints, and the robust problem -----------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 def test_bounds_on_both_sides_are_those_of_flipped_returns(six):
     shorts = six.labels[4:]
     X = WeightSet(signs=SIX, gross=1.0, lower=-0.27, upper={"NoDur": 0.225, "Durbl": 0.5})
@@ -185,6 +186,7 @@ def test_positions_that_hedge_have_no_parity_by_cones(six):
     assert found.relative_risk_contributions.min() < 0
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 def test_gross_and_net_together(six):
     weak = DenseCovariance(0.1 * six.matrix() + np.diag(six.variances))
     X = WeightSet(signs=SIX, gross=1.6, fully_invested=True)
