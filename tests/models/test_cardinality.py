@@ -121,6 +121,7 @@ def test_all_of_them_are_problem_11(twelve, need) -> None:
     assert portfolio.weights.to_numpy() == pytest.approx(expected.weights.to_numpy(), abs=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.*beside:rrp_pyomo.errors.RiskParityWarning")
 def test_parity_within_bounds_and_the_least_slack_beyond_them(twelve, every, need) -> None:
     covariance, _ = twelve
     solver = need("scip")

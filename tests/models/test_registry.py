@@ -148,7 +148,7 @@ def test_a_new_line_in_the_table_is_a_new_model(tmp_path):
         (
             "--omega",
             "1",
-        ): "--omega goes with --model robust or robust_budgeting; the model is minimax: leave it out",
+        ): "--omega goes with --model robust or robust_budgeting; the model is minimax: leave",
         ("--worst-case",): "goes with --model nlp, qclp, socp or budgeting; the minimax model has",
         (
             "--budgets",
