@@ -92,8 +92,8 @@ class RiskParitySOCP(SelectingRiskParity):
         )
         if minimum_share is not None and cardinality is not None:
             raise InputError(
-                f"minimum_share={minimum_share:g} is given beside cardinality={cardinality}; put a "
-                "limit on the slack of block() in place of the share"
+                f"minimum_share={minimum_share:g} is given beside cardinality={cardinality}; leave "
+                "one of them out, or limit the slack of block() in place of the share"
             )
         self.selection = Selection.of(cardinality, minimum_weight, budgets, self.weight_set)
 
