@@ -117,11 +117,17 @@ class NominalRiskParity(RiskParityProblem):
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         certificate = self._certificate(solution)
         if not certificate.is_risk_parity and not certificate.binding:
+            why = f"no constraint explains it; {self._remedy}"
+            if self._in_model:
+                why = (
+                    "no bound of a weight explains it: look at the other constraints of the model; "
+                    "RiskBudgeting keeps what they leave alone in the ratio of the budgets"
+                )
             warn(
                 f"{type(self).__name__} by {solution.solver} ended with status "
                 f"{solution.status!r} at a portfolio that is not risk parity: a relative risk "
                 f"contribution is {certificate.largest_deviation:.3g} away from its budget, and "
-                f"no constraint explains it; {self._remedy}"
+                f"{why}"
             )
         return replace(super()._portfolio(solution), certify=certificate)
 

@@ -60,6 +60,9 @@ class PortfolioProblem(ABC):
     # What to say where no point satisfies a constraint of a block, by how its name begins.
     _infeasibility_notes: ClassVar[Mapping[str, str]] = {}
 
+    # Whether it is looked at as a part of a model, which may have constraints of its own.
+    _in_model: bool = False
+
     # Under which covariance the portfolio's risk is measured, and the budgets of its risk
     # contributions, (n,); a problem may have neither.
     covariance: Covariance | None = None
@@ -258,8 +261,9 @@ class PortfolioProblem(ABC):
         X, (lower, upper) = self.weight_set, bounds_on(block, "x", self.labels)
         lower, upper = np.maximum(X.lower, lower), np.minimum(X.upper, upper)
         if (lower > upper).any():
-            return self
+            lower, upper = X.lower, X.upper
         problem = copy(self)
+        problem._in_model = True
         problem.weight_set = replace(X, lower=lower, upper=upper, is_orthant=False)
         return problem
 
