@@ -9,6 +9,10 @@ from rrp_pyomo.models.registry import PROBLEMS
 
 if TYPE_CHECKING:
     from rrp_pyomo.models.contributions import RiskContributions as RiskContributions
+    from rrp_pyomo.models.factor_contributions import (
+        FactorRiskContributions as FactorRiskContributions,
+    )
+    from rrp_pyomo.models.factor_parity import FactorRiskParity as FactorRiskParity
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega
     from rrp_pyomo.models.orthants import parity_orthants as parity_orthants
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 # Imported on first use: the command line lists its problems without them.
 _homes = {
     "contributions": ["RiskContributions"],
+    "factor_contributions": ["FactorRiskContributions"],
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
 }

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pyomo.core.base.block import BlockData
 
 from rrp_pyomo.data import Covariance
-from rrp_pyomo.data.validation import Labels, Vector, by_label, positions, unique_labels
+from rrp_pyomo.data.validation import Labels, by_label, positions, unique_labels
 from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, square, sum_squares
+from rrp_pyomo.models.problem import Weights
 from rrp_pyomo.models.risk_parity import unit_of_risk
 from rrp_pyomo.program import Program
-from rrp_pyomo.realise.lifting import over_variables
+from rrp_pyomo.realise.points import entries_on
 from rrp_pyomo.solve.solution import Values
 
 if TYPE_CHECKING:
@@ -55,10 +55,18 @@ class RiskDecomposition(ABC):
         """The assets, in order."""
         return self.covariance.labels
 
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many contributions there are."""
+
     @cached_property
     def risk_unit(self) -> float:
-        """Variance per unit of the statement's: σ²/n at equal weights (at least from D alone)."""
-        return unit_of_risk(self.covariance)
+        """Variance per unit of the statement's: σ² at equal weights, divided by the contributions.
+
+        It is σ² of the variances alone at least.
+        """
+        return unit_of_risk(self.covariance) * len(self.labels) / self.count
 
     # --- the statement --------------------------------------------------------------------------
 
@@ -77,25 +85,26 @@ class RiskDecomposition(ABC):
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         """The values of the statement's variables for given weights, by name."""
 
-    def _state_total(self, program: Program, x: Variable) -> None:
-        """``variance`` and ``volatility``, from v = ‖Σ^½ x‖² and n p² = v in units of risk.
+    def _state_total(self, program: Program, x: Variable) -> Variable:
+        """``variance`` and ``volatility``, from v = ‖Σ^½ x‖² and k p² = v in units of risk.
 
         One half of the first equation is convex: global solvers bound v by that.
         """
-        n, unit = x.size, self.risk_unit
+        k, unit = self.count, self.risk_unit
         root = Named("root", self.covariance.root / np.sqrt(unit))
-        v = program.variable("v", lower=0, unit=n)
+        v = program.variable("v", lower=0, unit=k)
         p = program.variable("p", lower=0)
         program.subject_to(
             total_risk=v == sum_squares(root @ x),
-            deviation=n * square(p) == v,
+            deviation=k * square(p) == v,
         )
         program.expression("variance", unit * v)
-        program.expression("volatility", np.sqrt(n * unit) * p)
+        program.expression("volatility", np.sqrt(k * unit) * p)
+        return v
 
     def _total_at(self, x: FloatArray) -> dict[str, float]:
         v = float(x @ (self.covariance.operator @ x)) / self.risk_unit
-        return {"v": v, "p": np.sqrt(v / x.size)}
+        return {"v": v, "p": np.sqrt(v / self.count)}
 
     # --- blocks ---------------------------------------------------------------------------------
 
@@ -103,59 +112,54 @@ class RiskDecomposition(ABC):
     def _program(self) -> Program:
         return self.program()
 
-    def block(self, weights: Any = None) -> pyo.Block:
+    def block(self, weights: Any = None, scaling: bool = True) -> pyo.Block:
         """The parts of risk as a ``pyomo.environ`` block.
 
         Parameters
         ----------
-        weights : container of Pyomo variables, optional
-            Existing variables, by asset label or in label order, whose risk it is; neither bounds
-            nor a sum are asked of them. Without them the block has its own, ``x``.
+        weights : container of Pyomo variables or expressions, optional
+            Existing weights, by asset label or in label order, whose risk it is; neither bounds nor
+            a sum are asked of them. Without them the block has its own, ``x``.
+        scaling : bool, optional
+            Whether the block has a suffix ``scaling_factor`` with the units of its variables.
 
         Returns
         -------
         pyomo.environ.Block
             With the parts in units of the data, as named expressions, and ``unit``, the variance
-            of 1 in its own variables.
+            of 1 in its own variables. These begin at what belongs to the weights' values, or to
+            equal weights.
 
         Raises
         ------
         InputError
-            Weights that lack an asset, or that are not variables of Pyomo's environ.
+            Weights that lack an asset, or that are not of Pyomo's environ.
         """
-        return self._as_part(self._program.block(_bound(weights), objective=False))
+        return self._as_part(self._program.block(_bound(weights), False, self._start, scaling))
 
-    def kernel(self, weights: Any = None) -> pmo.block:
+    def kernel(self, weights: Any = None, scaling: bool = True) -> pmo.block:
         """The same as a ``pyomo.kernel`` block, for kernel variables; see :meth:`block`."""
-        return self._as_part(self._program.kernel(_bound(weights), objective=False))
+        return self._as_part(self._program.kernel(_bound(weights), False, self._start, scaling))
 
-    def initialise(self, block: Any, weights: Vector | None = None) -> None:
-        """Give a block's variables the values that belong to weights.
+    def initialise(self, block: Any, weights: Weights) -> None:
+        """Give the variables of a block the values that belong to weights.
 
         Parameters
         ----------
         block : block of :meth:`block` or :meth:`kernel`
-        weights : Series, mapping or (n,) array, optional
-            By default those that the block's ``x`` have now, equal ones where a value is missing.
+            Existing weights that it was given are set, too; fixed variables keep their values.
+        weights : Series, mapping or (n,) array
 
         Raises
         ------
-        UnknownLabelError
-            Weights of unknown assets.
-        InputError
-            Weights that lack an asset or are not finite; something else than a block of this.
+        UnknownLabelError, InputError
+            Weights that do not fit the assets or are not finite; no block of this kind.
         """
-        x = self._weights_on(block) if weights is None else self._checked(weights)
-        lifted = over_variables(self._program.lowered(), kernel=not isinstance(block, BlockData))
-        point = lifted.point(self._values_at(x))
-        for name, numbers in lifted.values(point).items():
-            part = getattr(block, name)
-            entries = part.values() if hasattr(part, "values") else [part]
-            for entry, number in zip(entries, numbers.tolist(), strict=True):
-                if weights is not None or name != "x" or entry.value is None:
-                    entry.value = number
+        x = by_label(weights, self.labels, "weights")
+        entries_on(block, "x", self.labels)
+        self._program.initialise(block, self._values_at(x))
 
-    def at(self, weights: Vector) -> dict[str, Any]:
+    def at(self, weights: Weights) -> dict[str, Any]:
         """The parts of risk of given weights by name, in units of the data and labelled.
 
         Parameters
@@ -165,32 +169,20 @@ class RiskDecomposition(ABC):
 
         Raises
         ------
-        UnknownLabelError
-            Weights of unknown assets.
-        InputError
-            Weights that lack an asset, or are not finite.
+        UnknownLabelError, InputError
+            Weights that do not fit the assets or are not finite.
         """
-        program = self._program
-        point = program.point(self._values_at(self._checked(weights)))
+        program, x = self._program, by_label(weights, self.labels, "weights")
+        point = program.point(self._values_at(x))
         values = Values(program, program.named_values(point))
         return {name: values[name] for name in program.expressions}
 
-    def _checked(self, weights: Any) -> FloatArray:
-        return by_label(weights, self.labels, "weights")
-
-    def _weights_on(self, block: Any) -> FloatArray:
-        if not all(hasattr(block, name) for name in self._program.variables):
-            raise InputError(
-                f"{brief(block)} is no block of {type(self).__name__}; expected what its block() "
-                "or kernel() returned"
-            )
-        equal = 1.0 / len(self.labels)
-        given = (block.x[label].value for label in self.labels)
-        return np.array([equal if value is None else float(value) for value in given])
+    def _start(self, known: Mapping[str, FloatArray]) -> Mapping[str, Any]:
+        n = len(self.labels)
+        return self._values_at(known.get("x", np.full(n, 1.0 / n)))
 
     def _as_part(self, block: Any) -> Any:
-        object.__setattr__(block, "unit", self.risk_unit)
-        self.initialise(block)
+        block.unit = self.risk_unit
         return block
 
 
@@ -243,6 +235,11 @@ class RiskContributions(RiskDecomposition):
     def _described(self) -> str:
         k = len(self.groups)
         return f", {k} group{'s' if k > 1 else ''}" if k else ""
+
+    @property
+    def count(self) -> int:
+        """The number of assets."""
+        return len(self.labels)
 
     @cached_property
     def membership(self) -> pd.DataFrame:

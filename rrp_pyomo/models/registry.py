@@ -166,6 +166,10 @@ PROBLEMS: dict[str, Entry] = {
         "second-order cones, or exponential ones", Data.UNCERTAINTY,
         Number("omega", 1.0, "aversion to estimation error"),
     ),
+    "factor_parity": Entry(
+        "factor_parity", "FactorRiskParity", "parity of factor contributions",
+        "Roncalli & Weisang (2016)", "nonconvex quadratic constraints", Data.COVARIANCE,
+    ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
 

@@ -165,12 +165,9 @@ def test_initialise(factor_covariance):
     x = np.array([0.7, -0.4, 0.0, 1.1, -0.2, 0.3])
     decomposition.initialise(model.rc, pd.Series(x, Sigma.labels)[::-1])
     close(parts_of(model.rc), parts_by_hand(Sigma.matrix(), x, GROUPS), 1e-12)
-    for variable in model.w.values():
-        variable.value = 2 * variable.value
-    decomposition.initialise(model.rc)
-    close(parts_of(model.rc), parts_by_hand(Sigma.matrix(), 2 * x, GROUPS), 1e-12)
-    with pytest.raises(InputError, match="is no block of RiskContributions; expected what its"):
-        decomposition.initialise(model)
+    assert [v.value for v in model.w.values()] == list(x)
+    with pytest.raises(InputError, match="has no 'x' with the assets of this problem; expected"):
+        decomposition.initialise(model, x)
     with pytest.raises(UnknownLabelError, match="unknown asset 'a0'; did you mean 'A0'"):
         decomposition.at({"a0": 1.0})
 

@@ -149,11 +149,13 @@ def test_a_new_line_in_the_table_is_a_new_model(tmp_path):
             "--omega",
             "1",
         ): "--omega goes with --model robust or robust_budgeting; the model is minimax: leave",
-        ("--worst-case",): "goes with --model nlp, qclp, socp or budgeting; the minimax model has",
+        (
+            "--worst-case",
+        ): "goes with --model nlp, qclp, socp, budgeting or factor_parity; the minimax model has",
         (
             "--budgets",
             "b.csv",
-        ): "--budgets goes with --model nlp, qclp, socp, robust, budgeting or robust_budgeting; ",
+        ): "--budgets goes with --model nlp, qclp, socp, robust, budgeting, robust_budgeting or",
     }.items():
         refused = rrp("--model", "minimax", *arguments)
         assert refused.exit_code == 2
@@ -179,7 +181,7 @@ def test_registered_problems_are_strategies():
             parse_strategy(text)
     with pytest.raises(
         InputError,
-        match="unknown model 'sopc'; expected nlp, qclp, socp, robust, budgeting or robust_b",
+        match="unknown model 'sopc'; expected nlp, qclp, socp, robust, budgeting, robust_b",
     ):
         Registered("sopc")
 
