@@ -1,5 +1,7 @@
 """Weights of given signs: the parity portfolio of an orthant, in every formulation."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
@@ -143,6 +145,28 @@ def test_budgets_and_factors(formulation, hedging_covariance):
     found = formulation(covariance, budgets, X).solve()
     np.testing.assert_allclose(found.weights, parity(covariance, signs, budgets), atol=1e-9)
     np.testing.assert_allclose(found.relative_risk_contributions, budgets, atol=1e-8)
+
+
+@pytest.mark.parametrize("formulation", [RiskParityQCLP, RiskParityNLP])
+def test_free_weights_end_near_where_they_start(formulation, six):
+    problem = formulation(six, weight_set=WeightSet(long_only=False))
+    found = problem.solve(start=[3, 1, 2, 1, -4, -2])
+    np.testing.assert_allclose(found.weights, parity(six) / parity(six).sum(), atol=1e-9)
+    assert problem.solve().weights.min() > 0
+
+
+def test_some_of_a_book_by_cardinality(six):
+    """Of all books of four, long and short as the signs say, the one of the least volatility."""
+    X = WeightSet(signs=SIX, gross=1.0)
+    found = RiskParitySOCP(six, weight_set=X, cardinality=4).solve("scip")
+    books = []
+    for few in combinations(range(6), 4):
+        chosen = six.select([six.labels[i] for i in few])
+        weights = pd.Series(parity(chosen, SIX[list(few)]), index=chosen.labels)
+        books.append((chosen.variance(weights), weights))
+    least, weights = min(books, key=lambda book: book[0])
+    assert found.volatility == pytest.approx(np.sqrt(least))
+    np.testing.assert_allclose(found.weights.loc[weights.index], weights, atol=1e-7)
 
 
 # --- with more constraints, and the robust problem -----------------------------------------------
