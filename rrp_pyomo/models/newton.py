@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -16,7 +17,7 @@ from rrp_pyomo.errors import InputError, SolverError, is_number
 from rrp_pyomo.linalg import FloatArray, LinearMap
 
 # Where positions are so much more volatile than all of them together, rounding is most of the risk.
-_MOST_HEDGED = 1e6
+_MOST_HEDGED = 1e5
 
 NEWTON_OPTIONS = ("max_iter", "tol")
 
@@ -65,7 +66,7 @@ def newton(
     max_iter : int
     tol : float
         Required of the deviation max_i |x_i (Σx)_i / b_i − 1|; iterations go on beyond it as long
-        as they improve, down to rounding.
+        as they improve, down to rounding, which is more where positions hedge each other.
     signs : (n,) array, optional
         ±1; 1 for all by default.
 
@@ -94,7 +95,9 @@ def newton(
     while steps < max_iter and (np.abs(x) * sigma < _MOST_HEDGED).all():
         contribution = x * (covariance.operator @ x)
         deviation = float(np.abs(contribution / budgets - 1.0).max())
-        if deviation >= best_deviation and best_deviation <= tol:
+        if deviation >= best_deviation and best_deviation <= max(
+            tol, _rounding(best, sigma, budgets)
+        ):
             break
         if deviation < best_deviation:
             best, best_deviation = x, deviation
@@ -102,7 +105,7 @@ def newton(
         direction = -solve(budgets / x**2, gradient)
         x = x + _step_length(covariance, budgets, x, gradient, direction) * direction
         steps += 1
-    if best_deviation > tol:
+    if best_deviation > max(tol, _rounding(best, sigma, budgets)):
         raise SolverError(
             f"Newton's method did not reach risk parity in {steps} iterations (deviation "
             f"{best_deviation:.3g}); a {'long-only' if signs is None else 'long–short'} portfolio "
@@ -120,8 +123,10 @@ def newton_of_many(
 ) -> FloatArray:
     """:func:`newton` for many orthants at once: a row of ``signs`` each, (k, n).
 
-    Damped steps of length 1/(1 + λ), λ the Newton decrement in units of the least budget, converge
-    from anywhere as well. All need n × n systems, so that n should be small.
+    A step r = d/x by which Newton's method changes x is shortened to r / (1 + max|r_i|). So it
+    stays in the orthant and lowers the objective by half of what its slope promises, or more,
+    because s r_i − log(1 + s r_i) ≤ s² r_i² / 2(1 − s max|r_i|). All rows need n × n systems, so
+    that n should be small.
 
     Returns
     -------
@@ -141,18 +146,28 @@ def newton_of_many(
             now = np.abs(contribution / budgets - 1.0).max(axis=1)
             better = now < deviation[rows]
             deviation[rows[better]], best[rows[better]] = now[better], x[better]
-            going = (better | (now > tol)) & (np.abs(x) * sigma < _MOST_HEDGED).all(axis=1)
+            enough = now <= np.maximum(tol, _rounding(x, sigma, budgets))
+            going = (better | ~enough) & (np.abs(x) * sigma < _MOST_HEDGED).all(axis=1)
             x, rows, contribution = x[going], rows[going], contribution[going]
             if not rows.size:
                 break
             # In r = step / x, whose system is no worse conditioned than the budgets.
             hessian = x[:, :, None] * Sigma * x[:, None, :] + np.diag(budgets)
             r = np.linalg.solve(hessian, (budgets - contribution)[:, :, None])[:, :, 0]
-            decrement = np.sqrt((r * (budgets - contribution)).sum(axis=1) / budgets.min())
-            x = x * (1.0 + r / np.where(decrement < 0.25, 1.0, 1.0 + decrement)[:, None])
-    best[deviation > tol] = np.nan
+            x = x * (1.0 + r / (1.0 + np.abs(r).max(axis=1, keepdims=True)))
+    best[deviation > np.maximum(tol, _rounding(best, sigma, budgets))] = np.nan
     best /= np.abs(best).sum(axis=1, keepdims=True)
     return best
+
+
+def _rounding(x: FloatArray, sigma: FloatArray, budgets: FloatArray) -> Any:
+    """What rounding makes of |x_i (Σx)_i / b_i − 1| for x of unit volatility, (n,) or (k, n).
+
+    No more than 1e-6: beyond that it is no risk parity.
+    """
+    size = np.abs(x) * sigma
+    made = np.finfo(float).eps * (size / budgets).max(axis=-1) * size.sum(axis=-1)
+    return np.minimum(made, 1e-6)
 
 
 def _step_length(

@@ -56,6 +56,22 @@ def test_many_at_once_are_those_of_newton_one_by_one(n, factor_covariance, hedgi
             np.testing.assert_allclose(x, expected, atol=1e-11)
 
 
+@pytest.mark.parametrize(("n", "rho"), [(8, 0.99), (12, 0.999)])
+def test_assets_that_hedge_each_other_almost(n, rho):
+    """Full Newton steps leave the orthant here, and rounding leaves no 1e-12 in the second case."""
+    covariance = DenseCovariance(0.04 * (rho * np.ones((n, n)) + (1 - rho) * np.eye(n)))
+    budgets = np.arange(1.0, n + 1) / (n * (n + 1) / 2)
+    found = parity_orthants(covariance, budgets)
+    assert len(found) == 2 ** (n - 1)
+    assert (np.sign(found.weights) == found.signs).all(axis=None)
+    x = found.weights.to_numpy()
+    contributions = x * (x @ covariance.operator)
+    shares = contributions / contributions.sum(axis=1, keepdims=True) / budgets
+    np.testing.assert_allclose(shares, 1.0, atol=1e-9)
+    hardest = found.signs.iloc[0].to_numpy().astype(float)
+    np.testing.assert_allclose(newton(covariance, budgets, signs=hardest).weights, x[0], atol=1e-9)
+
+
 def test_samples(dense_covariance):
     covariance = dense_covariance(5)
     every = parity_orthants(covariance)

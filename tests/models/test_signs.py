@@ -200,6 +200,14 @@ def test_risk_budgeting_is_that_of_flipped_returns(budgets, bounds, six):
         np.testing.assert_allclose(invested.weights, found.weights / found.net, atol=1e-9)
 
 
+def test_convex_start_is_in_the_set(six):
+    X = WeightSet(signs=SIX, gross=1.0, lower=-0.27)
+    problem = RiskParityQCLP(six, weight_set=X)
+    start = problem._start("convex")
+    assert violation(problem.weight_set, start) < 1e-6
+    assert binding(problem.weight_set, start) == ("lower bound of 'Chems'",)
+
+
 def test_positions_that_hedge_have_no_parity_by_cones(six):
     """Small shorts against large longs take risk away: (11e) rules them out, (3) and (4) do not."""
     X = WeightSet(signs=SIX, gross=1.6, fully_invested=True)
