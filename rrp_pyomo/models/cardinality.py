@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rrp_pyomo.data.covariance import multiplied_out
 from rrp_pyomo.data.validation import as_number
 from rrp_pyomo.errors import InputError, brief, is_number
 from rrp_pyomo.linalg import FloatArray, Named
-from rrp_pyomo.modeling import Variable, norm, square
+from rrp_pyomo.modeling import Variable, geometric_mean, norm, square
 from rrp_pyomo.models.weights import signed
 from rrp_pyomo.program import Program
 
@@ -119,6 +119,71 @@ def state_selection(
     return selected
 
 
+class Shared(NamedTuple):
+    """What every statement about contributions of selected assets has.
+
+    Attributes
+    ----------
+    selected : Variable
+        s, binaries by asset.
+    p : Variable
+        √(x'Σx / n).
+    t_selected : Variable
+        t_i with x_i z_i ≥ t_i², 0 where s_i = 0.
+    largest : float
+        The largest t_i.
+    sigma, correlation : arrays
+        Of s_i x_i, in multiples of the unit.
+    """
+
+    selected: Variable
+    p: Variable
+    t_selected: Variable
+    largest: float
+    sigma: FloatArray
+    correlation: FloatArray
+
+
+def _state_contributions(
+    program: Program,
+    x: Variable,
+    X: ResolvedWeightSet,
+    covariance: Covariance,
+    unit: float,
+    selection: Selection,
+) -> Shared:
+    """The roots t_i of contributions at most x_i (Σx)_i, 0 where an asset is not selected.
+
+        z_i ≤ (Σx)_i + M_i (1 − s_i),   x_i z_i ≥ t_i²,   ‖Σ^{1/2} x‖₂ ≤ √n p,   t_i ≤ T s_i
+
+    M_i > 0 lets the marginal risk of an asset that is not selected be negative.
+    """
+    n, k = x.size, selection.cardinality
+    Sigma = Named("Sigma", covariance.operator / unit)
+    root = Named("root", covariance.root / np.sqrt(unit))
+    sigma = np.sqrt(covariance.variances / unit)
+    signs = np.ones(n) if X.signs is None else X.signs
+    matrix = multiplied_out(covariance.operator) / unit * np.outer(signs, signs)
+    total, most = total_weight(X), largest_weights(X)
+    # The largest √(x'Σx), and the largest t by t² Σ_S 1/σ_i ≤ Σ_S x_i √(x'Σx).
+    risk = min(total * sigma.max(), float(np.sort(most * sigma)[-k:].sum()))
+    T = min(np.sqrt(risk * total / np.sort(1 / sigma)[:k].sum()), risk / np.sqrt(k))
+    M = total * np.maximum(-matrix.min(axis=1), 0.0)
+
+    u, s = signed(X, x), state_selection(program, X, x, selection)
+    z = program.variable("z", x.labels, lower=0, upper=sigma * risk + M, unit=n)
+    p = program.variable("p", lower=0, upper=risk / np.sqrt(n))
+    t_selected = program.variable("t_selected", x.labels, lower=0, upper=T)
+    program.subject_to(
+        marginal_risk=z <= signed(X, Sigma @ x) + M * (1 - s),
+        hyperbolic=u * z >= square(t_selected),
+        portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,
+        no_contribution=t_selected <= T * s,
+    )
+    program.expression("volatility", np.sqrt(n * unit) * p)
+    return Shared(s, p, t_selected, T, sigma, matrix / np.outer(sigma, sigma))
+
+
 def state_parity_of_selected(
     program: Program,
     x: Variable,
@@ -134,40 +199,20 @@ def state_parity_of_selected(
                     t_i = t s_i,   s ∈ {0, 1}ⁿ,   1's = k,   x_i ≤ u_i s_i
 
     As Σ_S t_i² ≤ Σ_S x_i z_i ≤ x'Σx ≤ n p², the objective is never negative, and 0 exactly where
-    the k assets contribute the same. M_i > 0 lets the marginal risk of an asset that is not
-    selected be negative. The product t s_i is linear by its envelope, with 1's = k multiplied by t
-    as its strongest row; the rows ``lower_ratio`` and ``upper_ratio`` are implied, see
-    :func:`parity_bounds`, and what makes branch and bound fast.
+    the k assets contribute the same. The product t s_i is linear by its envelope, with 1's = k
+    multiplied by t as its strongest row; the rows ``lower_ratio`` and ``upper_ratio`` are implied,
+    see :func:`parity_bounds`, and what makes branch and bound fast.
     """
     n, k = x.size, selection.cardinality
-    Sigma = Named("Sigma", covariance.operator / unit)
-    root = Named("root", covariance.root / np.sqrt(unit))
-    sigma = np.sqrt(covariance.variances / unit)
-    signs = np.ones(n) if X.signs is None else X.signs
-    correlation = multiplied_out(covariance.operator) / unit / np.outer(sigma, sigma)
-    correlation = correlation * np.outer(signs, signs)
-    total, most = total_weight(X), largest_weights(X)
-    # The largest √(x'Σx), and the largest t by t² Σ_S 1/σ_i ≤ Σ_S x_i √(x'Σx).
-    largest = min(total * sigma.max(), float(np.sort(most * sigma)[-k:].sum()))
-    T = min(np.sqrt(largest * total / np.sort(1 / sigma)[:k].sum()), largest / np.sqrt(k))
-    negative = (correlation * np.outer(sigma, sigma)).min(axis=1)
-    M = total * np.maximum(-negative, 0.0)
-
-    u, s = signed(X, x), state_selection(program, X, x, selection)
-    z = program.variable("z", x.labels, lower=0, upper=sigma * largest + M, unit=n)
-    p = program.variable("p", lower=0, upper=largest / np.sqrt(n))
+    s, p, t_selected, T, sigma, correlation = _state_contributions(
+        program, x, X, covariance, unit, selection
+    )
     t = program.variable("t", lower=0, upper=T)
-    t_selected = program.variable("t_selected", x.labels, lower=0, upper=T)
-    gap = np.sqrt(n / k) * p - t
-    everywhere = np.ones(n)
+    gap, everywhere = np.sqrt(n / k) * p - t, np.ones(n)
 
     program.minimize(gap)
     program.subject_to(
-        marginal_risk=z <= signed(X, Sigma @ x) + M * (1 - s),
-        hyperbolic=u * z >= square(t_selected),
-        portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,
         equal_contributions=t_selected >= t * everywhere - T * (1 - s),
-        no_contribution=t_selected <= T * s,
         largest_contribution=t_selected <= t * everywhere,
         contributions=t_selected.sum() == k * t,
         nonnegative_gap=gap >= 0,
@@ -175,14 +220,48 @@ def state_parity_of_selected(
     bounds = parity_bounds(correlation, k)
     if bounds is not None:
         lower, upper, lower_slope, upper_slope = bounds
-        scaled = (np.sqrt(k) * sigma) * u
+        scaled = (np.sqrt(k) * sigma) * signed(X, x)
         program.subject_to(
             lower_ratio=scaled >= lower * t_selected - lower_slope * (gap * everywhere),
             upper_ratio=scaled <= upper * t_selected + (upper + upper_slope) * (gap * everywhere),
         )
-    size = np.sqrt(n * unit)
-    program.expression("volatility", size * p)
-    program.expression("slack", (size * np.sqrt(k / n)) * gap)
+    program.expression("slack", np.sqrt(k * unit) * gap)
+
+
+def state_gap_of_selected(
+    program: Program,
+    x: Variable,
+    X: ResolvedWeightSet,
+    covariance: Covariance,
+    unit: float,
+    selection: Selection,
+) -> None:
+    """The gap between volatility and the geometric mean of the selected assets' contributions.
+
+        minimise    √(n/k) p − g
+        subject to  z_i ≤ (Σx)_i + M_i (1 − s_i),    x_i z_i ≥ t_i²,    ‖Σ^{1/2} x‖₂ ≤ √n p,
+                    gⁿ ≤ Π_i r_i,   r_i ≤ t_i + T (1 − s_i),   r_i ≤ g + T s_i,
+                    s ∈ {0, 1}ⁿ,   1's = k,   x_i ≤ u_i s_i
+
+    An asset that is not selected has r_i ≤ g, so that g^k ≤ Π_S t_i remains; by the inequality of
+    the means k g ≤ Σ_S t_i ≤ √k √n p, the first of which is a row and the second says that the
+    objective is never negative, and 0 exactly where the k assets contribute the same.
+    """
+    n, k = x.size, selection.cardinality
+    s, p, t_selected, T, *_ = _state_contributions(program, x, X, covariance, unit, selection)
+    g = program.variable("g", lower=0, upper=T)
+    r = program.variable("r", x.labels, lower=0, upper=T)
+    gap, everywhere = np.sqrt(n / k) * p - g, np.ones(n)
+
+    program.minimize(gap)
+    program.subject_to(
+        contribution=r <= t_selected + T * (1 - s),
+        no_part=r <= g * everywhere + T * s,
+        spread=geometric_mean(r, cones="second_order") >= g,
+        contributions=t_selected.sum() >= k * g,
+        nonnegative_gap=gap >= 0,
+    )
+    program.expression("parity_gap", np.sqrt(k * unit) * gap)
 
 
 def parity_bounds(
@@ -233,10 +312,14 @@ def selected_of(x: FloatArray, k: int) -> FloatArray:
 def selected_values(
     x: FloatArray, X: ResolvedWeightSet, covariance: Covariance, unit: float, k: int
 ) -> dict[str, Any]:
-    """The best values of the variables of :func:`state_parity_of_selected` for given weights."""
+    """The best values of the variables that are shared, for given weights."""
     selected = selected_of(x, k)
     u, marginal = signed(X, x), signed(X, covariance.operator @ x) / unit
     z = np.maximum(marginal, 0.0)
-    t = np.sqrt((u * z)[selected > 0].min())
-    p = np.sqrt(np.maximum(u @ marginal, 0.0) / x.size)
-    return {"x": x, "selected": selected, "z": z, "p": p, "t": t, "t_selected": t * selected}
+    return {
+        "x": x,
+        "selected": selected,
+        "z": z,
+        "p": np.sqrt(np.maximum(u @ marginal, 0.0) / x.size),
+        "t_selected": np.sqrt(np.maximum(u * z, 0.0)) * selected,
+    }

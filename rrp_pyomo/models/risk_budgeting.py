@@ -14,9 +14,11 @@ from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, geometric_mean, norm
 from rrp_pyomo.modeling.terms.means import Cones, whole_multiples
+from rrp_pyomo.models.cardinality import Selection, selected_values, state_gap_of_selected
 from rrp_pyomo.models.constrained_budgeting import constrained_risk_budgeting
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem
+from rrp_pyomo.models.risk_parity import Budgets
+from rrp_pyomo.models.selecting import SelectingRiskParity
 from rrp_pyomo.models.weights import active, binding, is_excluded, signed, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
@@ -84,7 +86,7 @@ class RiskBudgetingCertificate:
         )
 
 
-class RiskBudgeting(RiskParityProblem):
+class RiskBudgeting(SelectingRiskParity):
     """Risk budgeting under constraints: exact where they leave room, near it where they do not.
 
     :meth:`solve` is the constrained risk budgeting of Richard & Roncalli (2019),
@@ -113,6 +115,12 @@ class RiskBudgeting(RiskParityProblem):
     reduces the variance, and contributes 0. An asset whose upper bound is 0 holds nothing and is
     left out of the product, too. For weights of given signs |x_i| takes the place of x_i.
 
+    With ``cardinality=k`` exactly k assets share the risk and the others hold nothing, which binary
+    variables ``selected`` choose. :meth:`solve` gives the portfolio of least volatility among those
+    of k assets at risk parity; where X rules that out, this portfolio of the k assets of the least
+    gap. Blocks have the gap √(x'Σx) − √k (Π t_i)^{1/k} over the selected assets, with
+    t_i² ≤ x_i (Σx)_i.
+
     Guarantee: convex. With nonnegative covariances, relative contributions r satisfy
     Σ_i b_i log(b_i / r_i) ≤ −2 log(1 − gap / volatility).
 
@@ -123,11 +131,16 @@ class RiskBudgeting(RiskParityProblem):
         Target relative risk contributions, not negative, summing to 1; equal by default.
     weight_set : WeightSet, optional
         X ⊆ {x ≥ 0}, or of given signs; long-only and fully invested by default.
+    cardinality : int, optional
+        k, how many assets share the risk, with budgets 1/k; all of them by default.
+    minimum_weight : float, optional
+        What a selected asset holds at least, with ``cardinality``.
 
     Raises
     ------
     InputError
-        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign.
+        Budgets or a weight set that do not fit the covariance's assets, or positions of any sign;
+        a cardinality beside budgets or without largest weights, a minimum weight without it.
 
     References
     ----------
@@ -141,10 +154,13 @@ class RiskBudgeting(RiskParityProblem):
         covariance: Covariance,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
+        cardinality: int | None = None,
+        minimum_weight: float | None = None,
     ) -> None:
         super().__init__(covariance, budgets, weight_set)
         self._require_signs()
         self._shared  # noqa: B018 - some asset may be held
+        self.selection = Selection.of(cardinality, minimum_weight, budgets, self.weight_set)
 
     # --- budgets --------------------------------------------------------------------------------
 
@@ -195,6 +211,10 @@ class RiskBudgeting(RiskParityProblem):
 
     def _state(self, program: Program, x: Variable) -> None:
         n, unit, b = x.size, self.risk_unit, self._shared
+        if self.selection is not None:
+            X = self.weight_set
+            state_gap_of_selected(program, x, X, self.covariance, unit, self.selection)
+            return
         size = np.sqrt(n * unit)
         root = Named("root", self.covariance.root / np.sqrt(unit))
         held = b > 0
@@ -212,13 +232,21 @@ class RiskBudgeting(RiskParityProblem):
         program.expression("parity_gap", size * (p - c * g))
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
+        if self.selection is not None:
+            k, X = self.selection.cardinality, self.weight_set
+            values = selected_values(x, X, self.covariance, self.risk_unit, k)
+            selected, t = values["selected"], values["t_selected"]
+            with np.errstate(divide="ignore"):
+                g = np.exp(np.log(t[selected > 0]).mean())
+            return values | {"g": g, "r": np.where(selected > 0, t, g)}
         p = np.sqrt(x @ (self.covariance.operator @ x) / self.risk_unit / x.size)
         return {"x": x, "p": p, "g": self.geometric_mean(x)}
 
     @property
     def objective_unit(self) -> float:
-        """p is a volatility over √n."""
-        return float(np.sqrt(self.covariance.size * self.risk_unit))
+        """p is a volatility over √n, and the gap of a selection one over √k."""
+        size = self.selection.cardinality if self.selection else self.covariance.size
+        return float(np.sqrt(size * self.risk_unit))
 
     # --- solving --------------------------------------------------------------------------------
 
@@ -245,6 +273,8 @@ class RiskBudgeting(RiskParityProblem):
         ModelError
             Newton's method for another weight set, or with budgets of 0.
         """
+        if self.selection is not None:
+            return self._select(solver, options)
         plain = self.weight_set.is_orthant and bool((self.budgets > 0).all())
         if is_own(solver) or (plain and solver is None and not options):
             without = int((self.budgets == 0).sum())
@@ -278,7 +308,13 @@ class RiskBudgeting(RiskParityProblem):
                 "part of a model that says how much to invest"
             )
 
+    def _weights_near_parity(self) -> FloatArray:
+        return self.solve().weights.to_numpy()
+
     def _certificate(self, solution: ProgramSolution) -> RiskBudgetingCertificate:
+        if self.selection is not None:
+            of_selected: RiskBudgetingCertificate = super()._certificate(solution)
+            return of_selected
         X, b, x = self.weight_set, self._shared, solution.arrays["x"]
         marginal = self.covariance.operator @ x
         R = x * marginal

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rrp_pyomo.data import ResolvedWeightSet
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverUnavailableError
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.models.cardinality import Selection, selected_of
+from rrp_pyomo.models.cardinality import (
+    Selection,
+    selected_of,
+    state_parity_of_selected,
+)
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.models.nominal import NominalCertificate, NominalRiskParity
 from rrp_pyomo.models.problem import PortfolioProblem
-from rrp_pyomo.models.risk_parity import shares
-from rrp_pyomo.models.weights import binding, normalised, violation
+from rrp_pyomo.models.risk_parity import RiskParityProblem
+from rrp_pyomo.models.weights import normalised, restricted, state_weights, violation
 from rrp_pyomo.portfolio import Portfolio
+from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solve.table import SOLVERS, is_own
@@ -30,27 +33,8 @@ _MIXED_INTEGER = ("outer_approximation", "scip", "gurobi", "mosek", "xpress")
 _AT_PARITY = 1e-6
 # By how much weights at parity may violate X.
 _ADMISSIBLE = 1e-6
-
-
-@dataclass(frozen=True)
-class CardinalityCertificate(NominalCertificate):
-    """How far the selected assets are from equal contributions 1/k.
-
-    Attributes
-    ----------
-    number_selected : int
-        How many assets hold something.
-    """
-
-    number_selected: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
-        return super().to_dict() | {"number_selected": self.number_selected}
-
-    def summary(self) -> str:
-        """One line for a terminal."""
-        return f"{self.number_selected} assets selected, {super().summary()}"
+# A weight below this part of the largest holds nothing.
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,6 +44,9 @@ class CardinalityDetails:
     Attributes
     ----------
     selected : tuple of labels
+        The assets of the k largest weights.
+    number_held : int
+        How many assets hold more than 1e-6 of the largest weight: k, if a model kept to it.
     bound : float
         What the solver proved that no choice of k assets goes below, per-period volatility: of the
         parity portfolio's volatility or, where X rules parity out, of the slack. NaN where nothing
@@ -69,23 +56,29 @@ class CardinalityDetails:
     """
 
     selected: tuple[Hashable, ...]
-    bound: float
-    gap: float
+    number_held: int
+    bound: float = np.nan
+    gap: float = np.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
-        return {"selected": [str(a) for a in self.selected], "bound": self.bound, "gap": self.gap}
+        return {**vars(self), "selected": [str(a) for a in self.selected]}
 
 
-class SelectingRiskParity(NominalRiskParity):
-    """A nominal problem that may be asked which k assets share the risk."""
+class SelectingRiskParity(RiskParityProblem):
+    """A risk parity problem that may be asked which k assets share the risk."""
 
     selection: Selection | None = None
 
-    def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
-        """Solve the problem; see :meth:`NominalRiskParity.solve`."""
-        if self.selection is None:
-            return super().solve(solver, **options)
+    @property
+    def _asked(self) -> Selection:
+        assert self.selection is not None
+        return self.selection
+
+    # --- solving --------------------------------------------------------------------------------
+
+    def _select(self, solver: str | None, options: dict[str, Any]) -> Portfolio:
+        """The least volatile parity portfolio of k assets in X; without one, that of least gap."""
         if is_own(solver):
             raise ModelError(
                 f"solver {solver!r} does not choose assets; use one that takes binary variables, "
@@ -95,65 +88,76 @@ class SelectingRiskParity(NominalRiskParity):
             if option in options:
                 raise InputError(f"a problem with cardinality takes no {option!r}; leave it out")
         self._require_risk()
-        return self._solve_selection(solver or mixed_integer_solver(), options)
-
-    def _solve_selection(self, solver: str, options: dict[str, Any]) -> Portfolio:
-        assert self.selection is not None
-        n, k = self.covariance.size, self.selection.cardinality
-        exact = self.program()
-        exact.subject_to(parity=exact.objective <= _AT_PARITY)
-        exact.minimize(exact.variables["p"])
+        solver = solver or mixed_integer_solver()
+        exact = self._parity_program()
         try:
-            solution, unit = solve_program(exact, solver, **options), np.sqrt(n * self.risk_unit)
+            solution = solve_program(exact, solver, **options)
         except InfeasibleError:
             solution = self._closest(solver, options)
-            unit = np.sqrt(k * self.risk_unit)
         at_parity = solution.statement is exact
-        selected = solution.arrays["selected"] > 0.5
-        x = np.zeros(n)
-        x[selected] = self._weights_of(selected, at_parity)
+        held = solution.arrays["selected"] > 0.5
+        x = np.zeros(held.size)
+        x[held] = self._weights_of(held, at_parity)
+        size = self._asked.cardinality if not at_parity else held.size
+        unit = np.sqrt(size * self.risk_unit)
+        bound = np.nan if solution.objective_bound is None else unit * solution.objective_bound
         found = self._solution_at(x, solution.status, solution.solver)
         portfolio = self._portfolio(found)
-        bound = np.nan if solution.objective_bound is None else unit * solution.objective_bound
-        reached = found.values["volatility" if at_parity else "slack"]
-        gap = max(0.0, reached - bound) / portfolio.volatility
-        return replace(portfolio, details=self._choice(x, bound, gap))
+        reached = portfolio.volatility if at_parity else unit * found.objective
+        gap = float(np.maximum(reached - bound, 0.0) / portfolio.volatility)
+        return replace(portfolio, details=replace(self._choice(x), bound=float(bound), gap=gap))
+
+    def _parity_program(self) -> Program:
+        """The least p of k assets at parity."""
+        program = Program(type(self).__name__)
+        x = state_weights(program, self.weight_set)
+        state_parity_of_selected(
+            program, x, self.weight_set, self.covariance, self.risk_unit, self._asked
+        )
+        program.subject_to(parity=program.objective <= _AT_PARITY)
+        program.minimize(program.variables["p"])
+        return program
 
     def _closest(self, solver: str, options: dict[str, Any]) -> ProgramSolution:
         """The choice of least gap, where no k assets are at parity in X."""
-        assert self.selection is not None
         try:
             return solve_program(self._program, solver, **options)
         except InfeasibleError as error:
             raise InfeasibleError(
-                f"no {self.selection.cardinality} assets have weights in X with all other weights "
-                "0; choose another cardinality, or relax X or minimum_weight"
+                f"no {self._asked.cardinality} assets have weights in X with all other weights 0; "
+                "choose another cardinality, or relax X or minimum_weight"
             ) from error
 
-    def _weights_of(self, selected: NDArray[np.bool_], at_parity: bool) -> FloatArray:
-        """The weights of the selected assets: risk parity, or as close to it as X allows."""
-        assert self.selection is not None
-        X = restricted(self.weight_set, selected, self.selection.minimum_weight)
-        part = type(self)(self.covariance.select(X.labels))
-        part.weight_set = X
+    def _weights_of(self, held: NDArray[np.bool_], at_parity: bool) -> FloatArray:
+        """The weights of the selected assets: risk parity, or the problem's own near it."""
+        part = self._part(held)
         if at_parity:
+            X = part.weight_set
             x = normalised(X, newton(part.covariance, part.budgets, signs=X.signs).weights)
             if violation(X, x) <= _ADMISSIBLE:
                 return x
-        return solve_program(part.program()).arrays["x"]
+        return part._weights_near_parity()
 
-    def _choice(
-        self, x: FloatArray, bound: float = np.nan, gap: float = np.nan
-    ) -> CardinalityDetails:
-        return CardinalityDetails(
-            tuple(a for a, held in zip(self.labels, self._held(x), strict=True) if held),
-            float(bound),
-            float(gap),
-        )
+    def _weights_near_parity(self) -> FloatArray:
+        """The weights of the problem without a selection, without a word about constraints."""
+        return solve_program(self._program).arrays["x"]
 
-    def _held(self, x: FloatArray) -> FloatArray:
-        assert self.selection is not None
-        return selected_of(x, self.selection.cardinality)
+    def _part(self, held: NDArray[np.bool_]) -> Self:
+        """The problem of the assets that are held, all of them."""
+        X = restricted(self.weight_set, held, self._asked.minimum_weight)
+        part = type(self)(self.covariance.select(X.labels), None, None)
+        part.weight_set = X
+        return part
+
+    # --- what comes out -------------------------------------------------------------------------
+
+    def _held(self, x: FloatArray) -> NDArray[np.bool_]:
+        return selected_of(x, self._asked.cardinality) > 0
+
+    def _choice(self, x: FloatArray) -> CardinalityDetails:
+        selected = tuple(a for a, held in zip(self.labels, self._held(x), strict=True) if held)
+        size = np.abs(x)
+        return CardinalityDetails(selected, int((size > _NOTHING * size.max()).sum()))
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         if self.selection is None:
@@ -161,44 +165,18 @@ class SelectingRiskParity(NominalRiskParity):
         x = solution.arrays["x"]
         return replace(
             PortfolioProblem._portfolio(self, solution),
-            budgets=self._held(x) / self.selection.cardinality,
+            budgets=self._held(x) / self._asked.cardinality,
             details=self._choice(x),
         )
 
-    def _certificate(self, solution: ProgramSolution) -> NominalCertificate:
+    def _certificate(self, solution: ProgramSolution) -> Any:
+        """That of the selected assets alone."""
         if self.selection is None:
-            return super()._certificate(solution)
+            return super()._certificate(solution)  # type: ignore[safe-super]
         x = solution.arrays["x"]
-        R = x * (self.covariance.operator @ x)
-        budgets = self._held(x) / self.selection.cardinality
-        smallest, largest = shares(R, budgets)
-        return CardinalityCertificate(
-            status=solution.status,
-            largest_deviation=float(np.abs(R / R.sum() - budgets).max()),
-            smallest_share=smallest,
-            largest_share=largest,
-            binding=binding(self.weight_set, x),
-            number_selected=int((np.abs(x) > 1e-6 * np.abs(x).max()).sum()),
-        )
-
-
-def restricted(
-    X: ResolvedWeightSet, at: NDArray[np.bool_], minimum_weight: float
-) -> ResolvedWeightSet:
-    """X for the assets at these places alone, all of which are held."""
-    where = np.flatnonzero(at)
-    signs = np.ones(len(X.labels)) if X.signs is None else X.signs
-    low = np.where(signs > 0, np.maximum(X.lower, minimum_weight), X.lower)
-    high = np.where(signs < 0, np.minimum(X.upper, -minimum_weight), X.upper)
-    return replace(
-        X,
-        labels=tuple(X.labels[i] for i in where),
-        lower=low[where],
-        upper=high[where],
-        matrix=None if X.matrix is None else X.matrix[:, where],
-        signs=None if X.signs is None else X.signs[where],
-        is_orthant=X.is_orthant and minimum_weight == 0.0,
-    )
+        held = self._held(x)
+        part = self._part(held)
+        return part._certificate(part._solution_at(x[held], solution.status, solution.solver))
 
 
 def mixed_integer_solver() -> str:
@@ -210,9 +188,9 @@ def mixed_integer_solver() -> str:
         None is.
     """
     for name in _MIXED_INTEGER:
-        if name in SOLVERS and SOLVERS[name].locate() is not None:
+        if SOLVERS[name].locate() is not None:
             return name
-    known = " or ".join(repr(name) for name in _MIXED_INTEGER if name in SOLVERS)
+    known = " or ".join(map(repr, _MIXED_INTEGER))
     raise SolverUnavailableError(
         f"cardinality needs a solver for binary variables, {known}; to install one: "
         f"{SOLVERS['scip'].install}"

@@ -12,6 +12,7 @@ from rrp_pyomo.errors import InfeasibleError, InputError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, norm, square
 from rrp_pyomo.models.cardinality import Selection, selected_values, state_parity_of_selected
+from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.risk_parity import Budgets
 from rrp_pyomo.models.selecting import SelectingRiskParity
 from rrp_pyomo.models.weights import signed
@@ -20,7 +21,7 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
 
 
-class RiskParitySOCP(SelectingRiskParity):
+class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
     """Nominal risk parity as a second-order cone program, problem (11) of Costa & Kwon (2020).
 
         minimise    p − t                                                        (11a)
@@ -123,7 +124,9 @@ class RiskParitySOCP(SelectingRiskParity):
         n, X = x.size, self.weight_set
         if self.selection is not None:
             k = self.selection.cardinality
-            return selected_values(x, X, self.covariance, self.risk_unit, k)
+            values = selected_values(x, X, self.covariance, self.risk_unit, k)
+            t = values["t_selected"][values["selected"] > 0].min()
+            return values | {"t": t, "t_selected": t * values["selected"]}
         z = np.maximum(signed(X, self.covariance.operator @ x) / self.risk_unit, 0.0)
         t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
         return {"x": x, "z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}
@@ -148,7 +151,7 @@ class RiskParitySOCP(SelectingRiskParity):
             without a ``minimum_share`` that says what may be missing.
         """
         if self.selection is not None:
-            return super().solve(solver, **options)
+            return self._select(solver, options)
         try:
             return super().solve(solver, **options)
         except InfeasibleError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -159,6 +160,24 @@ def is_excluded(X: ResolvedWeightSet) -> NDArray[np.bool_]:
     """Which assets X leaves out: both of their bounds are 0."""
     excluded: NDArray[np.bool_] = (X.lower == 0.0) & (X.upper == 0.0)
     return excluded
+
+
+def restricted(
+    X: ResolvedWeightSet, held: NDArray[np.bool_], minimum_weight: float
+) -> ResolvedWeightSet:
+    """X for the assets that are held alone, each with at least a minimum weight."""
+    signs = np.ones(len(X.labels)) if X.signs is None else X.signs
+    lower = np.where(signs > 0, np.maximum(X.lower, minimum_weight), X.lower)
+    upper = np.where(signs < 0, np.minimum(X.upper, -minimum_weight), X.upper)
+    return replace(
+        X,
+        labels=tuple(X.labels[i] for i in np.flatnonzero(held)),
+        lower=lower[held],
+        upper=upper[held],
+        matrix=None if X.matrix is None else X.matrix[:, np.flatnonzero(held)],
+        signs=None if X.signs is None else X.signs[held],
+        is_orthant=X.is_orthant and minimum_weight == 0.0,
+    )
 
 
 def described(X: ResolvedWeightSet) -> str:

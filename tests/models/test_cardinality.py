@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import cvxpy as cp
 import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from rrp_pyomo import FactorModel, RiskParitySOCP, WeightSet
+from rrp_pyomo import FactorModel, RiskBudgeting, RiskParitySOCP, WeightSet
 from rrp_pyomo.data import Covariance, excess_returns
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError
 from rrp_pyomo.models.cardinality import parity_bounds
 from rrp_pyomo.models.newton import newton
 
-SOLVERS = ["scip", "gurobi"]
+SOLVERS = ["scip", "gurobi", "outer_approximation"]
 
 
 def choices(covariance: Covariance, k: int, signs: Any = None) -> Iterator[np.ndarray]:
@@ -57,7 +58,7 @@ def test_the_least_volatile_of_all_choices(twelve, every, need, solver, k) -> No
     portfolio = RiskParitySOCP(covariance, cardinality=k).solve(need(solver))
     assert portfolio.weights.to_numpy() == pytest.approx(best, abs=1e-12)
     assert portfolio.certificate.is_risk_parity
-    assert portfolio.certificate.number_selected == k
+    assert portfolio.details.number_held == k
     assert portfolio.details.selected == tuple(portfolio.weights.index[best > 0])
     assert portfolio.details.bound <= portfolio.volatility
     assert 0 <= portfolio.details.gap < 1.1e-4  # Gurobi's own default
@@ -144,6 +145,46 @@ def test_parity_within_bounds_and_the_least_slack_beyond_them(twelve, every, nee
     assert found.objective == pytest.approx(min(slacks.values()), rel=1e-5)
     assert found.details.bound == pytest.approx(found.objective * np.sqrt(2), rel=1e-4)
     assert not found.certificate.is_risk_parity
+
+
+def test_budgeting_is_the_same_at_parity(twelve, every, need) -> None:
+    best = min(every(4), key=lambda x: volatility(twelve[0], x))
+    portfolio = RiskBudgeting(twelve[0], cardinality=4).solve(need("scip"))
+    assert portfolio.weights.to_numpy() == pytest.approx(best, abs=1e-12)
+    assert portfolio.certificate.is_risk_budgeting
+
+
+@pytest.mark.parametrize("solver", ["gurobi", "outer_approximation"])
+def test_budgeting_takes_the_choice_of_least_gap(twelve, need, solver) -> None:
+    """Against the gap of each choice by cvxpy, and the portfolio of that choice by itself."""
+    six = twelve[0].select(["NoDur", "Hlth", "Utils", "Telcm", "Shops", "Money"])
+    X = WeightSet(lower={"Utils": 0.02}, upper={"Utils": 0.06})
+    problem = RiskBudgeting(six, weight_set=X, cardinality=3)
+    found = problem.solve(need(solver))
+
+    def gap(S: tuple[str, ...]) -> float:
+        part = six.select(S).matrix().to_numpy() * 1e3
+        x, t, z = cp.Variable(3, nonneg=True), cp.Variable(3), cp.Variable(3)
+        rows = [z == part @ x, cp.sum(x) == 1, x[S.index("Utils")] <= 0.06]
+        rows += [x[S.index("Utils")] >= 0.02]
+        rows += [cp.quad_over_lin(t[i], z[i]) <= x[i] for i in range(3)]
+        risk = cp.norm(np.linalg.cholesky(part).T @ x)
+        goal = cp.Minimize(risk - np.sqrt(3) * cp.geo_mean(t))
+        return float(cp.Problem(goal, rows).solve(solver="CLARABEL") / np.sqrt(1e3))
+
+    gaps = {S: gap(S) for S in itertools.combinations(six.labels, 3) if "Utils" in S}
+    best = min(gaps, key=gaps.__getitem__)
+    assert found.details.selected == best
+    assert found.details.bound == pytest.approx(gaps[best], rel=2e-4)
+    alone = RiskBudgeting(six.select(best), weight_set=X).solve()
+    assert found.weights[list(best)].to_numpy() == pytest.approx(alone.weights.to_numpy(), abs=1e-9)
+    assert found.certificate.binding == ("upper bound of 'Utils'",)
+
+    # At the portfolio's weights the statement's values fit, and its gap is no less than the least.
+    values = problem._values_at(found.weights.to_numpy())
+    program = problem.program()
+    assert max(program.residuals(program.point(values)).values()) < 1e-9
+    assert found.objective >= gaps[best] - 1e-8
 
 
 def test_a_minimum_weight(twelve, every, need) -> None:
