@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.optimize
+from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import InputError, ModelError
@@ -230,6 +231,10 @@ class RiskBudgeting(SelectingRiskParity):
         )
         program.expression("volatility", size * p)
         program.expression("parity_gap", size * (p - c * g))
+
+    @property
+    def _has_to_contribute(self) -> NDArray[np.bool_]:
+        return (self._shared > 0) & (self.selection is None)
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         if self.selection is not None:

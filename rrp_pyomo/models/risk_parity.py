@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rrp_pyomo.data import Covariance, WeightSet, resolve_budgets
 from rrp_pyomo.errors import (
@@ -25,6 +25,7 @@ from rrp_pyomo.models.newton import NEWTON_OPTIONS, newton
 from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.models.weights import binding, normalised, violation
 from rrp_pyomo.portfolio import Portfolio
+from rrp_pyomo.realise.points import bounds_on
 
 Budgets = pd.Series | Mapping[Any, float] | ArrayLike | None
 
@@ -110,7 +111,24 @@ class RiskParityProblem(PortfolioProblem):
 
     def _noted(self, block: Any) -> Any:
         block.unit = self.risk_unit
+        X, (lower, upper) = self.weight_set, bounds_on(block, "x", self.labels)
+        excluded = (np.maximum(X.lower, lower) >= 0.0) & (np.minimum(X.upper, upper) <= 0.0)
+        spoilt = np.flatnonzero(excluded & self._has_to_contribute)
+        if spoilt.size:
+            more = f" and {spoilt.size - 1} more" if spoilt.size > 1 else ""
+            warn(
+                f"{str(self.labels[spoilt[0]])!r}{more} can hold nothing, as its bounds or a fixed "
+                f"value say, and so cannot contribute: what this block of {type(self).__name__} "
+                "compares with the volatility is then 0, and the block is one of minimum variance; "
+                "leave such assets out by select(labels) of the data, or use RiskBudgeting with "
+                "upper=0 for them in its weight set, or cardinality= for a choice among all"
+            )
         return super()._noted(block)
+
+    @property
+    def _has_to_contribute(self) -> NDArray[np.bool_]:
+        """The assets without whose contribution a block says nothing of the others'."""
+        return np.zeros(len(self.labels), bool)
 
     def _by_newton(self, options: Mapping[str, Any]) -> Portfolio:
         """Risk parity by Newton's method, where no further constraint is in X."""

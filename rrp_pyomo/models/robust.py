@@ -6,6 +6,7 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rrp_pyomo.data import WeightSet
 from rrp_pyomo.errors import SolverError
@@ -74,6 +75,10 @@ class RobustRiskParity(PenalisedRiskParity):
         t = program.variable("t", lower=0)
         u = signed(self.weight_set, x)
         return t, u * z >= square(t * np.sqrt(x.size * self.budgets))  # (12d)
+
+    @property
+    def _has_to_contribute(self) -> NDArray[np.bool_]:
+        return np.ones(len(self.labels), bool)
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         values = super()._values_at(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rrp_pyomo.data import Covariance, WeightSet
 from rrp_pyomo.data.validation import as_number
@@ -119,6 +120,10 @@ class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
             program.subject_to(minimum_share=t >= np.sqrt(self.minimum_share) * p)
         program.expression("volatility", np.sqrt(n * unit) * p)
         program.expression("slack", np.sqrt(n * unit) * (p - t))
+
+    @property
+    def _has_to_contribute(self) -> NDArray[np.bool_]:
+        return np.full(len(self.labels), self.selection is None)
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         n, X = x.size, self.weight_set

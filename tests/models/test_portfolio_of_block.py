@@ -233,7 +233,8 @@ def test_bounds_of_the_models_own_variables_are_constraints(
 
     m.w["A0"].setub(1)
     m.w["A0"].fix(0.0)
-    m.robust = RobustRiskParity(uncertainty, 0.01).block(weights=m.w)
+    with pytest.warns(RiskParityWarning, match="'A0' can hold nothing"):
+        m.robust = RobustRiskParity(uncertainty, 0.01).block(weights=m.w)
     without = WeightSet(upper={"A0": 0.0})
     weights = dict(zip(covariance.labels, [0.0, *[0.2] * 5], strict=True))
     for asset, weight in weights.items():
