@@ -27,6 +27,7 @@ from rrp_pyomo.data.validation import (
     shown,
     unique_labels,
 )
+from rrp_pyomo.data.weight_set import Signs
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
@@ -230,21 +231,25 @@ class FactorModel:
         )
         return FactorModel(chosen, self.factor_labels, self.dates, part)
 
-    def covariance_uncertainty(self, scale: float = 1.0) -> CovarianceUncertainty:
+    def covariance_uncertainty(
+        self, scale: float = 1.0, signs: Signs = None
+    ) -> CovarianceUncertainty:
         """The uncertainty set that the errors of the loadings imply, with its worst case (10).
 
         Parameters
         ----------
         scale : float
             Multiplies the standard errors; the paper has 1.
+        signs : mapping, Series or (n,) array, optional
+            1 or −1 for each asset, where the worst case of a long–short book is wanted.
 
         Raises
         ------
         InputError
-            ``scale`` negative or not finite, more than 20 factors.
+            ``scale`` negative or not finite, more than 20 factors, signs that are not ±1.
         """
         return CovarianceUncertainty.from_loading_errors(
-            self.covariance, self._estimates.standard_errors, scale
+            self.covariance, self._estimates.standard_errors, scale, signs
         )
 
     def _by_asset(self, values: FloatArray, name: str) -> pd.Series:

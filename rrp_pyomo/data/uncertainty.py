@@ -29,6 +29,7 @@ from rrp_pyomo.data.validation import (
     require_shape,
     selection,
 )
+from rrp_pyomo.data.weight_set import Signs, resolve_signs
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
@@ -96,7 +97,11 @@ class CovarianceUncertainty:
 
     @classmethod
     def from_loading_errors(
-        cls, nominal: FactorCovariance, standard_errors: Matrix, scale: float = 1.0
+        cls,
+        nominal: FactorCovariance,
+        standard_errors: Matrix,
+        scale: float = 1.0,
+        signs: Signs = None,
     ) -> CovarianceUncertainty:
         """The set that errors of the loadings imply, with the exact worst case of (10).
 
@@ -104,6 +109,9 @@ class CovarianceUncertainty:
         u = V1, each u_k has an interval of its own, and a convex function is largest at one of the
         2^m corners of a box, where row k of V* is V⁰_k ± scale · SE_k with one sign throughout.
         Where corners tie, the first in the order (+…++), (+…+−), …, (−…−−) is taken.
+
+        For a book of signs s it maximises s'(V'FV + D)s, u = Vs: errors that raise the loadings of
+        longs and shorts alike cancel, and are not the worst case of such a book.
 
         Parameters
         ----------
@@ -113,6 +121,8 @@ class CovarianceUncertainty:
             SE(V⁰), nonnegative, in the order of the loadings.
         scale : float
             Multiplies the standard errors; the paper has 1.
+        signs : mapping, Series or (n,) array, optional
+            1 or −1 for each asset, those of the weight set; 1 for all by default.
 
         Raises
         ------
@@ -134,8 +144,10 @@ class CovarianceUncertainty:
                 f"the worst case over {m} factors has 2^{m} corners and at most {MOST_FACTORS} "
                 "factors are enumerated; use fewer, or CovarianceUncertainty.from_bounds"
             )
-        signs = _worst_signs(nominal.V.sum(axis=1), width.sum(axis=1), nominal.F)
-        change = signs[:, None] * width
+        n = nominal.size
+        s = np.ones(n) if signs is None else resolve_signs(signs, nominal.labels)
+        corner = _worst_signs((nominal.V * s).sum(axis=1), width.sum(axis=1), nominal.F)
+        change = corner[:, None] * width * s
         if np.array_equal(nominal.V + change, nominal.V):
             change = np.zeros_like(change)  # the rounding errors of an exact fit, not of estimation
         worst_case = _with_loadings(nominal, nominal.V + change)

@@ -168,7 +168,7 @@ class WeightSet:
                 lower = np.maximum(lower, 0.0)
                 _require_order(lower, upper, labels, "asset")
             return lower, upper, _signs_of(lower, upper)
-        signs = _signs(self.signs, labels)
+        signs = resolve_signs(self.signs, labels)
         if self.long_only and (signs < 0).any():
             i = int(signs.argmin())
             raise InputError(
@@ -205,8 +205,14 @@ def _simplex(labels: Labels) -> ResolvedWeightSet:
     )
 
 
-def _signs(given: Mapping[Any, float] | Vector, labels: Labels) -> FloatArray:
-    """1 or −1 for each asset."""
+def resolve_signs(given: Mapping[Any, float] | Vector, labels: Labels) -> FloatArray:
+    """1 or −1 for each asset, (n,).
+
+    Raises
+    ------
+    InputError
+        Signs that are neither, that are missing or of unknown assets.
+    """
     signs = by_label(given, labels, "signs")
     other = abs(signs) != 1.0
     if other.any():
@@ -310,7 +316,8 @@ def _refuse_negative(lower: FloatArray, labels: Labels) -> None:
         i = int(negative.argmax())
         raise InputError(
             f"lower bound of {str(labels[i])!r} is {lower[i]:.6g} in a long-only set; use "
-            "WeightSet(long_only=False) for short positions or leave the bound out"
+            "WeightSet(signs={asset: 1 or -1}) or long_only=False for short positions, or leave "
+            "the bound out"
         )
 
 

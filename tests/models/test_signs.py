@@ -11,6 +11,7 @@ import pytest
 from rrp_pyomo import (
     CovarianceUncertainty,
     DenseCovariance,
+    FactorCovariance,
     FactorModel,
     RiskBudgeting,
     RiskParityNLP,
@@ -252,6 +253,31 @@ def test_robust_problem_is_that_of_flipped_returns(six, uncertain):
     np.testing.assert_allclose(SIX * found.weights, expected.weights, atol=1e-7)
     assert found.certificate.largest_residual < 1e-7
     assert found.omega_max == pytest.approx(expected.omega_max, rel=1e-6)
+
+
+def test_worst_case_of_a_book(factor_covariance):
+    """That of flipped returns; no loadings within their errors make the book more volatile."""
+    nominal, signs = factor_covariance(6), np.resize([1.0, -1, -1], 6)
+    errors = np.random.default_rng(0).uniform(0.03, 0.12, (3, 6))
+    found = CovarianceUncertainty.from_loading_errors(nominal, errors, 1.0, signs)
+    other = CovarianceUncertainty.from_loading_errors(
+        FactorCovariance(nominal.V * signs, nominal.F, nominal.D, nominal.labels), errors
+    )
+    for part in ("worst_case", "perturbation"):
+        mine, flipped_one = (getattr(u, part).operator.toarray() for u in (found, other))
+        np.testing.assert_allclose(mine, flipped_one * np.outer(signs, signs), atol=1e-15)
+    most = found.worst_case.variance(signs)
+    assert most > CovarianceUncertainty.from_loading_errors(nominal, errors).worst_case.variance(
+        signs
+    )
+    for corner in np.random.default_rng(1).choice([-1.0, 1.0], (500, 3, 6)):
+        u = (nominal.V + corner * errors) @ signs
+        assert u @ nominal.F @ u + nominal.D.sum() <= most * (1 + 1e-12)
+    X = WeightSet(signs=signs, gross=1.0)
+    assert largest_omega(found, X) == pytest.approx(largest_omega(other), rel=1e-6)
+    robust = RobustRiskParity(found, 0.3, weight_set=X).solve()
+    expected = RobustRiskParity(other, 0.3).solve()
+    np.testing.assert_allclose(signs * robust.weights, expected.weights, atol=1e-6)
 
 
 def test_gross_scales_the_cone_of_weights(six, uncertain):
