@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,12 +31,9 @@ from rrp_pyomo.models.registry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import pandas as pd
 
     from rrp_pyomo.backtest.estimators import Estimate
-    from rrp_pyomo.data import WeightSet
     from rrp_pyomo.portfolio import Certificate, Portfolio
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -81,7 +79,7 @@ def solve(
     ] = None,
 ) -> None:
     """Solve one problem: from returns and factors to weights with a certificate."""
-    from rrp_pyomo.data import read_budgets
+    from rrp_pyomo.data import WeightSet, read_budgets
 
     name, number = name_and_number(model, "--model")
     entry = find_problem(name)
@@ -89,10 +87,12 @@ def solve(
     if omega is not None and number is not None:
         raise InputError(f"--omega and --model {model} both give omega; leave one of them out")
     _check_outputs(json_file, plot, [returns, factors, budgets])
-    estimate = _estimate(*read_market(dataset, returns, factors, factors_in_percent))
+    market = read_market(dataset, returns, factors, factors_in_percent)
+    signs = _signs(list(map(str, market[0])), short or [])
+    estimate = _estimate(*market, signs)
     targets = None if budgets is None else read_budgets(budgets)
     given = number if omega is None else omega
-    X = _weight_set(list(estimate.covariance.labels), short or [], gross)
+    X = None if signs is None and gross is None else WeightSet(signs=signs, gross=gross)
     portfolio = entry.make(estimate, given, targets, X, worst_case).solve(solver)
     certificate = portfolio.certificate  # of the problem that was solved
     if worst_case or portfolio.covariance is None:
@@ -108,17 +108,12 @@ def solve(
         write_atomically(plot, picture.getvalue())
 
 
-def _weight_set(assets: list[Hashable], short: list[str], gross: float | None) -> WeightSet | None:
-    """Weights of the signs that --short says, 1'x = 1 or Σ|x_i| = gross."""
-    from rrp_pyomo.data import WeightSet
-
-    names = [str(asset) for asset in assets]
+def _signs(assets: list[str], short: list[str]) -> list[float] | None:
+    """−1 for the assets of --short, 1 for the others; None where all are held long."""
     for name in short:
-        if name not in names:
-            raise UnknownLabelError("asset", name, names)
-    if not short and gross is None:
-        return None
-    return WeightSet(signs=[-1.0 if name in short else 1.0 for name in names], gross=gross)
+        if name not in assets:
+            raise UnknownLabelError("asset", name, assets)
+    return [-1.0 if name in short else 1.0 for name in assets] if short else None
 
 
 def _require_taken(
@@ -138,8 +133,13 @@ def _require_taken(
         raise InputError(f"--budgets goes with --model {takers}; the model is {name}: leave it out")
 
 
-def _estimate(total: pd.DataFrame, factors: pd.DataFrame, risk_free: pd.Series | None) -> Estimate:
-    """The factor model of all returns, and what follows from it."""
+def _estimate(
+    total: pd.DataFrame,
+    factors: pd.DataFrame,
+    risk_free: pd.Series | None,
+    signs: list[float] | None,
+) -> Estimate:
+    """The factor model of all returns, and what follows from it for positions of these signs."""
     from rrp_pyomo.backtest.estimators import Estimate, History
     from rrp_pyomo.data import FactorModel, excess_returns
 
@@ -149,7 +149,8 @@ def _estimate(total: pd.DataFrame, factors: pd.DataFrame, risk_free: pd.Series |
     history = History(
         date, excess.to_numpy(), factors.to_numpy(), tuple(excess), tuple(factors), excess.index
     )
-    return Estimate(date, model.covariance, model.covariance_uncertainty, model, history)
+    uncertainty = partial(model.covariance_uncertainty, signs=signs)
+    return Estimate(date, model.covariance, uncertainty, model, history)
 
 
 def _print_portfolio(

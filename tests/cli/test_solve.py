@@ -16,7 +16,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from rrp_pyomo import FactorModel, RiskParitySOCP, RobustRiskParity
+from rrp_pyomo import (
+    CovarianceUncertainty,
+    FactorModel,
+    RiskParitySOCP,
+    RobustRiskParity,
+    WeightSet,
+)
 from rrp_pyomo.cli.main import app
 from rrp_pyomo.data import datasets, excess_returns
 from rrp_pyomo.solve.table import SOLVERS
@@ -147,6 +153,13 @@ def test_short_positions(files, uncertainty, tmp_path):
     assert {name for name, weight in weights.items() if weight < 0} == {first, second}
     assert sum(map(abs, weights.values())) == pytest.approx(1.5)
     assert "unknown asset 'XYZ'" in failed(2, "solve", *socp, "--short", "XYZ")
+    robust = (*data_of(files), "--model", "robust:0.1", "--short", first, "--gross", 1)
+    solved(*robust, "--json", out)
+    signs = [-1.0, 1, 1, 1, 1]
+    errors = abs(uncertainty.worst_case_loadings - uncertainty.nominal.loadings)
+    worst = CovarianceUncertainty.from_loading_errors(uncertainty.nominal, errors, 1.0, signs)
+    expected = RobustRiskParity(worst, 0.1, weight_set=WeightSet(signs=signs, gross=1)).solve()
+    assert read_json(out)["weights"] == pytest.approx(expected.weights.to_dict(), abs=1e-6)
     most = [part for name in (first, second, *others[:2]) for part in ("--short", name)]
     assert "no multiple of it is fully invested" in failed(2, "solve", *socp, *most)
 
