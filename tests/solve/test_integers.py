@@ -159,7 +159,8 @@ def test_quadratic_programs_with_binaries(solver, runs):
 def test_what_does_not_combine_is_refused_by_names_of_those_that_do():
     program = few_assets(quadratic=True)
     said = (
-        r"'highs' does not take integer, linear, quadratic together .*: gurobi, scip, mosek, xpress"
+        r"'highs' does not take integer, linear, quadratic together .*: gurobi, scip, "
+        "outer_approximation, mosek, xpress"
     )
     with pytest.raises(ModelError, match=said):
         solve_program(program, "highs")

@@ -180,6 +180,7 @@ class Oracle:
             solution_status=SolutionStatus.optimal if optimal else SolutionStatus.noSolution,
             termination_condition=self.ended,
             solution_loader=Loader(block, self.given),
+            objective_bound=None,
         )
 
 
