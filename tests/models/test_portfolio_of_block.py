@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 
@@ -21,13 +22,28 @@ from rrp_pyomo import (
     WeightSet,
     largest_omega,
 )
-from rrp_pyomo.data import CovarianceUncertainty, FactorCovariance
+from rrp_pyomo.data import (
+    CovarianceUncertainty,
+    FactorCovariance,
+    FactorModel,
+    datasets,
+    excess_returns,
+)
 from rrp_pyomo.errors import InputError, RiskParityWarning, UnknownLabelError
+from rrp_pyomo.models.registry import PROBLEMS
 
 
 @pytest.fixture
 def covariance(factor_covariance: Callable[..., FactorCovariance]) -> FactorCovariance:
     return factor_covariance(6)
+
+
+@pytest.fixture
+def make_market() -> Callable[[int], FactorModel]:
+    data = datasets.french()
+    returns = excess_returns(data.returns, data.risk_free).tail(60)
+    model = FactorModel.fit(returns, data.factors.tail(60))
+    return lambda n: model.select(list(model.labels)[:n])
 
 
 @pytest.fixture
@@ -256,3 +272,32 @@ def test_the_gap_of_budgets_is_certified_too(covariance: FactorCovariance) -> No
     found = problem.portfolio(m.budgets)
     assert found.certificate.binding == ("upper bound of 'A0'",)  # type: ignore[union-attr]
     assert found.objective == pytest.approx(pyo.value(m.budgets.parity_gap), abs=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::rrp_pyomo.errors.RiskParityWarning")  # parity of factors
+@pytest.mark.parametrize("name", list(PROBLEMS))
+def test_every_problem_of_the_package_is_brought_to_its_solution_and_certified_there(
+    name: str, make_market: Callable[[int], FactorModel]
+) -> None:
+    """At the solution's weights a block satisfies its constraints, at the same objective."""
+    model = make_market(5)
+    uncertainty = model.covariance_uncertainty()
+    given = {"covariance": uncertainty.nominal, "uncertainty": uncertainty, "model": model}
+    kind = PROBLEMS[name].problem
+    first = next(iter(inspect.signature(kind).parameters))
+    problem = kind(given[first])
+    solved = problem.solve()
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(problem.labels, bounds=(-1, 1))
+    m.part = problem.block(weights=m.w, objective=True)
+    problem.initialise(m.part, solved.weights)
+    assert all(v.value is not None for v in m.component_data_objects(pyo.Var))
+    for c in m.component_data_objects(pyo.Constraint):
+        assert c.slack() > -1e-9, c.name
+    assert pyo.value(m.part.objective) * problem.objective_unit == pytest.approx(
+        solved.objective, abs=1e-9
+    )
+    found = problem.portfolio(m.part)
+    assert found.weights.equals(solved.weights)
+    assert found.objective == pytest.approx(solved.objective, abs=1e-9)
+    assert found.to_dict()["certificate"]
