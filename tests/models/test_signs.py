@@ -17,6 +17,7 @@ from rrp_pyomo import (
     RiskParityNLP,
     RiskParityQCLP,
     RiskParitySOCP,
+    RobustRiskBudgeting,
     RobustRiskParity,
     WeightSet,
     largest_omega,
@@ -243,13 +244,14 @@ def test_rows_are_about_the_weights(six):
     assert found.weights.iloc[4:].sum() == pytest.approx(-0.3, abs=1e-6)
 
 
-def test_robust_problem_is_that_of_flipped_returns(six, uncertain):
+@pytest.mark.parametrize("formulation", [RobustRiskParity, RobustRiskBudgeting])
+def test_robust_problem_is_that_of_flipped_returns(formulation, six, uncertain):
     other = CovarianceUncertainty.from_bounds(flipped(six), flipped(uncertain.worst_case))
     X = WeightSet(signs=SIX, gross=1.0)
     assert largest_omega(uncertain, X) == pytest.approx(largest_omega(other), rel=1e-6)
     assert largest_omega(uncertain, by_bounds(six)) >= largest_omega(uncertain, X) * (1 - 1e-6)
-    found = RobustRiskParity(uncertain, 0.5, weight_set=X).solve()
-    expected = RobustRiskParity(other, 0.5).solve()
+    found = formulation(uncertain, 0.5, weight_set=X).solve()
+    expected = formulation(other, 0.5).solve()
     np.testing.assert_allclose(SIX * found.weights, expected.weights, atol=1e-7)
     assert found.certificate.largest_residual < 1e-7
     assert found.omega_max == pytest.approx(expected.omega_max, rel=1e-6)
