@@ -133,14 +133,22 @@ class Program(Statement):
         objective: bool = True,
         start: Start = None,
         scaling: bool = True,
+        bounds: bool = False,
     ) -> pyo.Block:
         """A ``pyomo.environ`` block for ConcreteModels; cones as quadratics and smooth functions.
 
-        Parameters are those of :meth:`kernel`.
+        Parameters
+        ----------
+        bind, objective, start, scaling
+            As for :meth:`kernel`.
+        bounds : bool
+            Whether variables without bounds get twice those that the rows imply and, where they
+            are only kept from being small, such as t in ``norm(e) <= t``, twice the largest value
+            that is ever asked of them: for disjunctions, and for global solvers.
         """
         from rrp_pyomo.realise.environ import environ_block
 
-        return environ_block(self.lowered(), bind or {}, objective, start, scaling)
+        return environ_block(self.lowered(), bind or {}, objective, start, scaling, bounds)
 
     def initialise(self, block: Any, values: Mapping[str, Any]) -> None:
         """Set the variables of a block of this program to a point.

@@ -55,6 +55,7 @@ class Statement:
         self.parameters: dict[str, Parameter] = {}
         self.constraints: dict[str, Constraint] = {}
         self.expressions: dict[str, Affine | Composite] = {}
+        self.ranges: list[tuple[Variable, Affine]] = []
         self.objective: Affine | Composite = Affine(1, {}, notation=0.0)
         self.maximizing = False
         self.definitions: list[tuple[Variable, Callable[[FloatArray], FloatArray]]] = []
@@ -254,6 +255,13 @@ class Statement:
             require_convex(f"constraint {name!r}", constraint)
         self.constraints.update(constraints)
         self._changes += 1
+
+    def stays_between(self, variable: Variable, expression: Affine) -> None:
+        """Say that nothing is lost if a variable stays among the values of an expression's rows.
+
+        It is no constraint: only the bounds of blocks know of it.
+        """
+        self.ranges.append((variable, expression))
 
     def intermediate(self, factor: Factor, x: Affine) -> Variable:
         """The variable ``right @ x`` of a factored matrix, introduced once and then reused."""

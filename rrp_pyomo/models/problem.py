@@ -151,15 +151,28 @@ class PortfolioProblem(ABC):
         return self._noted(self._program.kernel(bind, brings, self._initial_values, scaling))
 
     def block(
-        self, weights: Any = None, objective: bool | None = None, scaling: bool = True
+        self,
+        weights: Any = None,
+        objective: bool | None = None,
+        scaling: bool = True,
+        bounds: bool = False,
     ) -> pyo.Block:
-        """The problem as a ``pyomo.environ`` block; parameters as for :meth:`kernel`.
+        """The problem as a ``pyomo.environ`` block.
 
-        Existing weights are a ``pyo.Reference`` on the block.
+        Existing weights are a ``pyo.Reference`` on it.
+
+        Parameters
+        ----------
+        weights, objective, scaling
+            As for :meth:`kernel`.
+        bounds : bool, optional
+            Whether the block's own variables have finite bounds where its rows imply some, twice as
+            wide, so that they never bind: for blocks inside a Disjunct, and global solvers. A model
+            in which something is missing is not unbounded then, but has a meaningless optimum.
         """
         bind = {} if weights is None else {"x": weights}
         brings = weights is None if objective is None else objective
-        return self._noted(self._program.block(bind, brings, self._initial_values, scaling))
+        return self._noted(self._program.block(bind, brings, self._initial_values, scaling, bounds))
 
     def _initial_values(self, known: Mapping[str, FloatArray]) -> Mapping[str, Any]:
         """The best point for existing weights where they have values, else for equal ones."""

@@ -52,6 +52,7 @@ class RiskParityQCLP(NonconvexRiskParity):
         zeta = program.variable("zeta")
 
         program.minimize(zeta)
+        program.stays_between(theta, R)
         program.subject_to(
             not_below=zeta >= theta - R,
             not_above=zeta >= R - theta,

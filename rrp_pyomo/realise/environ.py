@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isinf
 from typing import Any
 
-import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
@@ -24,6 +24,7 @@ from rrp_pyomo.realise.binding import (
     resolve,
     without_rows_of_numbers,
 )
+from rrp_pyomo.realise.bounds import implied_bounds
 from rrp_pyomo.realise.lowering import Lowered
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.realise.quadratic import as_quadratic_bound
@@ -32,12 +33,18 @@ _DOMAINS = {"continuous": pyo.Reals, "binary": pyo.Binary, "integer": pyo.Intege
 
 
 def environ_block(
-    source: Lowered, bind: Mapping[str, Any], objective: bool, start: Start, scaling: bool
+    source: Lowered,
+    bind: Mapping[str, Any],
+    objective: bool,
+    start: Start,
+    scaling: bool,
+    bounds: bool,
 ) -> pyo.Block:
     """A lowered statement as an environ block; see :meth:`rrp_pyomo.Program.block`."""
     given = resolve(source, bind, lambda c: isinstance(c, VarData), "pyomo.environ")
     source = bound_and_lifted(source, given.bound, kernel=False)
     values = initial_values(source, given, start)
+    lower, upper = implied_bounds(source) if bounds else source.bounds()
     block = pyo.Block(concrete=True)
     block.scaling_factor = factors = pyo.Suffix(direction=pyo.Suffix.LOCAL)
     refuse_reserved_names(block, source, given)
@@ -51,7 +58,9 @@ def environ_block(
             components[name] = given.bound[name]
             _refer(block, variable, components[name])
         else:
-            container = _variables(variable, None if values is None else values[name])
+            own = slice(variable.offset, variable.offset + variable.size)
+            start_values = None if values is None else values[name]
+            container = _variables(variable, lower[own], upper[own], start_values)
             block.add_component(name, container)
             components[name] = list(container.values())
         if variable.unit != 1.0:
@@ -90,16 +99,15 @@ def _parameters(parameter: Parameter) -> pyo.Param:
     return pyo.Param(list(parameter.labels), initialize=values, mutable=True, domain=pyo.Reals)
 
 
-def _variables(variable: Variable, values: FloatArray | None) -> pyo.Var:
+def _variables(
+    variable: Variable, lower: FloatArray, upper: FloatArray, values: FloatArray | None
+) -> pyo.Var:
     start = [None] * variable.size if values is None else values.tolist()
-    lower, upper = (
-        [None if np.isinf(b) else b for b in np.broadcast_to(bound, (variable.size,)).tolist()]
-        for bound in (variable.lower, variable.upper)
-    )
+    lows, highs = ([None if isinf(b) else b for b in side.tolist()] for side in (lower, upper))
     domain = _DOMAINS[variable.domain]
     if variable.index is None:
-        return pyo.Var(bounds=(lower[0], upper[0]), domain=domain, initialize=start[0])
-    bounds = dict(zip(variable.index, zip(lower, upper, strict=True), strict=True))
+        return pyo.Var(bounds=(lows[0], highs[0]), domain=domain, initialize=start[0])
+    bounds = dict(zip(variable.index, zip(lows, highs, strict=True), strict=True))
     initialize = dict(zip(variable.index, start, strict=True))
     return pyo.Var(list(variable.index), bounds=bounds, domain=domain, initialize=initialize)
 

@@ -38,10 +38,11 @@ def bounded_rows(
     Pyomo 6.10's interface to SCIP loses a constant in the body of a constraint with two bounds.
     """
     constants = np.full(bound.body.size, bound.body.affine.constant)
+    body = bound.body - constants if constants.any() else bound.body
     rows = [
         # Pyomo takes no constraint between numbers.
         SumExpression([row]) if isinstance(row, float) else row
-        for row in expressions(bound.body - constants, components)
+        for row in expressions(body, components)
     ]
     bounds = (
         [None if np.isinf(b) else b for b in (side - constants).tolist()]
