@@ -38,9 +38,9 @@ class RobustRiskBudgeting(PenalisedRiskParity):
     (12): the x_i z_i are not equal, but what is won by equalising them is weighed against the
     worst-case risk.
 
-    Blocks have p − g as ``parity_gap`` and p as ``worst_case_volatility``, per period in units of
-    the data. An asset whose upper bound is 0 is left out of the product, and its
-    budget is shared by the others. Budgets in the ratio of
+    Blocks have √n (p − g) as ``parity_gap`` and √n p as ``worst_case_volatility``, per period in
+    units of the data; the portfolio's ``objective`` is the former. An asset whose upper bound is 0
+    is left out of the product, and its budget is shared by the others. Budgets in the ratio of
     whole numbers, such as equal ones or percentages, need second-order cones only; others
     exponential ones.
 
@@ -107,3 +107,8 @@ class RobustRiskBudgeting(PenalisedRiskParity):
         with np.errstate(divide="ignore"):
             g = np.exp(self._shared[held] @ np.log(t[held]))
         return values | {"t": t, "g": g}
+
+    @property
+    def objective_unit(self) -> float:
+        """The objective is the gap in volatility; p is a volatility over √n."""
+        return float(np.sqrt(self.covariance.size * self.risk_unit))
