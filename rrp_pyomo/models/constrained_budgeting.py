@@ -22,7 +22,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from rrp_pyomo.data import Covariance, ResolvedWeightSet
-from rrp_pyomo.errors import InfeasibleError, warn
+from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import log, sum_squares
 from rrp_pyomo.models.newton import shifted_inverse
@@ -38,6 +38,10 @@ _NEAR = (1e-5, 1e-7, 1e-3)
 # logarithm of 1'x.
 _TIE = 1e-4
 _ROUNDS = 50
+# How far λ may be from the variance, as a logarithm: solvers end about there.
+_FURTHEST = 15.0
+# By how much weights may miss their sum where they cannot be made exact.
+_SUM = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +53,12 @@ class Budgeted:
     weights : (n,) array
     reward : float
         λ: the contribution to the variance that one unit of budget stands for.
-    row_multipliers : (k,) array
-        Of the rows of X, at least 0 at a lower bound, at most 0 at an upper one.
     solution : ProgramSolution
         Of the last problem for a given λ.
     """
 
     weights: FloatArray
     reward: float
-    row_multipliers: FloatArray
     solution: ProgramSolution
 
 
@@ -109,20 +110,28 @@ def constrained_risk_budgeting(
 
     try:
         root = scipy.optimize.brentq(excess, *_bracket(excess), xtol=1e-7, rtol=1e-9)
-    except InfeasibleError as error:
-        raise InfeasibleError(_without_room(budgets, X)) from error
+    except SolverError as error:
+        if not (names := _without_room(budgets, X, signs)):
+            raise
+        raise InfeasibleError(
+            f"the weight set leaves no room for {', '.join(names)}; give them budgets of 0, or "
+            "exclude them by upper bounds of 0"
+        ) from error
+    if root not in found:
+        excess(root)
     solution = found[root]
     x, reward = solution.arrays["x"], float(np.exp(root)) * unit
     for near in _NEAR:
         exact = _polished(covariance, budgets, X, x, reward, near)
         if exact is not None:
             return Budgeted(*exact, solution)
+    if abs(e @ x - 1.0) > _SUM:
+        raise _without_reward(more=bool(e @ x < 1.0))
     warn(
         f"constrained risk budgeting by {solution.solver}: the active constraints could not be "
         "told apart, and weights have the solver's accuracy only; see the certificate"
     )
-    none = np.zeros(0 if X.matrix is None else X.matrix.shape[0])
-    return Budgeted(x, reward, none, solution)
+    return Budgeted(x, reward, solution)
 
 
 def _penalised(covariance: Covariance, b: FloatArray, X: ResolvedWeightSet, unit: float) -> Program:
@@ -145,25 +154,29 @@ def _bracket(excess: Callable[[float], float]) -> tuple[float, float]:
     for _ in range(40):
         step = -2.0 * value
         step += np.copysign(0.1, step)
-        if abs(at + step) > 25.0:
+        if abs(at + step) > _FURTHEST:
             break
         beyond = excess(at + step)
         if (beyond > 0.0) != (value > 0.0):
             return at, at + step
         # Where constraints hold x back, steps grow.
         at, value = at + step, beyond * 2.0
-    raise InfeasibleError(
-        "there is no constrained risk budgeting portfolio: whatever risk is rewarded with, the "
-        f"weights sum to {'more' if value > 0 else 'less'} than 1 under the other constraints; "
-        f"{'lower the lower' if value > 0 else 'raise the upper'} bounds, or put a limit on "
+    raise _without_reward(more=value < 0.0)
+
+
+def _without_reward(more: bool) -> InfeasibleError:
+    return InfeasibleError(
+        "there is no constrained risk budgeting portfolio: whatever spreading the risk is "
+        f"rewarded with, weights sum to {'less' if more else 'more'} than 1 under the other "
+        f"constraints; {'raise upper' if more else 'lower lower'} bounds, or put a limit on the "
         "parity_gap of block()"
     )
 
 
-def _without_room(b: FloatArray, X: ResolvedWeightSet) -> str:
-    """Which assets with a budget X keeps at 0: maximise Σ min(x_i, τ)."""
+def _without_room(b: FloatArray, X: ResolvedWeightSet, signs: FloatArray) -> list[str]:
+    """Which assets with a budget X keeps at 0, where it keeps some: maximise Σ min(|x_i|, τ)."""
     n, few = len(X.labels), 1e-6
-    rows = [sp.hstack([-sp.identity(n), sp.identity(n)])]
+    rows = [sp.hstack([-sp.diags(signs), sp.identity(n)])]
     low, high = [np.full(n, -np.inf)], [np.zeros(n)]
     if X.matrix is not None:
         rows.append(sp.hstack([X.matrix, sp.csr_matrix(X.matrix.shape)]))
@@ -179,12 +192,9 @@ def _without_room(b: FloatArray, X: ResolvedWeightSet) -> str:
             np.concatenate([X.upper, np.full(n, few)]),
         ),
     )
-    without = range(0) if held.x is None else np.flatnonzero((b > 0) & (held.x[n:] < 0.5 * few))
-    names = ", ".join(repr(str(X.labels[i])) for i in without)
-    return (
-        f"the weight set leaves no room for {names or 'all assets with a budget'}; give them "
-        "budgets of 0, or exclude them by upper bounds of 0"
-    )
+    if held.x is None:
+        return []
+    return [repr(str(X.labels[i])) for i in np.flatnonzero((b > 0) & (held.x[n:] < 0.5 * few))]
 
 
 def _normal(X: ResolvedWeightSet) -> FloatArray:
@@ -210,8 +220,8 @@ def _polished(
     x: FloatArray,
     reward: float,
     near: float,
-) -> tuple[FloatArray, float, FloatArray] | None:
-    """Weights, λ and multipliers of rows by Newton on the right face; None if none is found.
+) -> tuple[FloatArray, float] | None:
+    """Weights and λ by Newton on the right face; None if none is found.
 
     Constraints that are violated are added to the active ones, those with a multiplier of the wrong
     sign are dropped, until neither is there.
@@ -236,7 +246,7 @@ def _polished(
         wrong = (gradient * face.bounds > tolerance) & ~fixed
         wrong_rows = (multipliers * face.rows > tolerance) & (X.row_lower != X.row_upper)
         if not wrong.any() and not wrong_rows.any():
-            return point, price, multipliers
+            return point, price
         face = Active(np.where(wrong, 0.0, face.bounds), np.where(wrong_rows, 0.0, face.rows))
         x, reward = point, price
     return None

@@ -43,8 +43,8 @@ class RiskBudgetingCertificate:
         R_i / b_i from their common ratio ΣR_i / Σb_i; of R_i itself, relative to that ratio, where
         b_i = 0.
     stationarity : float
-        What is missing from Σx − λ b/x = A'μ for the best multipliers μ of the active constraints,
-        in their right sign, as a part of the largest marginal risk.
+        What is missing from Σx − λ b/x = A'μ for the best λ and multipliers μ of the active
+        constraints, in their right sign, as a part of the largest marginal risk.
     infeasibility : float
         By how much the weights violate X.
     smallest_share, largest_share : float
@@ -335,7 +335,7 @@ class RiskBudgeting(SelectingRiskParity):
         return RiskBudgetingCertificate(
             status=solution.status,
             largest_deviation=float(deviation[untouched].max(initial=0.0)),
-            stationarity=_stationarity(X, b, x, marginal, ratio),
+            stationarity=_stationarity(X, b, x, marginal),
             infeasibility=violation(X, x),
             smallest_share=float(share.min()),
             largest_share=float(share.max()),
@@ -368,15 +368,15 @@ def cones_for(weights: FloatArray) -> Cones:
 
 
 def _stationarity(
-    X: ResolvedWeightSet, b: FloatArray, x: FloatArray, marginal: FloatArray, reward: float
+    X: ResolvedWeightSet, b: FloatArray, x: FloatArray, marginal: FloatArray
 ) -> float:
-    """The least ‖Σx − λ b/x − A'μ‖ over multipliers μ of the active constraints, in their sign."""
+    """The least ‖Σx − λ b/x − A'μ‖ over λ, and over multipliers of active constraints in sign."""
     bounds, rows = active(X, x)
     A = np.vstack([np.eye(x.size), *([] if X.matrix is None else [X.matrix.toarray()])])
     side = np.concatenate([bounds, rows])
     either = np.concatenate([X.lower == X.upper, X.row_lower == X.row_upper])
-    normals = np.vstack([-side[:, None] * A, A[either]])[np.append(side != 0, either[either])].T
-    missing = marginal - reward * np.divide(b, x, out=np.zeros_like(x), where=(b > 0) & (x != 0))
-    if normals.size:
-        missing -= normals @ scipy.optimize.nnls(normals, missing)[0]
+    normals = np.vstack([-side[:, None] * A, A[either]])[np.append(side != 0, either[either])]
+    ratio = np.divide(b, x, out=np.zeros_like(x), where=(b > 0) & (x != 0))
+    columns = np.vstack([ratio, normals]).T
+    missing = marginal - columns @ scipy.optimize.nnls(columns, marginal)[0]
     return float(np.abs(missing).max() / np.abs(marginal).max())

@@ -9,8 +9,9 @@ import pyomo.environ as pyo
 import pytest
 import scipy.optimize
 
-from rrp_pyomo import FactorModel, RiskBudgeting, WeightSet, solve_program
+from rrp_pyomo import DenseCovariance, FactorModel, RiskBudgeting, WeightSet, solve_program
 from rrp_pyomo.data import Group, LinearRow, excess_returns
+from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, UnknownLabelError
 from rrp_pyomo.models.newton import newton
 
 N = 10
@@ -147,3 +148,162 @@ def test_the_gap_over_exponential_cones(factor_covariance):
     rows += [cp.sum(cp.multiply(b, cp.rel_entr(tower, N * x))) <= 0]  # Σ b_i log(N x_i/g) ≥ 0
     found = cp.Problem(cp.Minimize(cp.norm(root @ x) - value * tower), rows).solve(cp.CLARABEL)
     assert found / 100 == pytest.approx(expected, rel=1e-4)
+
+
+# --- degenerate sets ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [0.4, 0.9])
+def test_groups_with_fixed_totals(factor_covariance, first):
+    """Any λ keeps 1'x = 1: within groups x_i ((Σx)_i − μ_g) ∝ b_i, with Σ_g μ_g Σ_g x_i = 0."""
+    Sigma = factor_covariance(N)
+    groups = {"a": Group(A[:4], first, first), "b": Group(A[4:], 1 - first, 1 - first)}
+    portfolio = RiskBudgeting(Sigma, weight_set=WeightSet(groups=groups)).solve()
+    x = portfolio.weights.to_numpy()
+    marginal = Sigma.operator @ x
+    variance = x @ marginal
+    normal = np.array([[1.0] * 4 + [0.0] * 6, [0.0] * 4 + [1.0] * 6])
+    missing = marginal - variance / N / x
+    mu = np.linalg.lstsq(normal.T, missing, rcond=None)[0]
+    np.testing.assert_allclose(missing, normal.T @ mu, atol=1e-12 * marginal.max())
+    assert mu @ [first, 1 - first] == pytest.approx(0.0, abs=1e-12 * variance)
+
+
+@pytest.mark.parametrize("X", [WeightSet(upper=0.1), WeightSet(lower=0.1)], ids=["upper", "lower"])
+def test_a_set_of_one_portfolio(factor_covariance, X):
+    portfolio = RiskBudgeting(factor_covariance(N), weight_set=X).solve()
+    np.testing.assert_allclose(portfolio.weights, 0.1, rtol=1e-12)
+    assert len(portfolio.certificate.binding) == N
+
+
+def test_zero_budgets_are_hedges(hedging_covariance):
+    """Assets without a budget minimise the variance: (Σx)_i = 0 where held, ≥ 0 where not."""
+    held = 0
+    for seed in range(6):
+        Sigma = hedging_covariance(N, seed)
+        b = np.array([0.5, 0.3, 0.2] + [0.0] * (N - 3))
+        problem = RiskBudgeting(Sigma, b)
+        portfolio = problem.solve()
+        x, r = portfolio.weights.to_numpy(), portfolio.relative_risk_contributions.to_numpy()
+        np.testing.assert_allclose(r, b, atol=1e-10)
+        marginal = Sigma.operator @ x
+        assert (marginal[3:] >= -1e-9 * marginal.max()).all()
+        held += (x[3:] > 1e-6).sum()
+        assert abs(portfolio.objective) < 1e-12 * portfolio.volatility
+        assert portfolio.certificate.is_risk_budgeting
+        # c is the least ratio there is: no portfolio has a negative gap.
+        gap = solve_program(problem.program()).objective
+        assert gap > -1e-7
+    assert held > 0  # some of them do hedge
+
+
+def test_what_has_no_solution(factor_covariance):
+    Sigma = factor_covariance(N)
+    two = dict(zip(A, [0.5, 0.5] + [0.0] * 8, strict=True))
+    cases = {
+        "leaves no room for 'A0', 'A1'; give them budgets of 0": (
+            None, WeightSet(groups={"a": Group(["A0", "A1"], upper=0.0)}),
+        ),
+        "weights sum to less than 1 .* raise upper bounds": (two, WeightSet(upper=0.3)),
+        "sum to less than 1": (
+            None,
+            WeightSet(rows=[LinearRow("r", {a: 1 + 9 * (a > "A4") for a in A}, upper=1.0)]),
+        ),
+    }  # fmt: skip
+    for message, (budgets, X) in cases.items():
+        with pytest.raises(InfeasibleError, match=message):
+            RiskBudgeting(Sigma, budgets, X).solve()
+    hedged = DenseCovariance([[1.0, -0.9], [-0.9, 1.0]], ["A", "B"])
+    with pytest.raises(InfeasibleError, match=r"weights sum to more than 1 .* lower lower bounds"):
+        RiskBudgeting(hedged, weight_set=WeightSet(lower={"A": 0.9})).solve()
+
+
+def test_what_is_refused(factor_covariance):
+    Sigma = factor_covariance(N)
+    everything = {"all": Group(A, 1.3, 1.3)}
+    with pytest.raises(InputError, match="has x = 0 in it"):
+        RiskBudgeting(Sigma, weight_set=WeightSet(fully_invested=False)).solve()
+    with pytest.raises(InputError, match="asks for neither; use one of them, or block"):
+        RiskBudgeting(Sigma, weight_set=WeightSet(fully_invested=False, groups=everything)).solve()
+    with pytest.raises(InputError, match="all 1 assets with a budget have upper bounds of 0"):
+        RiskBudgeting(Sigma, [1.0] + [0.0] * 9, WeightSet(upper={"A0": 0.0}))
+    with pytest.raises(InputError, match=r"budget of 'A0' is -0\.1; budgets must not be"):
+        RiskBudgeting(Sigma, [-0.1, 1.1] + [0.0] * 8)
+    with pytest.raises(ModelError, match="'newton' takes positive budgets, and 9 are 0"):
+        RiskBudgeting(Sigma, [1.0] + [0.0] * 9).solve("newton")
+    with pytest.raises(ModelError, match="'newton' takes weights that are just long-only"):
+        RiskBudgeting(Sigma, weight_set=WeightSet(upper=0.2)).solve("newton")
+    with pytest.raises(UnknownLabelError, match="unknown Newton option 'tolerance'"):
+        RiskBudgeting(Sigma).solve("newton", tolerance=1e-3)
+
+
+@pytest.mark.parametrize("solver", ["casadi_ipopt", "scs"])
+def test_any_solver_of_the_subproblems_gives_the_same(factor_covariance, solver, need):
+    problem = RiskBudgeting(factor_covariance(N), weight_set=WeightSet(upper=0.12))
+    expected = problem.solve().weights
+    np.testing.assert_allclose(problem.solve(need(solver)).weights, expected, rtol=1e-12)
+
+
+def test_cv_leaves_out_assets_without_a_budget(factor_covariance):
+    portfolio = RiskBudgeting(factor_covariance(N), [0.5, 0.5] + [0.0] * 8).solve()
+    assert portfolio.cv < 1e-9
+
+
+# --- what the gap implies -------------------------------------------------------------------------
+
+
+def gap_and_contributions(problem, Sigma, x):
+    """η = −log(1 − gap / volatility) and the relative contributions."""
+    marginal = Sigma.operator @ x
+    volatility = np.sqrt(x @ marginal)
+    gap = volatility - problem.parity_ratio * problem.geometric_mean(x)
+    assert gap >= -1e-12 * volatility
+    return -np.log1p(-gap / volatility), x * marginal / (x @ marginal)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.1, 1.0])
+def test_gap_bounds_contributions(dense_covariance, spread):
+    """Σ b_i log(b_i / r_i) ≤ 2η without negative covariances, each term at least 0."""
+    tightest = np.inf
+    for seed in range(20):
+        rng = np.random.default_rng([seed, int(100 * spread)])
+        Sigma = DenseCovariance(np.abs(dense_covariance(N, seed).matrix()) + 1e-3 * np.eye(N))
+        b = rng.dirichlet(np.ones(N))
+        problem = RiskBudgeting(Sigma, b)
+        x = problem.solve().weights.to_numpy() * np.exp(spread * rng.normal(size=N))
+        eta, r = gap_and_contributions(problem, Sigma, x)
+        divergence = b @ np.log(b / r)
+        assert divergence <= 2 * eta * (1 + 1e-9) + 1e-12
+        tightest = min(tightest, 2 * eta / divergence)
+        terms = b * (r / b - 1 - np.log(r / b))
+        assert terms.max() <= 2 * eta * (1 + 1e-9) + 1e-12
+    assert tightest < 2.5  # the bound is not idle
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.1, 1.0])
+def test_gap_bounds_contributions_of_hedges(hedging_covariance, spread):
+    """Σ |r_i − b_i| ≤ max(√(2 (K + 2) η), 4η) with K = (Σ x_i σ_i)² / x'Σx, whatever the signs."""
+    for seed in range(20):
+        rng = np.random.default_rng([seed, int(100 * spread)])
+        Sigma = hedging_covariance(N, seed)
+        problem = RiskBudgeting(Sigma)
+        x = problem.solve().weights.to_numpy() * np.exp(spread * rng.normal(size=N))
+        eta, r = gap_and_contributions(problem, Sigma, x)
+        K = (x @ np.sqrt(Sigma.variances)) ** 2 / (x @ (Sigma.operator @ x))
+        bound = max(np.sqrt(2 * (K + 2) * eta), 4 * eta)
+        assert np.abs(r - problem.budgets).sum() <= bound * (1 + 1e-9)
+
+
+def test_slack_of_11_bounds_the_smallest_contribution(hedging_covariance):
+    """(min RC) / (mean RC) ≥ (1 − s / p)², and nothing bounds the largest."""
+    from rrp_pyomo import RiskParitySOCP
+
+    Sigma = hedging_covariance(N, 1)
+    problem = RiskParitySOCP(Sigma)
+    parity = problem.solve("newton").weights.to_numpy()
+    for seed in range(20):
+        x = parity * np.exp(0.3 * np.random.default_rng(seed).normal(size=N))
+        values = problem._values_at(x)
+        share = x * (Sigma.operator @ x) * N / (x @ (Sigma.operator @ x))
+        if values["t"] > 0:
+            assert share.min() >= (values["t"] / values["p"]) ** 2 * (1 - 1e-12)
