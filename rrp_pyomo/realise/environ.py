@@ -10,6 +10,7 @@ import pyomo.environ as pyo
 from pyomo.core.base.var import VarData
 
 from rrp_pyomo.errors import ModelError
+from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound, Stated
@@ -29,6 +30,7 @@ from rrp_pyomo.realise.lowering import Lowered
 from rrp_pyomo.realise.pyomo_expressions import Components, bounded_rows, expressions
 from rrp_pyomo.realise.quadratic import as_quadratic_bound
 
+_QUADRATIC = (Takes.LINEAR, Takes.SECOND_ORDER)
 _DOMAINS = {"continuous": pyo.Reals, "binary": pyo.Binary, "integer": pyo.Integers}
 
 
@@ -121,16 +123,14 @@ def _named(expression: Affine | Composite, components: Components) -> pyo.Expres
 
 
 def _constraint(name: str, constraint: Stated, components: Components) -> pyo.Constraint:
-    if isinstance(constraint, InCone) and not constraint.cone.is_linear:
-        return _cone(name, constraint, components)
-    return _labelled(as_quadratic_bound(name, constraint), components)
-
-
-def _cone(name: str, constraint: InCone, components: Components) -> pyo.Constraint:
-    """A cone in its quadratic form, else by its smooth functions."""
-    cone = constraint.cone
-    if cone.quadratic(*constraint.parts) is not None:
+    if isinstance(constraint, QuadraticBound) or constraint.cone.takes in _QUADRATIC:
         return _labelled(as_quadratic_bound(name, constraint), components)
+    return _smooth(name, constraint, components)
+
+
+def _smooth(name: str, constraint: InCone, components: Components) -> pyo.Constraint:
+    """A cone by its smooth functions."""
+    cone = constraint.cone
     members = [expressions(part, components) for part in constraint.parts]
     count = cone.count(constraint.parts)
     members = [m * count if len(m) == 1 else m for m in members]
