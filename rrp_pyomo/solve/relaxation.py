@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InfeasibleError, ModelError, SolverError
-from rrp_pyomo.forms.conic import NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE
+from rrp_pyomo.forms.conic import NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, ConicForm
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import InCone
 from rrp_pyomo.modeling.cones import ROTATED, SecondOrder, Semidefinite
@@ -382,16 +382,7 @@ class _Relaxation:
     def _proved(self, answer: ConicSolution) -> float:
         """What multipliers z in the dual cone prove: −b'z + min (q + A'z)'x over the box of x."""
         form = answer.form
-        z = answer.scaled_multipliers.copy()
-        for cone, own in form.blocks():
-            if cone.kind == NONNEGATIVE:
-                z[own] = np.maximum(z[own], 0.0)
-            elif cone.kind == SECOND_ORDER:
-                members = z[own].reshape(cone.count, -1)
-                members[:, 0] = np.maximum(members[:, 0], np.linalg.norm(members[:, 1:], axis=1))
-                z[own] = members.ravel()
-            elif cone.kind == SEMIDEFINITE:
-                z[own] = _made_semidefinite(z[own], self._d)
+        z = _in_dual_cone(form, answer.scaled_multipliers)
         missed = form.q + form.A.T @ z
         low, high = self._box()
         reach = _BEYOND * np.maximum(1.0, np.abs(answer.x))
@@ -498,8 +489,24 @@ def _over(rows: Any, parts: list[Any]) -> Any:
     return total
 
 
-def _made_semidefinite(z: FloatArray, d: int) -> FloatArray:
+def _in_dual_cone(form: ConicForm, z: FloatArray) -> FloatArray:
+    """Multipliers moved into the dual cone where they are outside."""
+    z = z.copy()
+    for cone, own in form.blocks():
+        if cone.kind == NONNEGATIVE:
+            z[own] = np.maximum(z[own], 0.0)
+        elif cone.kind == SECOND_ORDER:
+            members = z[own].reshape(cone.count, -1)
+            members[:, 0] = np.maximum(members[:, 0], np.linalg.norm(members[:, 1:], axis=1))
+            z[own] = members.ravel()
+        elif cone.kind == SEMIDEFINITE:
+            z[own] = _made_semidefinite(z[own])
+    return z
+
+
+def _made_semidefinite(z: FloatArray) -> FloatArray:
     """A matrix, packed as in :class:`~rrp_pyomo.forms.conic.Cone`, moved until it is one."""
+    d = round((2.0 * z.size) ** 0.5 - 0.5)
     j, i = np.tril_indices(d)  # column by column of the upper triangle
     matrix = np.zeros((d, d))
     matrix[i, j] = matrix[j, i] = z * np.where(i == j, 1.0, np.sqrt(0.5))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
@@ -10,6 +12,12 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo import DenseCovariance, RiskContributions, RiskParityQCLP, WeightSet, objective_bound
 from rrp_pyomo.errors import InfeasibleError, ModelError
+from rrp_pyomo.forms.conic import ConicBuilder
+from rrp_pyomo.forms.rows import Rows
+from rrp_pyomo.solve.relaxation import _in_dual_cone, _Reduced, _Relaxation
+from rrp_pyomo.solve.table import find_solver
+from rrp_pyomo.solvers.conic.session import Session
+from rrp_pyomo.solvers.reading.standard_form import read_model
 
 
 def grid(n, parts, lower, upper):
@@ -143,6 +151,42 @@ def test_a_convex_model_is_bounded_by_its_optimum(factor_covariance):
     assert proved.relative_gap < 1e-5
     assert proved.bound <= pyo.value(model.goal) * (1 + 1e-7)
     assert set(proved.unbounded) <= {v.name for v in model.turnover.values()}
+
+
+def test_rough_multipliers_prove_less_and_nothing_false(factor_covariance):
+    """The bound is of the multipliers in the dual cone, whatever a solver made of them."""
+    model = capped(factor_covariance(5))
+    model.goal.set_value(model.rc.volatility)  # a second-order cone among them
+    stated = read_model(model, cones=False)
+    relaxation = _Relaxation(stated, _Reduced.of(stated))
+    backend = find_solver("clarabel").backend()
+    answer = Session(backend).solve(relaxation._program().conic())
+    best = relaxation._proved(answer)
+    rng = np.random.default_rng(0)
+    for size in 10.0 ** np.arange(-8, 0):
+        noise = rng.normal(0.0, size * np.abs(answer.z).mean(), answer.z.size)
+        assert relaxation._proved(replace(answer, z=answer.z + noise)) <= best + 1e-8 * abs(best)
+
+
+def test_multipliers_are_moved_into_the_dual_cone():
+    """Nonnegative, second-order, semidefinite: those outside, and only those."""
+    rng = np.random.default_rng(1)
+    unit = np.ones(1)
+    builder = ConicBuilder(unit)
+    nothing = Rows(*(np.zeros(0, np.intp),) * 2, np.zeros(0), np.zeros(3))
+    builder.nonnegative(nothing)
+    builder.second_order_rows(nothing, 3)
+    builder.semidefinite(Rows(*nothing[:3], np.zeros(9)), 3)
+    form = builder.build(Rows(*nothing[:3], np.zeros(1)))
+    for _ in range(20):
+        z = rng.normal(size=12)
+        moved = _in_dual_cone(form, z)
+        assert moved[:3].min() >= 0
+        assert moved[3] >= np.linalg.norm(moved[4:6]) - 1e-12
+        a, b, c, d, e, f = moved[6:] * np.sqrt([1, 0.5, 1, 0.5, 0.5, 1])
+        matrix = np.array([[a, b, d], [b, c, e], [d, e, f]])
+        assert np.linalg.eigvalsh(matrix)[0] >= -1e-12
+        np.testing.assert_allclose(_in_dual_cone(form, moved), moved, atol=1e-12)
 
 
 def test_problem_4_under_constraints(factor_covariance):
