@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
@@ -16,6 +17,10 @@ from rrp_pyomo.solvers.outer_approximation.relaxation import Functions, Relaxati
 
 #: Bounds of integers count as whole numbers within this.
 WHOLE = 1e-6
+
+#: What rows and reduced costs may miss: two digits less than what answers may, and, where HiGHS
+#: does not get there, its own.
+ACCURATE, ROUGH = 1e-8, 1e-7
 
 
 class Ending(Enum):
@@ -57,8 +62,8 @@ class Master:
         self.lower[integers] = np.ceil(self.lower[integers] - WHOLE)
         self.upper[integers] = np.floor(self.upper[integers] + WHOLE)
         self._set(output_flag=False, threads=threads, random_seed=0)
-        # Feasibility to what the cones are judged by, and a digit more.
-        self._set(primal_feasibility_tolerance=1e-8, dual_feasibility_tolerance=1e-8)
+        self._set(small_matrix_value=1e-12)  # a cut without its small coefficients is none
+        self._tolerance(ACCURATE)
         none = np.zeros(0, np.int32)
         self._highs.addCols(
             relaxation.cost.size, relaxation.cost, self.lower, self.upper, 0, none, none,
@@ -94,15 +99,26 @@ class Master:
         self._highs.changeColsBounds(self._integers.size, self._integers, lower, upper)
 
     def linear(self, seconds: float) -> Answer:
-        """Solve the linear relaxation from the last basis."""
+        """Solve the linear relaxation, from the last basis; from none where that is undecided."""
         self._set(presolve="off", solver="simplex")
-        return self._run(seconds, integral=False)
+        started = time.perf_counter()
+        answer = self._run(seconds, integral=False)
+        for tolerance in (ACCURATE, ROUGH):
+            left = seconds - (time.perf_counter() - started)
+            if answer.ending is not Ending.LIMIT or left <= 0.0:
+                break
+            self._highs.clearSolver()
+            self._tolerance(tolerance)
+            answer = self._run(left, integral=False)
+        self._tolerance(ACCURATE)
+        return answer
 
     def probe(self, lower: FloatArray, upper: FloatArray, basis: Any, iterations: int) -> float:
         """About what the relaxation is worth with these bounds, after a few dual iterations."""
         self.restrict(lower, upper)
         self.basis = basis
         self._set(simplex_iteration_limit=iterations)
+        self._set(time_limit=np.inf)
         self._highs.run()
         self._set(simplex_iteration_limit=2**31 - 1)
         if self._highs.getModelStatus() is highspy.HighsModelStatus.kInfeasible:
@@ -163,13 +179,17 @@ class Master:
         if idle:
             self._highs.deleteRows(len(idle), np.array(idle, np.int32))
 
+    def _tolerance(self, size: float) -> None:
+        self._set(primal_feasibility_tolerance=size, dual_feasibility_tolerance=size)
+
     def _set(self, **options: object) -> None:
         for name, value in options.items():
             self._highs.setOptionValue(name, value)
 
     def _run(self, seconds: float, integral: bool) -> Answer:
-        limit = self._highs.getRunTime() + seconds if np.isfinite(seconds) else np.inf
-        self._set(time_limit=limit)
+        # HiGHS counts the time of earlier linear programs, too, but not that of trees.
+        before = 0.0 if integral else self._highs.getRunTime()
+        self._set(time_limit=before + max(seconds, 0.0))
         if self._highs.run() is highspy.HighsStatus.kError:
             raise SolverError(
                 f"HiGHS failed on a relaxation ({self._highs.getModelStatus().name}); look at the "

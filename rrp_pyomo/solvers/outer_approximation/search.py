@@ -34,7 +34,11 @@ ROOT_ROUNDS, NODE_ROUNDS = 40, 2
 LITTLE = 1e-5
 
 #: How many cuts that are not active are kept.
-MOST_CUTS = 1000
+MOST_CUTS = 400
+
+#: After how many nodes HiGHS looks for whole numbers in the relaxation as it is then, which it does
+#: again whenever there are twice as many; in which share of the time, and for how many nodes.
+FIRST_LOOK, SHARE, LOOK_NODES = 100, 0.1, 10
 
 #: Up to how many integers the tree is this package's own.
 LARGEST_TREE = 200
@@ -184,8 +188,9 @@ class Search:
     def _cut_root(self, root: ConicSolution) -> Answer:
         """Cut points of the linear relaxation off until hardly any misses a cone."""
         answer = self._linear()
-        if answer.ending is Ending.UNBOUNDED:
-            floor = (root.dual_objective - self._form.constant) * self._form.objective_scale
+        if answer.ending is Ending.UNBOUNDED and root.termination is Termination.SOLVED:
+            # Its cuts bound the objective to rounding only, which is not enough for HiGHS.
+            floor = (root.errors.bound - self._form.constant) * self._form.objective_scale
             self._master.bound_objective(floor - 1e-6 * max(1.0, abs(floor)))
             answer = self._linear()
         for _ in range(ROOT_ROUNDS):
@@ -194,6 +199,8 @@ class Search:
             ):
                 break
             answer = self._linear()
+        if answer.ending in (Ending.LIMIT, Ending.UNBOUNDED):
+            raise _Stop(Termination.STALLED)
         self._bound = max(self._bound, answer.bound)
         return answer
 
@@ -202,7 +209,6 @@ class Search:
         answer = self._master.linear(self._seconds)
         if answer.ending is Ending.LIMIT:
             self._check_limits()
-            raise _Stop(Termination.STALLED)
         return answer
 
     def _leaf(self, values: FloatArray) -> _Leaf:
@@ -295,7 +301,7 @@ class Search:
         branching = Branching(self._master, self._integers)
         waiting: list[tuple[float, int, Child]] = []
         next_one: Child | None = Child(answer.bound, *self._limits)
-        count = 0
+        count, look = 0, FIRST_LOOK
         while next_one is not None or waiting:
             node = next_one or heapq.heappop(waiting)[2]
             next_one = None
@@ -306,6 +312,9 @@ class Search:
                 continue
             self._check_limits()
             self._nodes += 1
+            if self._nodes == look:
+                look *= 2
+                self._look_around()
             children = self._children(node, branching)
             for child in children[1:]:
                 count += 1
@@ -315,11 +324,22 @@ class Search:
             self._report(" ", len(waiting))
         self._bound = max(self._bound, min(self._left, self._value))
 
+    def _look_around(self) -> None:
+        """What HiGHS, with its heuristics and cuts, finds in the relaxation."""
+        self._master.restrict(*self._limits)
+        start = None if self._best is None else self._relaxation.lifted(self._best)
+        seconds = min(self._seconds, SHARE * (time.perf_counter() - self._began))
+        answer = self._master.integral(seconds, LOOK_NODES, start, self._interrupted)
+        if answer.point is not None:
+            self._cut_whole(np.round(answer.point[self._integers]), answer.point)
+
     def _children(self, node: Child, branching: Branching) -> list[Child]:
         """Solve a node; the nodes below it, the one to look at next first."""
         self._master.restrict(node.lower, node.upper)
         for answer in self._cut_node(node, branching):
-            if answer.point is None:
+            if answer.ending is not Ending.OPTIMAL:
+                if answer.ending is not Ending.INFEASIBLE:  # nothing is known but what was before
+                    self._left = min(self._left, node.bound)
                 return []
             if answer.bound >= self._cutoff:
                 self._left = min(self._left, answer.bound)

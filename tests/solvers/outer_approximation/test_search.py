@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
+import threading
 
 import numpy as np
 import pyomo.environ as pyo
@@ -199,6 +201,27 @@ def test_a_time_limit_leaves_an_incumbent_and_a_bound():
     assert pyo.value(block.objective) == pytest.approx(results.incumbent_objective)
 
 
+@pytest.mark.parametrize("search", ["tree", "rounds"])
+def test_limits_of_nodes_and_rounds(search):
+    program, _, _ = tracking(11, 4, 2)
+    block = program.block()
+    options = {"search": search, "node_limit": 20, "max_iterations": 2}
+    results = solver().solve(block, solver_options=options, **QUIET)
+    assert results.termination_condition is TerminationCondition.iterationLimit
+    assert results.objective_bound <= solve_program(program, "outer_approximation").objective
+
+
+@pytest.mark.parametrize("search", ["tree", "rounds"])
+def test_an_interrupt_ends_the_search(search):
+    program, _, _ = tracking(24, 8, 3)
+    block = program.block()
+    timer = threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        solver().solve(block, solver_options={"search": search}, time_limit=20, **QUIET)
+    assert all(v.value is None for v in block.x.values())
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_start_is_tried_first(legacy, capsys):
     program, _, _ = tracking(7, 3, 0)
@@ -228,7 +251,7 @@ def test_options_are_checked():
 
 
 def test_a_loose_gap_is_kept_to_and_reported():
-    program, _, _ = tracking(14, 5, 1)
+    program, _, _ = tracking(10, 4, 1)
     exact = solve_program(program, "outer_approximation").objective
     block = program.block()
     results = solver().solve(block, rel_gap=0.05)
