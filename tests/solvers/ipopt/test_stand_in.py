@@ -35,6 +35,7 @@ def test_mindtpy_solves_a_model_with_lots(
 
 def test_the_name_is_given_back() -> None:
     before = type(pyo.SolverFactory("ipopt"))
+    assert before is not type(pyo.SolverFactory("casadi_ipopt"))
     with casadi_ipopt_as_ipopt():
         inside = pyo.SolverFactory("ipopt", options={"tol": 1e-9})
         assert inside.name == "casadi_ipopt"
