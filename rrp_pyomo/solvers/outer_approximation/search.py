@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NamedTuple, TextIO
 
 import numpy as np
@@ -22,6 +22,7 @@ from rrp_pyomo.solvers.outer_approximation.fixing import Fixing
 from rrp_pyomo.solvers.outer_approximation.master import WHOLE, Answer, Ending, Master
 from rrp_pyomo.solvers.outer_approximation.options import Settings
 from rrp_pyomo.solvers.outer_approximation.relaxation import Functions, Relaxation, relax
+from rrp_pyomo.solvers.outer_approximation.solution import MixedIntegerSolution, Progress
 
 #: By how much a point may miss a cone before it is cut off: at the root, at a node whose integers
 #: are not whole yet, and where they are.
@@ -44,42 +45,6 @@ FIRST_LOOK, SHARE, LOOK_NODES = 100, 0.1, 10
 LARGEST_TREE = 200
 
 _POINT = Termination.SOLVED, Termination.ALMOST_SOLVED
-
-
-@dataclass(frozen=True, eq=False)
-class MixedIntegerSolution:
-    """What was found: a point, what it is worth, and what no point is better than.
-
-    Attributes
-    ----------
-    x : (n,) array or None
-        The best point in the units of the statement; for an unbounded problem a ray.
-    objective, bound : float
-        Of the statement, when minimising.
-    continuous : ConicSolution or None
-        Of the form with its integers fixed; for an infeasible relaxation, of the relaxation.
-    iterations, nodes, cuts : int
-        Linear programs, or rounds; nodes of the tree; supporting half-spaces.
-    """
-
-    form: ConicForm = field(repr=False)
-    x: FloatArray | None
-    objective: float
-    bound: float
-    termination: Termination
-    status: str
-    continuous: ConicSolution | None = None
-    message: str = ""
-    iterations: int = 0
-    nodes: int = 0
-    cuts: int = 0
-    setup_time: float = 0.0
-    solve_time: float = 0.0
-
-    @property
-    def gap(self) -> float:
-        """Objective less bound."""
-        return max(0.0, self.objective - self.bound) if self.x is not None else np.inf
 
 
 class _Leaf(NamedTuple):
@@ -140,7 +105,7 @@ class Search:
         self._left = np.inf  # the least value of what was given up undecided, or cut off by the gap
         self._bound = -np.inf
         self._iterations = self._nodes = 0
-        self._logged = -np.inf
+        self._progress = Progress(form, log)
 
     def run(self) -> MixedIntegerSolution:
         """Search until the gap is closed or a limit is reached."""
@@ -166,7 +131,7 @@ class Search:
         if self._master.crossed:
             self._bound = np.inf
             return
-        self._say("  seconds    nodes     open           bound       incumbent      gap    cuts")
+        self._progress.head()
         if root.termination in _POINT:
             self._add(at_point(self._relaxation, root.scaled_point, root.scaled_slacks))
             z = root.scaled_multipliers
@@ -388,6 +353,9 @@ class Search:
             added = self._add(leaf.cuts[missed])
         return self._add(separating(self._relaxation, point, AT_WHOLE)) or added
 
+    def _report(self, mark: str, waiting: int = 0) -> None:
+        self._progress.line(mark, self._nodes, waiting, self._bound, self._value, self._master.cuts)
+
     # --- endings --------------------------------------------------------------------------------
 
     def _unbounded(self, ray: ConicSolution, setup: float) -> MixedIntegerSolution:
@@ -435,24 +403,6 @@ class Search:
         )
         self._report("=")
         return solution
-
-    # --- the log --------------------------------------------------------------------------------
-
-    def _report(self, mark: str, waiting: int = 0) -> None:
-        now = time.perf_counter() - self._began
-        if self._log is None or (mark == " " and now < self._logged + 1.0):
-            return
-        self._logged = now
-        bound, value = (self._form.objective(number) for number in (self._bound, self._value))
-        gap = f"{(value - bound) / max(1e-10, abs(value)):8.1e}" if self._best is not None else "-"
-        self._say(
-            f"{mark}{now:8.2f} {self._nodes:8d} {waiting:8d} {bound:15.8g} {value:15.8g} "
-            f"{gap:>8} {self._master.cuts:7d}"
-        )
-
-    def _say(self, line: str) -> None:
-        if self._log is not None:
-            self._log.write(line + "\n")
 
 
 def _is_whole(x: FloatArray) -> bool:

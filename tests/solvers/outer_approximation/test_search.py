@@ -149,6 +149,28 @@ def test_exponential_and_power_cones():
     assert solve_program(program, "outer_approximation").objective == pytest.approx(best, rel=1e-6)
 
 
+def test_kernel_cones_that_are_no_quadratics():
+    """√(i k) ≥ x and e^i ≤ r over whole i and k on a line: as by enumeration."""
+    m = pmo.block()
+    m.i, m.k = (pmo.variable(domain_type=pmo.IntegerSet, lb=0, ub=6) for _ in range(2))
+    m.x = pmo.variable()
+    m.r, m.one = pmo.variable(lb=0), pmo.variable(lb=0)
+    m.one.fix(1.0)
+    m.power = pmo.conic.primal_power(m.i, m.k, [m.x], 0.3)
+    m.growth = pmo.conic.primal_exponential(m.r, m.one, m.i)
+    m.line = pmo.constraint(2 * m.i + m.k <= 9)
+    m.goal = pmo.objective(3 * m.x - 0.05 * m.r, sense=pmo.maximize)
+    results = solver().solve(m)
+    best = max(
+        3 * i**0.3 * k**0.7 - 0.05 * math.exp(i)
+        for i in range(7)
+        for k in range(7)
+        if 2 * i + k <= 9
+    )
+    assert results.incumbent_objective == pytest.approx(best, rel=2e-6)
+    assert results.objective_bound == pytest.approx(best, rel=2e-6)
+
+
 @pytest.mark.parametrize("search", ["tree", "rounds"])
 def test_infeasible_integers(search):
     """The disc around (½, ½) has no whole point in it, though the relaxation is feasible."""
