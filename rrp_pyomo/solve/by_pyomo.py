@@ -14,7 +14,7 @@ from pyomo.solvers.plugins.solvers.direct_or_persistent_solver import (
     DirectOrPersistentSolver,
 )
 
-from rrp_pyomo.errors import InfeasibleError, InputError, SolverError
+from rrp_pyomo.errors import InfeasibleError, InputError, SolverError, warn
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lifting import over_variables
@@ -50,9 +50,11 @@ def solve_by_pyomo(
     if start is not None:
         source = over_variables(program.lowered(), kernel=not environ)
         _initialise(source, block, start_values(start))
+    # The best integers so far are worth something, with the bound beside them.
+    integer = any(v.domain != "continuous" for v in program.variables.values())
     try:
-        status, optimal, infeasible, bound = (_run_legacy if entry.legacy else _run)(
-            entry, embedded, block, time_limit, tee, options
+        status, reached, bound = (_run_legacy if entry.legacy else _run)(
+            entry, embedded, block, integer, time_limit, tee, options
         )
     except (InputError, *_OUR_OWN):
         raise
@@ -67,9 +69,9 @@ def solve_by_pyomo(
             ) from error
         raise SolverError(f"{named} failed on {program.name}: {words}") from error
     ended = f"{named} ended with status {status!r} on {program.name}"
-    if infeasible:
+    if reached is SolutionStatus.infeasible:
         raise InfeasibleError(f"{ended}: it has no solution; relax its constraints")
-    if not optimal:
+    if reached is SolutionStatus.noSolution:
         raise without_solution(ended)
     x = np.concatenate([_values(getattr(block, name)) for name in program.variables])
     certificate = certificate_of_point(program, x, program.numbers, tolerance)
@@ -79,10 +81,16 @@ def solve_by_pyomo(
             f"{certificate.primal_residual:.3g} of its size, more than the tolerance of "
             f"{tolerance:g}; tighten the solver's own tolerance, or give solve_program a larger one"
         )
+    objective = float(pyo.value(block.objective))
+    if reached is SolutionStatus.feasible:
+        warn(
+            f"{ended}: this is the best point so far, of objective {objective:.6g} where "
+            f"{'nothing' if bound is None else f'{bound:.6g}'} is proved; give it more time"
+        )
     return ProgramSolution(
         x=x,
         statement=program,
-        objective=float(pyo.value(block.objective)),
+        objective=objective,
         duality_gap=None,
         status=status,
         solver=named,
@@ -96,11 +104,12 @@ def _run(
     entry: Solver,
     embedded: bool,
     block: Any,
+    integer: bool,
     time_limit: float | None,
     tee: bool,
     options: dict[str, Any],
-) -> tuple[str, bool, bool, float | None]:
-    """Solve and load; the status, whether it means optimal or infeasible, and what is proved."""
+) -> tuple[str, SolutionStatus, float | None]:
+    """Solve and load; the status, what it means, and what is proved of the objective."""
     if embedded:
         solver = SolverFactory(entry.embedded_name or entry.pyomo_name)
     elif entry.new_interface is not None:
@@ -116,21 +125,25 @@ def _run(
         tee=tee,
         solver_options=options,
     )
-    optimal = results.solution_status is SolutionStatus.optimal
-    if optimal:
+    ended, reached = results.termination_condition, results.solution_status
+    if ended in _INFEASIBLE:
+        reached = SolutionStatus.infeasible
+    elif reached is SolutionStatus.optimal or (integer and reached is SolutionStatus.feasible):
         results.solution_loader.load_vars()
-    ended = results.termination_condition
-    return ended.name, optimal, ended in _INFEASIBLE, results.objective_bound
+    else:
+        reached = SolutionStatus.noSolution
+    return ended.name, reached, results.objective_bound
 
 
 def _run_legacy(
     entry: Solver,
     embedded: bool,
     block: Any,
+    integer: bool,
     time_limit: float | None,
     tee: bool,
     options: dict[str, Any],
-) -> tuple[str, bool, bool, float | None]:
+) -> tuple[str, SolutionStatus, float | None]:
     if time_limit is not None:
         options = {entry.time_limit_option: time_limit, **options}
     solver = pyo.SolverFactory(entry.pyomo_name)
@@ -144,14 +157,21 @@ def _run_legacy(
         model.block = block
         results = solver.solve(model, load_solutions=False, tee=tee)
     ended = results.solver.termination_condition
-    if ended == "optimal":
+    reached = SolutionStatus.noSolution
+    if ended == "infeasible":
+        reached = SolutionStatus.infeasible
+    elif ended == "optimal":
+        reached = SolutionStatus.optimal
+    elif integer and ended == "maxTimeLimit" and results.problem.number_of_solutions > 0:
+        reached = SolutionStatus.feasible
+    if reached in (SolutionStatus.optimal, SolutionStatus.feasible):
         if hasattr(solver, "load_vars"):
             solver.load_vars()
         else:
             model.solutions.load_from(results)
     sides = results.problem.lower_bound, results.problem.upper_bound
     bound = sides[results.problem.sense == "maximize"]
-    return str(ended), ended == "optimal", ended == "infeasible", bound
+    return str(ended), reached, bound
 
 
 def _initialise(program: Any, block: Any, start: Mapping[str, Any]) -> None:

@@ -14,9 +14,17 @@ import pytest
 
 from rrp_pyomo import FactorModel, RiskBudgeting, RiskParitySOCP, WeightSet
 from rrp_pyomo.data import Covariance, excess_returns
-from rrp_pyomo.errors import InfeasibleError, InputError, ModelError
+from rrp_pyomo.errors import (
+    InfeasibleError,
+    InputError,
+    ModelError,
+    RiskParityWarning,
+    SolverError,
+)
 from rrp_pyomo.models.cardinality import parity_bounds
 from rrp_pyomo.models.newton import newton
+from rrp_pyomo.solve.program import needs
+from rrp_pyomo.solve.table import find_solver
 
 SOLVERS = ["scip", "gurobi", "outer_approximation"]
 
@@ -221,6 +229,29 @@ def test_the_bounds_on_ratios_hold_for_every_choice(factor_covariance, seed) -> 
                 v = k * sigma[at] * y[at] / np.sqrt(variance)
                 assert (v >= (lower - lower_slope * delta)[at] - 1e-9).all()
                 assert (v <= (upper + upper_slope * delta)[at] + 1e-9).all()
+
+
+@pytest.mark.parametrize("solver", ["scip", "outer_approximation"])
+def test_the_best_choice_so_far_at_a_time_limit(factor_covariance, need, solver) -> None:
+    covariance = factor_covariance(40, seed=1)
+    problem = RiskParitySOCP(covariance, cardinality=12)
+    try:
+        with pytest.warns(RiskParityWarning, match="the best point so far.*more time"):
+            found = problem.solve(need(solver), time_limit=4)
+    except SolverError as none_yet:
+        pytest.skip(f"too slow a machine: {none_yet}")
+    assert found.certificate.is_risk_parity
+    assert found.details.number_held == 12
+    assert found.details.bound < found.volatility
+    assert found.details.gap == pytest.approx(1 - found.details.bound / found.volatility)
+
+
+def test_a_statement_for_mosek(twelve) -> None:
+    """Which has no licence here: its block has the binaries beside the cones."""
+    problem = RiskParitySOCP(twelve[0], cardinality=4)
+    assert find_solver("mosek").can(needs(problem.program()))
+    block = problem.kernel()
+    assert all(s.is_binary() for s in block.selected.values())
 
 
 def test_what_is_refused(twelve) -> None:
