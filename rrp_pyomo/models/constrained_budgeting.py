@@ -31,9 +31,10 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
 
-# A slack below this part of its terms makes a constraint a candidate for the active ones; which
-# are active is then found out by their multipliers.
-_NEAR = (1e-5, 1e-7, 1e-3)
+# To what accuracy the logarithm of λ is found before Newton's method, and the part of its terms
+# below which a slack makes a constraint a candidate for the active ones; which of them are active
+# is then found out by their multipliers.
+_ATTEMPTS = ((1e-3, 1e-5), (1e-9, 1e-7), (1e-9, 1e-3))
 # Where 1'x = 1 for several λ, the one nearest to the variance is wanted: by this weight beside the
 # logarithm of 1'x.
 _TIE = 1e-4
@@ -109,7 +110,7 @@ def constrained_risk_budgeting(
         return float(np.log(total) + _TIE * (logarithm - np.log(variance)))
 
     try:
-        root = scipy.optimize.brentq(excess, *_bracket(excess), xtol=1e-7, rtol=1e-9)
+        bracket = _bracket(excess)
     except SolverError as error:
         if not (names := _without_room(budgets, X, signs)):
             raise
@@ -117,11 +118,12 @@ def constrained_risk_budgeting(
             f"the weight set leaves no room for {', '.join(names)}; give them budgets of 0, or "
             "exclude them by upper bounds of 0"
         ) from error
-    if root not in found:
-        excess(root)
-    solution = found[root]
-    x, reward = solution.arrays["x"], float(np.exp(root)) * unit
-    for near in _NEAR:
+    for accuracy, near in _ATTEMPTS:
+        root = scipy.optimize.brentq(excess, *bracket, xtol=accuracy, rtol=accuracy)
+        if root not in found:
+            excess(root)
+        solution = found[root]
+        x, reward = solution.arrays["x"], float(np.exp(root)) * unit
         exact = _polished(covariance, budgets, X, x, reward, near)
         if exact is not None:
             return Budgeted(*exact, solution)

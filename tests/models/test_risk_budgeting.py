@@ -12,6 +12,7 @@ import scipy.optimize
 from rrp_pyomo import DenseCovariance, FactorModel, RiskBudgeting, WeightSet, solve_program
 from rrp_pyomo.data import Group, LinearRow, excess_returns
 from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, UnknownLabelError
+from rrp_pyomo.models.constrained_budgeting import _polished, constrained_risk_budgeting
 from rrp_pyomo.models.newton import newton
 
 N = 10
@@ -148,6 +149,21 @@ def test_the_gap_over_exponential_cones(factor_covariance):
     rows += [cp.sum(cp.multiply(b, cp.rel_entr(tower, N * x))) <= 0]  # Σ b_i log(N x_i/g) ≥ 0
     found = cp.Problem(cp.Minimize(cp.norm(root @ x) - value * tower), rows).solve(cp.CLARABEL)
     assert found / 100 == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("near", [1e-9, 0.1])
+def test_the_active_constraints_are_found_out(factor_covariance, near):
+    """From a guess near the weights, with none of the constraints taken as active or too many."""
+    Sigma = factor_covariance(N)
+    b = np.full(N, 1.0 / N)
+    X = WeightSet(upper=0.105, groups={"a": Group(A[:5], upper=0.48)}).resolve(A)
+    exact = constrained_risk_budgeting(Sigma, b, X)
+    guess = 0.998 * exact.weights
+    found = _polished(Sigma, b, X, guess, exact.reward, near)
+    assert found is not None
+    np.testing.assert_allclose(found[0], exact.weights, rtol=1e-10)
+    assert found[1] == pytest.approx(exact.reward, rel=1e-10)
+    assert 0 < (exact.weights == 0.105).sum() < N
 
 
 # --- degenerate sets ------------------------------------------------------------------------------
