@@ -208,12 +208,12 @@ def state_parity_of_selected(
         program, x, X, covariance, unit, selection
     )
     t = program.variable("t", lower=0, upper=T)
-    gap, everywhere = np.sqrt(n / k) * p - t, np.ones(n)
+    gap = np.sqrt(n / k) * p - t
 
     program.minimize(gap)
     program.subject_to(
-        equal_contributions=t_selected >= t * everywhere - T * (1 - s),
-        largest_contribution=t_selected <= t * everywhere,
+        equal_contributions=t_selected >= t - T * (1 - s),
+        largest_contribution=t_selected <= t,
         contributions=t_selected.sum() == k * t,
         nonnegative_gap=gap >= 0,
     )
@@ -222,8 +222,8 @@ def state_parity_of_selected(
         lower, upper, lower_slope, upper_slope = bounds
         scaled = (np.sqrt(k) * sigma) * signed(X, x)
         program.subject_to(
-            lower_ratio=scaled >= lower * t_selected - lower_slope * (gap * everywhere),
-            upper_ratio=scaled <= upper * t_selected + (upper + upper_slope) * (gap * everywhere),
+            lower_ratio=scaled >= lower * t_selected - lower_slope * gap,
+            upper_ratio=scaled <= upper * t_selected + (upper + upper_slope) * gap,
         )
     program.expression("slack", np.sqrt(k * unit) * gap)
 
@@ -251,12 +251,12 @@ def state_gap_of_selected(
     s, p, t_selected, T, *_ = _state_contributions(program, x, X, covariance, unit, selection)
     g = program.variable("g", lower=0, upper=T)
     r = program.variable("r", x.labels, lower=0, upper=T)
-    gap, everywhere = np.sqrt(n / k) * p - g, np.ones(n)
+    gap = np.sqrt(n / k) * p - g
 
     program.minimize(gap)
     program.subject_to(
         contribution=r <= t_selected + T * (1 - s),
-        no_part=r <= g * everywhere + T * s,
+        no_part=r <= g + T * s,
         spread=geometric_mean(r, cones="second_order") >= g,
         contributions=t_selected.sum() >= k * g,
         nonnegative_gap=gap >= 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -74,6 +74,13 @@ class SelectingRiskParity(RiskParityProblem):
     def _asked(self) -> Selection:
         assert self.selection is not None
         return self.selection
+
+    def _numbers(self) -> Mapping[str, float]:
+        if self.selection is None:
+            return super()._numbers()
+        least = self.selection.minimum_weight
+        chosen = {"minimum_weight": least} if least else {}
+        return {**super()._numbers(), "cardinality": self.selection.cardinality, **chosen}
 
     # --- solving --------------------------------------------------------------------------------
 
