@@ -61,10 +61,10 @@ class LinearMap:
         return self.factors[0].left.shape[0], self.factors[0].right.shape[1]
 
     def __matmul__(self, x: FloatArray) -> FloatArray:
-        """The product with an array of shape (n,) or (n, k)."""
+        """The product with an array of shape (n,) or (n, k), of numbers or of Pyomo's variables."""
         if not isinstance(x, np.ndarray):
             return NotImplemented
-        product = np.zeros((self.shape[0], *x.shape[1:]))
+        product = np.zeros((self.shape[0], *x.shape[1:]), object if x.dtype == object else float)
         if self.diagonal is not None:
             product += self.diagonal.reshape(-1, *(1,) * (x.ndim - 1)) * x
         for factor in self.factors:
