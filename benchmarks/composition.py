@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/composition.py
 
-Medians of processor time, which other processes disturb less than that of a clock, with Clarabel through Pyomo's newer factory.
+Medians of processor time, which other processes disturb less than that of a clock; with Clarabel
+through Pyomo's newer factory.
 """
 
 from __future__ import annotations
