@@ -19,6 +19,7 @@ from rrp_pyomo.models.problem import Weights
 from rrp_pyomo.models.risk_parity import unit_of_risk
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.points import entries_on
+from rrp_pyomo.solve.relaxation import ObjectiveBound, objective_bound
 from rrp_pyomo.solve.solution import Values
 
 if TYPE_CHECKING:
@@ -176,6 +177,13 @@ class RiskDecomposition(ABC):
         point = program.point(self._values_at(x))
         values = Values(program, program.named_values(point))
         return {name: values[name] for name in program.expressions}
+
+    def bound(self, model: Any) -> ObjectiveBound:
+        """A proved bound on the objective of the model that the block is a part of, and the gap.
+
+        The same as :func:`~rrp_pyomo.objective_bound`, which says what it takes and raises.
+        """
+        return objective_bound(model)
 
     def _start(self, known: Mapping[str, FloatArray]) -> Mapping[str, Any]:
         n = len(self.labels)

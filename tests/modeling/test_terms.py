@@ -479,3 +479,11 @@ def test_notation_of_every_term():
         "3 * sum_squares(x) - 2 * log(y)": 3 * sum_squares(x) - 2 * log(y),
     }
     assert {repr(term) for term in written.values()} == set(written)
+
+
+def test_abs_of_numbers_is_pythons_own():
+    """``from rrp_pyomo import *`` takes nothing away."""
+    assert abs_(-2.0) == 2.0
+    assert (abs_(np.array([-1.0, 2.0])) == [1.0, 2.0]).all()
+    with pytest.raises(TypeError, match="bad operand type for abs"):
+        abs_("-2")

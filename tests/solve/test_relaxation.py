@@ -139,7 +139,8 @@ def test_a_convex_model_is_bounded_by_its_optimum(factor_covariance):
     model.w = pyo.Var(list(Sigma.labels), bounds=(0, 1), initialize=0.2)
     model.cash = pyo.Var(bounds=(0, 0.5))
     model.turnover = pyo.Var(list(Sigma.labels))
-    model.rc = RiskContributions(Sigma).block(model.w)
+    risk = RiskContributions(Sigma)
+    model.rc = risk.block(model.w)
     model.w["A0"].fix(0.15)
     model.invested = pyo.Constraint(expr=sum(model.w.values()) + model.cash == 1)
     model.up = pyo.Constraint(Sigma.labels, rule=lambda m, a: m.turnover[a] >= m.w[a] - 0.2)
@@ -147,7 +148,7 @@ def test_a_convex_model_is_bounded_by_its_optimum(factor_covariance):
     model.cost = pyo.Constraint(expr=sum(model.turnover.values()) <= 0.4)
     model.goal = pyo.Objective(expr=model.rc.volatility)
     SolverFactory("casadi_ipopt").solve(model)
-    proved = objective_bound(model)
+    proved = risk.bound(model)
     assert proved.relative_gap < 1e-5
     assert proved.bound <= pyo.value(model.goal) * (1 + 1e-7)
     assert set(proved.unbounded) <= {v.name for v in model.turnover.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from rrp_pyomo.modeling.cones import NONNEGATIVE, SECOND_ORDER
 from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows, stack
 from rrp_pyomo.modeling.notation import joined
+from rrp_pyomo.modeling.operators import Expression
 
 
 class Norm(Term):
@@ -105,7 +107,9 @@ def norm(*parts: Any, p: float = 2) -> Composite:
     raise InputError(f"the norm of order {p!r} is none of the language's; expected 1, 2 or inf")
 
 
-def abs(expression: Affine) -> Composite:
-    """|e|, row by row: convex."""
+def abs(expression: Any) -> Any:
+    """|e|, row by row: convex. Of anything but expressions it is Python's own."""
+    if not isinstance(expression, Expression):
+        return builtins.abs(expression)
     (e,) = flattened((expression,))
     return Composite.of(Abs(e), joined("abs", e.notation))
