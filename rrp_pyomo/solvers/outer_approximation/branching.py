@@ -61,8 +61,8 @@ class Branching:
             steps = np.floor(allowed / np.abs(costs) + WHOLE)
         low = (costs > 1e-9) & (x <= lower + WHOLE)
         high = (costs < -1e-9) & (x >= upper - WHOLE)
-        upper[low] = np.minimum(upper, lower + steps)[low]
-        lower[high] = np.maximum(lower, upper - steps)[high]
+        upper[low] = np.minimum(upper[low], lower[low] + steps[low])
+        lower[high] = np.maximum(lower[high], upper[high] - steps[high])
         return lower, upper
 
     def around(self, node: Child, x: FloatArray, bound: float) -> list[Child]:

@@ -44,8 +44,7 @@ def from_multipliers(relaxation: Relaxation, x: FloatArray, z: FloatArray) -> Fu
     pressed = np.flatnonzero(products.head >= 0)
     head, member = products.head[pressed], products.member[pressed]
     kind = products.kind[pressed]
-    first = z[head]
-    second = z[np.minimum(head + 1, z.size - 1)]
+    first, second = z[head], np.append(z, 0.0)[head + 1]
     sign = np.where(kind == SWAPPED, -1.0, 1.0)
     norms = np.zeros(z.size)
     np.add.at(norms, head, z[member] ** 2)
@@ -102,8 +101,9 @@ def _point_of(
     products: Products, relaxation: Relaxation, x: FloatArray, s: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """a and c of each product at slacks of the form."""
+    s = np.append(s, [0.0, 0.0])  # for parts of the objective, and the last row
     head = np.maximum(products.head, 0)
-    s0, s1 = s[head], s[np.minimum(head + 1, s.size - 1)]
+    s0, s1 = s[head], s[head + 1]
     sign = np.select([products.kind == PLAIN, products.kind == SWAPPED], [0.0, -1.0], 1.0)
     a = np.where(products.kind == OBJECTIVE, 1.0, s0 + sign * s1)
     c = s[np.maximum(products.member, 0)]

@@ -43,7 +43,7 @@ class Functions:
     def at(self, v: FloatArray) -> FloatArray:
         """Their values."""
         values: FloatArray = self.G @ v + self.g
-        return values
+        return values  # NaN where a variable in it is
 
     @property
     def size(self) -> int:
@@ -109,6 +109,9 @@ class Products(NamedTuple):
     length: IntArray
 
 
+#: What is no more than rounding away from the apex of a cone.
+APEX = 1e-6
+
 PLAIN, TURNED, SWAPPED, OBJECTIVE = range(4)
 
 
@@ -143,6 +146,16 @@ class Relaxation:
     def is_exact(self) -> bool:
         """Whether nothing but linear rows was there."""
         return not self.products.head.size and not self.members
+
+    def rules_out(self, x: FloatArray) -> bool:
+        """Whether known variables, the others being NaN, make a product c² ≤ 0 with c ≠ 0.
+
+        Such integers may have no multipliers that prove them infeasible: b ≥ c²/a is only far away.
+        """
+        v = np.concatenate([x, np.full(self.cost.size - x.size, np.nan)])
+        a, b, c = (part.at(v) for part in (self.products.a, self.products.b, self.products.c))
+        flat = (a <= 0.0) | (b <= 0.0)  # false where they are not known
+        return bool((flat & (np.abs(c) > APEX)).any())
 
     def lifted(self, x: FloatArray) -> FloatArray:
         """The point v over a point of the form, with the smallest y."""

@@ -44,6 +44,11 @@ FIRST_LOOK, SHARE, LOOK_NODES = 100, 0.1, 10
 #: Up to how many integers the tree is this package's own.
 LARGEST_TREE = 200
 
+UNBOUNDED = (
+    "without its integers the model has no bound on the objective that could be proved; give the "
+    "variables bounds that follow from the model"
+)
+
 _POINT = Termination.SOLVED, Termination.ALMOST_SOLVED
 
 
@@ -58,8 +63,9 @@ class _Leaf(NamedTuple):
 class _Stop(Exception):  # noqa: N818  as StopIteration, it is no error
     """A limit was reached."""
 
-    def __init__(self, termination: Termination) -> None:
+    def __init__(self, termination: Termination, message: str = "") -> None:
         self.termination = termination
+        self.message = message
 
 
 class Search:
@@ -98,6 +104,7 @@ class Search:
         self._session = Session(ClarabelBackend, **ClarabelBackend.for_programs)
         self._relaxation: Relaxation = relax(form)
         self._master = Master(self._relaxation, integers, settings.threads)
+        self._nowhere = np.full(self._fixing.free.size, np.nan)
         self._seen: dict[tuple[float, ...], _Leaf] = {}
         self._value = np.inf
         self._best: FloatArray | None = None
@@ -118,7 +125,7 @@ class Search:
         try:
             self._search(root)
         except _Stop as stop:
-            return self._ended(stop.termination, self._answer, setup)
+            return replace(self._ended(stop.termination, self._answer, setup), message=stop.message)
         if self._best is not None and self._bound >= self._cutoff:
             return self._ended(Termination.SOLVED, self._answer, setup)
         if self._best is None and self._bound == np.inf:
@@ -165,7 +172,7 @@ class Search:
                 break
             answer = self._linear()
         if answer.ending in (Ending.LIMIT, Ending.UNBOUNDED):
-            raise _Stop(Termination.STALLED)
+            raise _Stop(Termination.STALLED, UNBOUNDED)
         self._bound = max(self._bound, answer.bound)
         return answer
 
@@ -180,6 +187,10 @@ class Search:
         """What these integers are worth; cuts that say so are added."""
         key = tuple(values.tolist())
         if key in self._seen:
+            return self._seen[key]
+        if self._relaxation.rules_out(self._fixing.whole(self._nowhere, values)):
+            none = self._relaxation.rows[np.zeros(0, np.intp)]
+            self._seen[key] = _Leaf(np.inf, True, none)
             return self._seen[key]
         answer = self._session.solve(self._fixing.at(values))
         relaxation, ending = self._relaxation, answer.termination
@@ -375,12 +386,7 @@ class Search:
             x[self._fixing.free] = fixed.x
         elif not self._relaxation.is_exact:  # where it is, rational data have a whole ray, too
             ended = self._ended(Termination.INFEASIBLE_OR_UNBOUNDED, fixed, setup)
-            return replace(
-                ended,
-                x=x,
-                message="without the integers the objective has no bound; give the variables "
-                "bounds that follow from the model",
-            )
+            return replace(ended, x=x, message=UNBOUNDED)
         return replace(self._ended(Termination.UNBOUNDED, fixed, setup), x=x)
 
     def _ended(

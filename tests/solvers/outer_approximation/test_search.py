@@ -185,6 +185,28 @@ def test_infeasible_integers(search):
         results.solution_loader.get_infeasibility_certificate()
 
 
+def test_integers_that_are_infeasible_without_a_proof_by_multipliers():
+    """y ≥ 1/x at x = 0; and a relaxation that is far below."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(domain=pyo.NonNegativeIntegers)
+    m.y = pyo.Var(bounds=(0, None))
+    m.hyperbola = pyo.Constraint(expr=1 <= m.x * m.y)
+    m.cost = pyo.Objective(expr=m.x + 1e-3 * m.y)
+    results = solver().solve(m)
+    assert results.objective_bound == pytest.approx(1.001, rel=2e-6)
+    assert m.x.value == 1.0
+
+
+def test_an_objective_alone():
+    """Squares without a single row."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(range(2), domain=pyo.Integers)
+    m.cost = pyo.Objective(expr=(m.x[0] - 2.3 * m.x[1]) ** 2 + (m.x[1] - 3.4) ** 2)
+    results = solver().solve(m)
+    best = min((i - 2.3 * k) ** 2 + (k - 3.4) ** 2 for i in range(30) for k in range(-9, 10))
+    assert results.incumbent_objective == pytest.approx(best, rel=1e-6)
+
+
 def test_an_infeasible_relaxation_has_a_certificate():
     m = pyo.ConcreteModel()
     m.x = pyo.Var(domain=pyo.Integers, bounds=(0, 9))
@@ -206,6 +228,18 @@ def test_unbounded():
     results = solver().solve(m, **QUIET)
     assert results.termination_condition is TerminationCondition.unbounded
     assert results.solution_loader.get_unbounded_ray()[m.y] > 0.0
+
+
+def test_no_bound_that_could_be_proved():
+    """y ≤ √x goes to infinity, though not along a ray."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(domain=pyo.Integers)
+    m.y = pyo.Var()
+    m.root = pyo.Constraint(expr=m.y**2 <= m.x)
+    m.cost = pyo.Objective(expr=-m.y)
+    results = solver().solve(m, **QUIET)
+    assert results.solution_status is SolutionStatus.noSolution
+    assert "give the variables bounds" in results.extra_info.message
 
 
 def test_a_time_limit_leaves_an_incumbent_and_a_bound():
