@@ -13,6 +13,7 @@ from rrp_pyomo.errors import InfeasibleError, InputError, ModelError, SolverUnav
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.cardinality import (
     Selection,
+    largest_weights,
     selected_of,
     state_parity_of_selected,
 )
@@ -81,6 +82,17 @@ class SelectingRiskParity(RiskParityProblem):
         least = self.selection.minimum_weight
         chosen = {"minimum_weight": least} if least else {}
         return {**super()._numbers(), "cardinality": self.selection.cardinality, **chosen}
+
+    def _initial_weights(self) -> FloatArray:
+        """Of one size for the k assets of least variance, which any selection of them admits."""
+        x = super()._initial_weights()
+        if self.selection is None:
+            return x
+        k, room = self.selection.cardinality, largest_weights(self.weight_set) > 0
+        chosen = np.argsort(np.where(room, self.covariance.variances, np.inf))[:k]
+        start = np.zeros(x.size)
+        start[chosen] = x[chosen] * (x.size / k)
+        return start
 
     # --- solving --------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from rrp_pyomo import FactorModel, RiskBudgeting, RiskParitySOCP, WeightSet
+from rrp_pyomo import FactorCovariance, FactorModel, RiskBudgeting, RiskParitySOCP, WeightSet
 from rrp_pyomo.data import Covariance, excess_returns
 from rrp_pyomo.errors import (
     InfeasibleError,
@@ -92,6 +92,19 @@ def test_assets_that_hedge_may_be_left_out(factor_covariance, need, solver, seed
     point = program.point(RiskParitySOCP(covariance, cardinality=3)._values_at(most))
     assert max(program.residuals(point).values()) < 1e-9
     assert program.objective.value(point) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("seed", "k"), [(100, 3), (104, 3), (106, 2), (126, 5)])
+def test_cones_without_interior_cost_no_optimum(need, seed, k) -> None:
+    """Where a gap of 0 is asked for, Gurobi calls another choice optimal in some of these."""
+    rng = np.random.default_rng(seed)
+    V = rng.normal(0.0, 0.5, (3, 9))
+    V[0] += rng.choice([0, 0.5, 1, 1.5])
+    F, D = np.diag([4e-4, 1e-4, 1e-4]), rng.uniform(0.01, 0.05, 9) ** 2
+    covariance = FactorCovariance(V, F, D)
+    best = min(choices(covariance, k), key=lambda x: volatility(covariance, x))
+    portfolio = RiskParitySOCP(covariance, cardinality=k).solve(need("gurobi"))
+    assert portfolio.weights.to_numpy() == pytest.approx(best, abs=1e-12)
 
 
 def test_a_composed_model_with_the_largest_return(twelve, every, need) -> None:
@@ -244,6 +257,18 @@ def test_the_best_choice_so_far_at_a_time_limit(factor_covariance, need, solver)
     assert found.details.number_held == 12
     assert found.details.bound < found.volatility
     assert found.details.gap == pytest.approx(1 - found.details.bound / found.volatility)
+
+
+@pytest.mark.parametrize("kind", [RiskParitySOCP, RiskBudgeting])
+def test_a_block_begins_at_a_choice(twelve, kind) -> None:
+    """Feasible, also where an asset cannot be held."""
+    problem = kind(twelve[0], weight_set=WeightSet(upper={"Utils": 0}), cardinality=4)
+    block = problem.block()
+    assert block.selected["Utils"].value == 0
+    assert sum(s.value for s in block.selected.values()) == 4
+    for constraint in block.component_data_objects(pyo.Constraint):
+        assert constraint.lslack() > -1e-9
+        assert constraint.uslack() > -1e-9
 
 
 def test_a_statement_for_mosek(twelve) -> None:
