@@ -12,7 +12,15 @@ import pyomo.environ as pyo
 import pyomo.kernel as pmo
 from market import Market
 
-from rrp_pyomo import FactorModel, RiskParitySOCP, RobustRiskParity, WeightSet, largest_omega
+from rrp_pyomo import (
+    FactorModel,
+    RiskBudgeting,
+    RiskParitySOCP,
+    RobustRiskBudgeting,
+    RobustRiskParity,
+    WeightSet,
+    largest_omega,
+)
 
 
 class Canvas:
@@ -92,9 +100,21 @@ class Part:
     labels: list[Any]
 
     @property
+    def spread(self) -> str:
+        """What is deducted from p: the smallest of the t, or a geometric mean."""
+        return "g" if isinstance(self.problem, (RiskBudgeting, RobustRiskBudgeting)) else "t"
+
+    @property
+    def factor(self) -> float:
+        """What it is deducted with."""
+        size = np.sqrt(len(self.labels) * self.problem.risk_unit)
+        budgeting = type(self.problem) is RiskBudgeting
+        return float(self.problem.parity_ratio / size) if budgeting else 1.0
+
+    @property
     def slack(self) -> list[Any]:
-        """p and −t: the terms of the objective, one by one."""
-        return [self.block.p, -1 * self.block.t]
+        """p and −t, or −c g: the terms of the objective, one by one."""
+        return [self.block.p, -self.factor * getattr(self.block, self.spread)]
 
 
 @dataclass
@@ -220,18 +240,22 @@ class Composer:
         if not self.budget and self.plain and not self.parts:
             full, own, labels = True, False, self.labels
         X = None if full and upper is None else WeightSet(fully_invested=full, upper=upper)
+        if own and self.chance(0.3):
+            signs = dict(zip(labels, rng.choice([-1, 1], len(labels)).tolist(), strict=True))
+            X = WeightSet(long_only=False, signs=signs, gross=1.0, fully_invested=False)
         budgets = None
-        if self.chance(0.3):
-            budgets = pd.Series(
-                rng.dirichlet(np.full(len(labels), 5.0)), pd.Index(labels, tupleize_cols=False)
-            )
+        kinds = [RiskParitySOCP, RobustRiskParity, RiskBudgeting, RobustRiskBudgeting]
+        kind = kinds[int(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))]
+        if self.chance(0.3) and kind in kinds[:2]:  # others would not be quadratic
+            index = pd.Index(labels, tupleize_cols=False)
+            budgets = pd.Series(rng.dirichlet(np.full(len(labels), 5.0)), index)
         model = FactorModel.fit(R[labels], F)
-        if self.chance(0.5):
-            problem: Any = RiskParitySOCP(model.covariance, budgets, X)
+        if kind in (RiskParitySOCP, RiskBudgeting):
+            problem = kind(model.covariance, budgets, X)
         else:
             U = model.covariance_uncertainty(self.market.scale)
-            omega = min(3.0, float(rng.choice([0.0, 0.3, 0.8])) * largest_omega(U))
-            problem = RobustRiskParity(U, omega, budgets, X)
+            omega = min(3.0, float(rng.choice([0.0, 0.3, 0.8])) * largest_omega(U, X))
+            problem = kind(U, omega, budgets, X)
         block = self.canvas.part(problem, None if own else {a: self.w[a] for a in labels})
         self.parts.append(Part(problem, block, labels))
         self.kind.append(f"{type(problem).__name__}({len(labels)}{', own' if own else ''})")
@@ -352,8 +376,8 @@ class Composer:
             if self.chance(0.5):
                 self.canvas.row(None, part.block.p, max(0.0, self.near(float(at["p"]), 0.5)))
             if self.chance(0.4):
-                slack = float(at["p"] - at["t"])
-                self.canvas.row(None, part.block.p - part.block.t, max(0.0, self.near(slack, 0.2)))
+                slack = float(at["p"] - part.factor * at[part.spread])
+                self.canvas.row(None, sum(part.slack), max(0.0, self.near(slack, 0.2)))
 
     def _fixed(self) -> None:
         what = self.rng.choice(["weight", "excluded", "t", "cash"], p=[0.5, 0.2, 0.15, 0.15])
@@ -364,15 +388,15 @@ class Composer:
             self.w[a].fix(0.0)
         elif what == "t":
             part = self.parts[0]
-            part.block.t.fix(round(float(self.rng.uniform(0, 0.8)), 3)) if not isinstance(
-                part.block.t, dict
-            ) else None
+            spread = getattr(part.block, part.spread)
+            spread.fix(round(float(self.rng.uniform(0, 0.8)), 3))
         elif self.cash is not None:
             self.cash.fix(0.1)
 
     def _deactivated(self) -> None:
         part = self.parts[-1]
-        what = self.rng.choice(["hyperbolic", "marginal_risk", "portfolio_risk"])
+        rows = [r for r in ("hyperbolic", "marginal_risk") if hasattr(part.block, r)]
+        what = str(self.rng.choice([*rows, "portfolio_risk"]))
         self.kind[-1] = f"without {what}"
         if what == "portfolio_risk":
             part.block.portfolio_risk.deactivate()

@@ -74,7 +74,7 @@ def _judge(composition: Composition, rng: np.random.Generator, outcome: Outcome)
             v.value if v.value is not None or v.fixed else 1 / len(composition.parts[0].labels)
             for v in variables
         ]
-    other = str(rng.choice(["gurobi", "scip"], p=[0.75, 0.25]))
+    other = str(rng.choice(["gurobi", "scip"], p=[0.85, 0.15]))
     if composition.canvas.kernel:
         other = "gurobi"
     names = ["clarabel", "casadi_ipopt", other]
@@ -179,7 +179,8 @@ def _evaluated(
     sign = -1.0 if composition.maximise else 1.0
     terms = [sign * float(pyo.value(t)) for t in composition.terms]
     near = any(
-        min(abs(_number(part.block.t)), abs(_number(part.block.p))) < NEXT_TO_NOTHING
+        min(abs(float(pyo.value(getattr(part.block, name)))) for name in (part.spread, "p"))
+        < NEXT_TO_NOTHING
         for part in composition.parts
     )
     return Answer(
@@ -202,13 +203,6 @@ def _terms(body: Any) -> float:
     if isinstance(body, (SumExpression, LinearExpression)):
         return sum(map(_terms, body.args))
     return abs(float(pyo.value(body)))
-
-
-def _number(part: Any) -> float:
-    """A scalar part's value; bound ones may come as containers of one."""
-    if isinstance(part, dict):
-        part = next(iter(part.values()))
-    return float(pyo.value(part))
 
 
 def _compare(answers: list[Answer], price: float, what: str, outcome: Outcome) -> None:
@@ -243,7 +237,7 @@ def _compare_verdict(a: Answer, point: Answer, what: str, outcome: Outcome) -> N
         return
     detail = f"{point.solver} has {point.cost:.9g}, rows to {point.violation:.2g}; {what}"
     proved = point.violation <= CERTIFIED and "infeasible" in a.verdict and a.solver in OURS
-    if a.solver not in OURS and point.violation <= 10 * CERTIFIED:
+    if a.solver not in OURS and point.violation <= 100 * CERTIFIED:
         # Gurobi 13.0 of blocks in two assets, and more; the point satisfies the rows that it has.
         outcome.counts[f"explained: {a.solver} denies a point that there is"] += 1
         return
@@ -264,8 +258,10 @@ def _compare_objectives(a: Answer, b: Answer, price: float, what: str, outcome: 
         outcome.counts["explained: what the violations buy, by the multipliers"] += 1
     elif off <= APEX * max(scale, price) and (a.near_apex or b.near_apex):
         outcome.counts["explained: next to the apex of a cone"] += 1
-    elif worse.solver not in OURS and worse.words.endswith(f"{LOOSE:g}"):
-        outcome.counts[f"explained: {worse.solver} has less, at its default tolerances"] += 1
+    elif worse.solver not in OURS and (
+        worse.words.endswith(f"{LOOSE:g}") or better.violation <= CERTIFIED
+    ):
+        outcome.counts[f"explained: {worse.solver} has less, by its tolerances"] += 1
     elif worse.solver not in OURS:
         outcome.found("differs", f"{worse.solver} has less than {better.solver}", detail)
     else:
