@@ -335,8 +335,8 @@ SOLVERS: dict[str, Solver] = {
             _package("pyscipopt"), "scip_direct", feasibility_options=("numerics/feastol",),
         ),
         Solver(
-            "highs", (), _together(_QUADRATIC, _LINEAR | _INTEGER), 1e-6, True, "MIT", _EXTRA,
-            _package("highspy"), "highs",
+            "highs", (), _together(_QUADRATIC, _LINEAR | _INTEGER), 1e-6, True, "MIT",
+            "pip install highspy", _package("highspy"), "highs",
         ),
         Solver(
             "outer_approximation", _together(_CONIC | _INTEGER), _together(_XPRESS), 1e-6, True,
