@@ -146,9 +146,12 @@ class Program(Statement):
             are only kept from being small, such as t in ``norm(e) <= t``, twice the largest value
             that is ever asked of them: for disjunctions, and for global solvers.
         """
+        from pyomo.common.gc_manager import PauseGC
+
         from rrp_pyomo.realise.environ import environ_block
 
-        return environ_block(self.lowered(), bind or {}, objective, start, scaling, bounds)
+        with PauseGC():  # thousands of objects, none of which is garbage
+            return environ_block(self.lowered(), bind or {}, objective, start, scaling, bounds)
 
     def initialise(self, block: Any, values: Mapping[str, Any]) -> None:
         """Set the variables of a block of this program to a point.
