@@ -190,7 +190,7 @@ class RiskParityProblem(PortfolioProblem):
             return
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         warn(
-            f"{type(self).__name__}: beside {', '.join(names[:3])}{more} contributions are "
+            f"{type(self).__name__}: beside {', '.join(names[:3])}{more}, contributions are "
             f"{smallest:.3g} to {largest:.3g} of their budgets. {equation} looks at the smallest "
             f"of them only, and beyond it for the least risk; {remedy}"
         )

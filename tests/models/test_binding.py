@@ -69,7 +69,7 @@ def test_the_review_of_11_and_12(uncertainty, five):
 
 def test_an_excluded_asset_is_said(uncertainty):
     X = WeightSet(upper={"Utils": 0.0})
-    with pytest.warns(RiskParityWarning, match="beside upper bound of 'Utils' contributions are"):
+    with pytest.warns(RiskParityWarning, match="beside upper bound of 'Utils', contributions are"):
         portfolio = RiskParitySOCP(uncertainty.nominal, weight_set=X).solve()
     assert portfolio.certificate.largest_share > 16
     budgeted = RiskBudgeting(uncertainty.nominal, weight_set=X).solve()

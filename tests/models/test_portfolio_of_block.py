@@ -238,7 +238,7 @@ def test_bounds_of_the_models_own_variables_are_constraints(
     m.parity = problem.block(weights=m.w, objective=True)
     m.w["A0"].setub(0.7 * parity["A0"])
     pyo.SolverFactory("clarabel").solve(m)
-    with pytest.warns(RiskParityWarning, match="beside upper bound of 'A0' contributions are"):
+    with pytest.warns(RiskParityWarning, match="beside upper bound of 'A0', contributions are"):
         bounded = problem.portfolio(m.parity)
     assert bounded.certificate.binding == ("upper bound of 'A0'",)  # type: ignore[union-attr]
     m.w["A0"].setub(1)
