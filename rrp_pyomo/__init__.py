@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import parity_orthants as parity_orthants
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.program import Program as Program
+    from rrp_pyomo.solve.objective_bound import objective_bound as objective_bound
     from rrp_pyomo.solve.program import solve_program as solve_program
-    from rrp_pyomo.solve.relaxation import objective_bound as objective_bound
     from rrp_pyomo.solve.table import NEAR_START as NEAR_START
 
 __all__, __getattr__, __dir__ = exports(
@@ -91,7 +91,7 @@ __all__, __getattr__, __dir__ = exports(
         "portfolio": ("Portfolio",),
         "solve.program": ("solve_program",),
         "solve.table": ("NEAR_START",),
-        "solve.relaxation": ("objective_bound",),
+        "solve.objective_bound": ("objective_bound",),
     },
 )
 

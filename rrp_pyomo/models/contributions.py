@@ -19,7 +19,7 @@ from rrp_pyomo.models.problem import Weights
 from rrp_pyomo.models.risk_parity import unit_of_risk
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.points import entries_on
-from rrp_pyomo.solve.relaxation import ObjectiveBound, objective_bound
+from rrp_pyomo.solve.objective_bound import ObjectiveBound, objective_bound
 from rrp_pyomo.solve.solution import Values
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A proved bound on the objective of a nonconvex quadratic model: its relaxation over moments.
+"""The semidefinite relaxation of a nonconvex quadratic model over moments.
 
 The variables that are multiplied become a vector ũ = (1, u), their products entries of M ≈ ũũ':
 
@@ -11,225 +11,40 @@ solved for variables first, such as marginal risks: M is smaller then, and may b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from rrp_pyomo.errors import InfeasibleError, ModelError, SolverError
+from rrp_pyomo.errors import InfeasibleError, SolverError
 from rrp_pyomo.forms.conic import NONNEGATIVE, SECOND_ORDER, SEMIDEFINITE, ConicForm
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import InCone
 from rrp_pyomo.modeling.cones import ROTATED, SecondOrder, Semidefinite
 from rrp_pyomo.program import Program
+from rrp_pyomo.solve.elimination import Reduced
 from rrp_pyomo.solve.table import find_solver
 from rrp_pyomo.solvers.conic.quadratics import ConicQuadratic, Names, as_cone
 from rrp_pyomo.solvers.conic.session import Session
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination
-from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
+from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 from rrp_pyomo.solvers.reading.standard_form import (
     QuadraticBody,
     QuadraticConstraint,
     StandardForm,
-    read_model,
 )
-
-BoolArray = NDArray[np.bool_]
 
 # What entries without bounds are taken to be at most, in multiples of their size at the solution.
 _BEYOND = 1e3
 
 
-@dataclass(frozen=True)
-class ObjectiveBound:
-    """How good a model's objective can be at best, and how good it is now.
-
-    Attributes
-    ----------
-    bound : float
-        No feasible point has a smaller objective (a larger one, where it is maximised). Computed
-        from the multipliers of a relaxation and the bounds of the variables, whatever the solver's
-        errors; infinite where the relaxation is unbounded.
-    objective : float or None
-        The objective at the values that the variables have; None where some have none.
-    violation : float or None
-        By how much these values miss a constraint or bound at most; the gap is worth that much
-        less.
-    unbounded : tuple of str
-        Variables to which the model gives no bounds. The bound is proved for values up to a
-        thousand times those of the relaxation's solution.
-    status : str
-        Of the relaxation, in its solver's words.
-    """
-
-    bound: float
-    objective: float | None
-    violation: float | None
-    unbounded: tuple[str, ...]
-    status: str
-
-    @property
-    def gap(self) -> float | None:
-        """By how much the objective is off the optimum at most, in its own unit."""
-        return None if self.objective is None else abs(self.objective - self.bound)
-
-    @property
-    def relative_gap(self) -> float | None:
-        """The gap over the size of the objective."""
-        if self.objective is None or self.gap is None:
-            return None
-        return self.gap / abs(self.objective) if self.objective else np.inf
-
-
-def objective_bound(model: Any) -> ObjectiveBound:
-    """A proved bound on the objective of a model with products of variables.
-
-    For a minimisation no feasible point has an objective below it, for a maximisation none above;
-    with a local optimum of Ipopt's it says how far that is from the global one at most. It is the
-    optimal value of a semidefinite relaxation, solved by Clarabel: exact for convex models, often
-    almost exact for a few nonconvex rows such as caps on risk contributions. 20 variables that are
-    multiplied take a second, 40 ten, 60 a minute.
-
-    Parameters
-    ----------
-    model : pyomo.environ block or pyomo.kernel block
-        With linear and quadratic functions. Finite bounds make the relaxation tight.
-
-    Returns
-    -------
-    ObjectiveBound
-
-    Raises
-    ------
-    ModelError
-        Functions that are more than quadratic, or integers; the message names one. Without a
-        constraint that cannot be read, deactivated for the time being, the bound is weaker and
-        still one.
-    InfeasibleError
-        The relaxation has no solution, and so the model has none.
-    SolverError
-        Clarabel failed.
-
-    References
-    ----------
-    Shor (1987), Quadratic optimization problems; Sherali & Adams (1990), A hierarchy of relaxations
-    between the continuous and convex hull representations.
-    """
-    try:
-        stated = read_model(model, cones=False)
-    except NonlinearModelError as error:
-        raise ModelError(
-            f"a bound is known for quadratic models only: {str(error).split(';')[0]}; deactivate "
-            "it while the bound is computed, which is then weaker and still one"
-        ) from error
-    relaxation = _Relaxation(stated, _Reduced.of(stated))
-    bound, status = relaxation.bound()
-    objective, violation = _now(stated)
-    return ObjectiveBound(
-        bound=stated.sense * bound,
-        objective=objective,
-        violation=violation,
-        unbounded=relaxation.unbounded(),
-        status=status,
-    )
-
-
-# --- variables that linear equations define -------------------------------------------------------
-
-
-class _Reduced(NamedTuple):
-    """Columns, in multiples of their units, as affine functions of those that are kept.
-
-    Attributes
-    ----------
-    columns : (N, 1 + k) array
-        Constant and coefficients of each column.
-    kept : list of int
-    rows : (m, 1 + k) array
-        Bounds and linear inequalities, as ``rows ≥ 0``.
-    """
-
-    columns: FloatArray
-    kept: list[int]
-    rows: FloatArray
-
-    @classmethod
-    def of(cls, stated: StandardForm) -> _Reduced:
-        linear = stated.substituted(stated.linear.rows)
-        n = len(stated.variables)
-        A = sp.csr_array((linear.val, (linear.row, linear.col)), (linear.size, n)).toarray()
-        A *= stated.units
-        low, high = (side - linear.constant for side in (stated.linear.lower, stated.linear.upper))
-        equal = low == high
-        free = np.isinf(stated.lower) & np.isinf(stated.upper)
-        solved, pivots = _solved(np.column_stack([-low, A])[equal], free, (A != 0.0).sum(axis=0))
-        kept = [j for j in range(n) if j not in pivots]
-        columns = np.zeros((n, 1 + len(kept)))
-        columns[kept, 1 + np.arange(len(kept))] = 1.0
-        for j, row in pivots.items():
-            columns[j] = -solved[row][[0, *(1 + k for k in kept)]]
-        whole = np.vstack([np.eye(1 + len(kept))[:1], columns])
-        eye, units = np.eye(n), stated.units
-        sides = np.vstack(
-            [
-                np.column_stack([-low, A])[~equal],
-                np.column_stack([high, -A])[~equal],
-                np.column_stack([-stated.lower / units, eye]),
-                np.column_stack([stated.upper / units, -eye]),
-            ]
-        )
-        return cls(columns, kept, _normalised(sides[np.isfinite(sides[:, 0])] @ whole))
-
-
-def _solved(
-    equations: FloatArray, free: BoolArray, mentions: FloatArray
-) -> tuple[FloatArray, dict[int, int]]:
-    """Equations solved for columns, and which row each of these columns is in.
-
-    If possible they have no bounds, and of several it is the one that the fewest rows mention:
-    marginal risks rather than weights.
-    """
-    equations = _normalised(equations)
-    pivots: dict[int, int] = {}
-    for k, row in enumerate(equations):
-        size = np.abs(row[1:])
-        if size.max() <= 1e-9:
-            if abs(row[0]) > 1e-7:
-                raise InfeasibleError(
-                    f"{len(equations)} linear equations contradict each other; relax one of them"
-                )
-            continue
-        able = size > 0.01 * size.max()
-        able = np.flatnonzero(able & free if (able & free).any() else able)
-        j = int(able[mentions[able].argmin()])
-        row /= row[1 + j]
-        others = np.arange(len(equations)) != k
-        equations[others] -= np.outer(equations[others, 1 + j], row)
-        pivots[j] = k
-    equations[np.abs(equations) < 1e-13] = 0.0
-    return equations, pivots
-
-
-def _normalised(rows: FloatArray) -> FloatArray:
-    """Rows divided by their largest coefficient; none without one."""
-    size = np.abs(rows[:, 1:]).max(axis=1, initial=0.0)
-    kept = size > 1e-12
-    result: FloatArray = rows[kept] / size[kept, None]
-    return result
-
-
-# --- the relaxation -------------------------------------------------------------------------------
-
-
-class _Relaxation:
+class Relaxation:
     """Linear rows over the moments h (M's upper triangle, packed), and the columns y beside them.
 
     ``rows`` collects lower ≤ row ≤ upper over (h, y).
     """
 
-    def __init__(self, stated: StandardForm, reduced: _Reduced) -> None:
+    def __init__(self, stated: StandardForm, reduced: Reduced) -> None:
         self._stated = stated
         bodies = [stated.objective, *(q.body for q in stated.quadratics)]
         multiplied = sorted({c for body in bodies for ij in body.quadratic for c in ij})
@@ -513,23 +328,3 @@ def _made_semidefinite(z: FloatArray) -> FloatArray:
     smallest = float(np.linalg.eigvalsh(matrix)[0])
     moved: FloatArray = z + np.where(i == j, max(0.0, -smallest), 0.0)
     return moved
-
-
-# --- the model as it is ---------------------------------------------------------------------------
-
-
-def _now(stated: StandardForm) -> tuple[float | None, float | None]:
-    """The objective at the variables' values, and by how much these miss a constraint."""
-    values = [v.value for v in stated.variables]
-    if None in values:
-        return None, None
-    x = np.array(values, float)
-    rows = stated.substituted(stated.linear.rows)
-    body = rows.constant + np.bincount(rows.row, rows.val * x[rows.col], rows.size)
-    missed = [stated.lower - x, x - stated.upper]
-    missed += [stated.linear.lower - body, body - stated.linear.upper]
-    for q in stated.quadratics:
-        value = q.body.value(values)
-        missed.append(np.array([q.lower - value, value - q.upper]))
-    worst = max(0.0, *(float(m.max(initial=0.0)) for m in missed))
-    return float(stated.objective.value(values)), worst

@@ -14,7 +14,8 @@ from rrp_pyomo import DenseCovariance, RiskContributions, RiskParityQCLP, Weight
 from rrp_pyomo.errors import InfeasibleError, ModelError
 from rrp_pyomo.forms.conic import ConicBuilder
 from rrp_pyomo.forms.rows import Rows
-from rrp_pyomo.solve.relaxation import _in_dual_cone, _Reduced, _Relaxation
+from rrp_pyomo.solve.elimination import Reduced
+from rrp_pyomo.solve.relaxation import Relaxation, _in_dual_cone
 from rrp_pyomo.solve.table import find_solver
 from rrp_pyomo.solvers.conic.session import Session
 from rrp_pyomo.solvers.reading.standard_form import read_model
@@ -159,7 +160,7 @@ def test_rough_multipliers_prove_less_and_nothing_false(factor_covariance):
     model = capped(factor_covariance(5))
     model.goal.set_value(model.rc.volatility)  # a second-order cone among them
     stated = read_model(model, cones=False)
-    relaxation = _Relaxation(stated, _Reduced.of(stated))
+    relaxation = Relaxation(stated, Reduced.of(stated))
     backend = find_solver("clarabel").backend()
     answer = Session(backend).solve(relaxation._program().conic())
     best = relaxation._proved(answer)
