@@ -207,9 +207,9 @@ class RiskContributions(RiskDecomposition):
     standard deviation. A *share* of risk is a contribution over the variance, and a bound on it is
     stated without the fraction::
 
-        m.rc = RiskContributions(covariance, {"tech": ["AAPL", "MSFT"]}).block(m.w)
-        m.cap = pyo.Constraint(expr=m.rc.group["tech"] <= 0.4 * m.rc.variance)
-        m.ratio = pyo.Constraint(expr=m.rc.contribution["XOM"] <= 2 * m.rc.contribution["KO"])
+        m.risk = RiskContributions(covariance, {"tech": ["AAPL", "MSFT"]}).block(m.w)
+        m.cap = pyo.Constraint(expr=m.risk.group["tech"] <= 0.4 * m.risk.variance)
+        m.ratio = pyo.Constraint(expr=m.risk.contribution["XOM"] <= 2 * m.risk.contribution["KO"])
 
     Contributions are products of variables: what bounds them is not convex, and takes ``"ipopt"``
     (a local optimum) or ``"scip"`` or ``"gurobi"`` (the global one). Where only the volatility is

@@ -27,7 +27,13 @@ from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
 from rrp_pyomo.solvers.ipopt.problem import Run, Statement, start_values
-from rrp_pyomo.solvers.reading.checks import bounds, refuse_foreign_components, shown
+from rrp_pyomo.solvers.reading.checks import (
+    bounds,
+    integer_columns,
+    refuse_foreign_components,
+    refuse_integers,
+    shown,
+)
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError
 
 #: Functions of Pyomo that CasADi's reader does not know.
@@ -65,7 +71,9 @@ def read_nl(model: Any, config: Any) -> Statement:
             f"the model has {len(info.objectives)} active objectives ({names}); Ipopt takes one: "
             "deactivate the others"
         )
-    bounds([*info.variables, *(variable for variable, _ in info.eliminated_vars)])
+    variables = [*info.variables, *(variable for variable, _ in info.eliminated_vars)]
+    refuse_integers(variables, integer_columns(variables))
+    bounds(variables)
     start_values(info.variables)
     problem, start = _problem(text, model, config.working_dir)
     sense = 0.0
