@@ -81,13 +81,13 @@ class Canvas:
     def set_variables(self) -> list[Any]:
         """All of them, in the model's order."""
         if self.kernel:
-            return list(self.model.components(ctype=pmo.variable.ctype))
+            return list(self.model.components(ctype=pmo.variable._ctype))
         return list(self.model.component_data_objects(pyo.Var))
 
     def set_rows(self) -> list[Any]:
         """The active ones."""
         if self.kernel:
-            return list(self.model.components(ctype=pmo.constraint.ctype, active=True))
+            return list(self.model.components(ctype=pmo.constraint._ctype, active=True))
         return list(self.model.component_data_objects(pyo.Constraint, active=True))
 
 

@@ -181,6 +181,10 @@ class Session:
             feasible = inside.status in POINTS and inside.errors.primal <= self._accepted
             if improves and feasible and found.errors.primal <= self._accepted:
                 return self._as(found, TerminationCondition.unbounded, unknown)
+            if inside.status in POINTS and not self._is_over:
+                nearer = self._run(self._statement.run, self._options, inside.x)
+                if nearer.status in POINTS:
+                    return self._judged(nearer)
         message = (
             "the iterates diverge, and no feasible point has been found that shows that the "
             "objective is unbounded; give variables bounds or values to start at"
