@@ -18,7 +18,7 @@ from rrp_pyomo.modeling.terms.means import Cones, whole_multiples
 from rrp_pyomo.models.cardinality import Selection, selected_values, state_gap_of_selected
 from rrp_pyomo.models.constrained_budgeting import constrained_risk_budgeting
 from rrp_pyomo.models.newton import newton
-from rrp_pyomo.models.risk_parity import Budgets
+from rrp_pyomo.models.risk_parity import Budgets, shares
 from rrp_pyomo.models.selecting import SelectingRiskParity
 from rrp_pyomo.models.weights import active, binding, is_excluded, signed, violation
 from rrp_pyomo.portfolio import Portfolio
@@ -160,15 +160,11 @@ class RiskBudgeting(SelectingRiskParity):
     ) -> None:
         super().__init__(covariance, budgets, weight_set)
         self._require_signs()
-        self._shared  # noqa: B018 - some asset may be held
+        # The budgets of assets that may be held, as parts of their sum.
+        self._shared: FloatArray = shared_budgets(self.budgets, self.weight_set)
         self.selection = Selection.of(cardinality, minimum_weight, budgets, self.weight_set)
 
     # --- budgets --------------------------------------------------------------------------------
-
-    @cached_property
-    def _shared(self) -> FloatArray:
-        """The budgets of assets that may be held, as parts of their sum."""
-        return shared_budgets(self.budgets, self.weight_set)
 
     @cached_property
     def parity_ratio(self) -> float:
@@ -330,15 +326,15 @@ class RiskBudgeting(SelectingRiskParity):
         ratio = float(R[among].sum() / b[among].sum())
         deviation = np.abs(R - ratio * b) / (ratio * np.where(b > 0, b, 1.0))
         budgeted = self.budgets > 0
-        share = R[budgeted] / self.budgets[budgeted] / R.sum()
+        smallest, largest = shares(R, self.budgets)
         excluded = np.flatnonzero(budgeted & (b == 0))
         return RiskBudgetingCertificate(
             status=solution.status,
             largest_deviation=float(deviation[untouched].max(initial=0.0)),
             stationarity=_stationarity(X, b, x, marginal),
             infeasibility=violation(X, x),
-            smallest_share=float(share.min()),
-            largest_share=float(share.max()),
+            smallest_share=smallest,
+            largest_share=largest,
             binding=binding(X, x),
             excluded=tuple(str(self.labels[i]) for i in excluded),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,12 +76,8 @@ class RobustRiskBudgeting(PenalisedRiskParity):
         weight_set: WeightSet | None = None,
     ) -> None:
         super().__init__(uncertainty, omega, budgets, weight_set)
-        self._shared  # noqa: B018 - some asset may be held
-
-    @cached_property
-    def _shared(self) -> FloatArray:
-        """The budgets of assets that may be held, as parts of their sum."""
-        return shared_budgets(self.budgets, self.weight_set)
+        # The budgets of assets that may be held, as parts of their sum.
+        self._shared: FloatArray = shared_budgets(self.budgets, self.weight_set)
 
     @property
     def _row_budgets(self) -> FloatArray:

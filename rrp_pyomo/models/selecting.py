@@ -124,7 +124,9 @@ class SelectingRiskParity(RiskParityProblem):
         portfolio = self._portfolio(found)
         reached = portfolio.volatility if at_parity else unit * found.objective
         gap = float(np.maximum(reached - bound, 0.0) / portfolio.volatility)
-        return replace(portfolio, details=replace(self._choice(x), bound=float(bound), gap=gap))
+        choice = portfolio.details
+        assert isinstance(choice, CardinalityDetails)
+        return replace(portfolio, details=replace(choice, bound=float(bound), gap=gap))
 
     def _parity_program(self) -> Program:
         """The least p of k assets at parity."""

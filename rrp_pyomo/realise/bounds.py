@@ -12,17 +12,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rrp_pyomo.forms.rows import Rows, stacked
-from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.linalg import BoolArray, FloatArray
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.cones import EXPONENTIAL, ROTATED, SECOND_ORDER
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.lowering import Lowered
 
-BoolArray = NDArray[np.bool_]
 #: Rows from one end of their interval to the other.
 Interval = tuple[FloatArray, FloatArray]
 

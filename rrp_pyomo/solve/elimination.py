@@ -6,13 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from rrp_pyomo.errors import InfeasibleError
-from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.linalg import BoolArray, FloatArray
 from rrp_pyomo.solvers.reading.standard_form import StandardForm
-
-BoolArray = NDArray[np.bool_]
 
 
 class Reduced(NamedTuple):

@@ -14,14 +14,12 @@ from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins.nl_writer import NLWriterInfo
 
 from rrp_pyomo.forms.quadratic import QuadraticForm
-from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.linalg import BoolArray, FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.problem import Run, Statement, start_values
 from rrp_pyomo.solvers.ipopt.quadratic import solve_scaled
 from rrp_pyomo.solvers.reading.checks import TRIVIAL
 from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
-
-BoolArray = NDArray[np.bool_]
 
 
 def read_quadratic(model: Any) -> Statement:
