@@ -23,6 +23,7 @@ LAYERS = (
     ("program",),
     ("solvers",),
     ("solve",),
+    ("uncertainty",),
     ("portfolio", "plots"),
     ("models",),
     ("backtest",),

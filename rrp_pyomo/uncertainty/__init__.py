@@ -1,0 +1,30 @@
+"""What is not known of a market: convex sets of means, of covariances and of distributions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrp_pyomo._lazy import exports
+
+if TYPE_CHECKING:
+    from rrp_pyomo.uncertainty.base import CovarianceSet as CovarianceSet
+    from rrp_pyomo.uncertainty.base import DistributionSet as DistributionSet
+    from rrp_pyomo.uncertainty.base import MeanSet as MeanSet
+    from rrp_pyomo.uncertainty.base import UncertaintySet as UncertaintySet
+    from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
+    from rrp_pyomo.uncertainty.covariances.point import as_covariance_set as as_covariance_set
+    from rrp_pyomo.uncertainty.means.norms import Ball as Ball
+    from rrp_pyomo.uncertainty.means.norms import Box as Box
+    from rrp_pyomo.uncertainty.means.norms import Ellipsoid as Ellipsoid
+    from rrp_pyomo.uncertainty.means.point import Point as Point
+    from rrp_pyomo.uncertainty.means.point import as_mean_set as as_mean_set
+
+__all__, __getattr__, __dir__ = exports(
+    __name__,
+    {
+        "base": ("CovarianceSet", "DistributionSet", "MeanSet", "UncertaintySet"),
+        "covariances.point": ("CovariancePoint", "as_covariance_set"),
+        "means.norms": ("Ball", "Box", "Ellipsoid"),
+        "means.point": ("Point", "as_mean_set"),
+    },
+)

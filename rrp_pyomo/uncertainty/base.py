@@ -1,0 +1,285 @@
+"""What every uncertainty set says: its support function, the element that attains it, its members.
+
+What is not known of a market is a convex compact set U; what a model needs of U is its support
+function, and what a user needs is the element that attains it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.data import Covariance
+from rrp_pyomo.data.validation import Labels, as_number, by_label, index_of
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling import Affine
+from rrp_pyomo.modeling.operators import Expression
+
+
+class UncertaintySet(ABC):
+    """A convex compact set of means, of covariances or of distributions: a plain frozen value.
+
+    Attributes
+    ----------
+    labels : tuple
+        The assets.
+    formula : str
+        The set as mathematics, in LaTeX.
+    """
+
+    labels: Labels
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """The set as mathematics, in LaTeX."""
+
+    @property
+    def size(self) -> int:
+        """The number of assets n."""
+        return len(self.labels)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.formula}$"
+
+    def __repr__(self) -> str:
+        numbers = "".join(f", {name}={value:.4g}" for name, value in self._numbers().items())
+        n = self.size
+        return f"{type(self).__name__}({n} asset{'s' if n > 1 else ''}{numbers})"
+
+    def _numbers(self) -> dict[str, float]:
+        """What the set's own numbers are, for its ``repr``."""
+        return {}
+
+
+class MeanSet(UncertaintySet):
+    """A convex compact set U of means μ, per-period decimals.
+
+    A subclass says its support function as an expression and in numbers, which element attains it,
+    and which constraints make a vector a member.
+    """
+
+    _center: FloatArray
+
+    @property
+    def center(self) -> pd.Series:
+        """The nominal mean μ̂, a member."""
+        return self._labelled(self._center)
+
+    # --- the support function -------------------------------------------------------------------
+
+    def support(self, direction: Any) -> Any:
+        """σ(d) = max of d'μ over μ ∈ U.
+
+        Parameters
+        ----------
+        direction : Series, mapping, (n,) array, or an affine expression of n rows
+            Series and labelled expressions are aligned by label.
+
+        Returns
+        -------
+        float, or an expression
+            Of an expression it is convex, made of the language's terms. The smallest mean return
+            of weights w is ``-set.support(-w)``.
+        """
+        if isinstance(direction, Expression):
+            if not isinstance(direction, Affine):
+                raise InputError(
+                    f"the support function of {self!r} takes an affine direction, not "
+                    f"{direction!r}; bind it to a variable first"
+                )
+            return self._expression(direction._in_order(self.labels))
+        return self._support(by_label(direction, self.labels, "direction"))
+
+    def worst(self, direction: Any) -> pd.Series:
+        """The element that attains σ(d): the μ ∈ U with the largest d'μ.
+
+        For weights w the worst mean is ``set.worst(-w)``. Where several elements attain it, one of
+        them.
+        """
+        return self._labelled(self._worst(by_label(direction, self.labels, "direction")))
+
+    @abstractmethod
+    def _expression(self, d: Affine) -> Any:
+        """σ(d) as an affine expression or a sum of convex terms."""
+
+    @abstractmethod
+    def _worst(self, d: FloatArray) -> FloatArray:
+        """The element that attains σ(d)."""
+
+    def _support(self, d: FloatArray) -> float:
+        return float(d @ self._worst(d))
+
+    # --- members --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
+        """State u ∈ scale · U on a program.
+
+        Parameters
+        ----------
+        program : Program
+        u : Affine
+            Of n rows.
+        scale : float or scalar expression
+            At least 0.
+        """
+
+    @abstractmethod
+    def _excess(self, point: FloatArray) -> float:
+        """By how much a point is outside, relative to the size of the set; at most 0 inside."""
+
+    def contains(self, element: Any, tolerance: float = 1e-9) -> bool:
+        """Whether a mean is in the set, to a tolerance relative to the set's size."""
+        return self._excess(by_label(element, self.labels, "mean")) <= tolerance
+
+    def sample(self, rng: np.random.Generator, size: int) -> pd.DataFrame:
+        """Members in random directions from the centre, from its neighbourhood to the border.
+
+        Returns
+        -------
+        (size, n) DataFrame
+        """
+        as_number(size, "size", least=0)
+        n = self.size
+        rows = np.empty((size, n))
+        for row, reach in zip(rows, rng.uniform(size=size) ** (1.0 / n), strict=True):
+            border = self._worst(rng.standard_normal(n))
+            row[:] = self._center + reach * (border - self._center)
+        return pd.DataFrame(rows, columns=index_of(self.labels))
+
+    def plot(self, assets: Any = None, weights: Any = None) -> Any:
+        """The set's shadow on two assets, with its centre and, for weights, the worst mean.
+
+        Parameters
+        ----------
+        assets : pair of labels, optional
+            The first two by default.
+        weights : Series or (n,) array, optional
+        """
+        from rrp_pyomo.uncertainty.plots import plot_means
+
+        return plot_means(self, assets, weights)
+
+    def _labelled(self, values: FloatArray) -> pd.Series:
+        return pd.Series(values, index=index_of(self.labels), name="mean")
+
+
+class CovarianceSet(UncertaintySet):
+    """A convex compact set U of covariance matrices, per-period variances.
+
+    Attributes
+    ----------
+    center : Covariance
+        The nominal Σ̂, a member.
+    """
+
+    center: Covariance
+
+    @property
+    def labels(self) -> Labels:  # type: ignore[override]
+        """The assets."""
+        return self.center.labels
+
+    def variance(self, w: Any, h: Any = 1.0) -> Any:
+        """v(w) = max of w'Σw over Σ ∈ U, over h: convex in both.
+
+        Parameters
+        ----------
+        w : Series, mapping, (n,) array, or an affine expression of n rows
+        h : 1 or a scalar expression
+            v(w)/h, the perspective.
+
+        Returns
+        -------
+        float, or an expression
+        """
+        if isinstance(w, Expression):
+            return self._variance_expression(self._ordered(w), h)
+        return self._variance(by_label(w, self.labels, "weights"))
+
+    def volatility(self, w: Any) -> Any:
+        """√v(w); of an expression, convex."""
+        if isinstance(w, Expression):
+            return self._volatility_expression(self._ordered(w))
+        return float(np.sqrt(self.variance(w)))
+
+    def _ordered(self, w: Expression) -> Affine:
+        if isinstance(w, Affine):
+            return w._in_order(self.labels)
+        raise InputError(
+            f"the variance of {w!r} under {self!r} takes affine weights; bind them to a variable "
+            "first"
+        )
+
+    def support(self, w: Any) -> Any:
+        """The support function at ww': :meth:`variance`."""
+        return self.variance(w)
+
+    def worst(self, w: Any) -> Covariance:
+        """The member that attains v(w)."""
+        return self._worst(by_label(w, self.labels, "weights"))
+
+    @abstractmethod
+    def _variance_expression(self, w: Affine, h: Any) -> Any:
+        """v(w)/h as a sum of convex terms; h is 1 or a scalar expression."""
+
+    def _volatility_expression(self, w: Affine) -> Any:
+        """√v = min over h of (v/h + h)/2."""
+        program = w.program
+        h = program.variable(program.free_name("volatility_bound"), lower=0.0)
+        return 0.5 * self._variance_expression(w, h) + 0.5 * h
+
+    def _variance(self, w: FloatArray) -> float:
+        return float(w @ (self._worst(w).operator @ w))
+
+    @abstractmethod
+    def _worst(self, w: FloatArray) -> Covariance:
+        """The member that attains v(w)."""
+
+    @abstractmethod
+    def contains(self, element: Covariance, tolerance: float = 1e-9) -> bool:
+        """Whether a covariance is in the set, to a tolerance relative to the set's size."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, size: int) -> list[Covariance]:
+        """Members, from the centre's neighbourhood to the border."""
+
+    def plot(self, assets: Any = None, weights: Any = None) -> Any:
+        """The covariances of two assets' returns as ellipses: centre, members, the worst one."""
+        from rrp_pyomo.uncertainty.plots import plot_covariances
+
+        return plot_covariances(self, assets, weights)
+
+
+class DistributionSet(UncertaintySet):
+    """A set of distributions of returns R, per-period decimals; the loss of weights is −w'R."""
+
+    @abstractmethod
+    def risk(self, w: Any, alpha: float, mean_weight: float = 0.0) -> Any:
+        """sup over P of mean_weight · E[−w'R] + CVaR_α(−w'R), α being the tail probability.
+
+        Parameters
+        ----------
+        w : Series, mapping, (n,) array, or an affine expression of n rows
+        alpha : float
+            0 < α ≤ 1: 0.05 is the worst 5 %.
+        mean_weight : float
+            At least 0.
+
+        Returns
+        -------
+        float, or a convex expression
+        """
+
+    @abstractmethod
+    def expected_loss(self, w: Any) -> Any:
+        """sup over P of E[−w'R]: a float, or a convex expression."""
+
+    @abstractmethod
+    def worst(self, w: Any, alpha: float, mean_weight: float = 0.0) -> Any:
+        """The distribution that attains :meth:`risk`."""

@@ -1,0 +1,1 @@
+"""Sets of covariances, a file for each kind."""

@@ -1,0 +1,68 @@
+"""A known covariance: the set of one element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rrp_pyomo.data import Covariance, DenseCovariance
+from rrp_pyomo.errors import require_kind
+from rrp_pyomo.linalg import FloatArray, LinearMap, Named, Stack
+from rrp_pyomo.modeling import Affine, norm, quad_over_lin, stack, sum_squares
+from rrp_pyomo.uncertainty.base import CovarianceSet
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class CovariancePoint(CovarianceSet):
+    """U = {Σ̂}.
+
+    Parameters
+    ----------
+    center : Covariance
+        Σ̂.
+    """
+
+    center: Covariance
+
+    def __post_init__(self) -> None:
+        require_kind(self.center, Covariance, "covariance", "such as DenseCovariance(matrix)")
+
+    @property
+    def formula(self) -> str:
+        return r"\{\hat\Sigma\}"
+
+    def _variance_expression(self, w: Affine, h: Any) -> Any:
+        return variance_by_root(self.center.root, w, h)
+
+    def _volatility_expression(self, w: Affine) -> Any:
+        return norm(Named("root", self.center.root) @ w)
+
+    def _worst(self, w: FloatArray) -> Covariance:
+        return self.center
+
+    def contains(self, element: Covariance, tolerance: float = 1e-9) -> bool:
+        size = self.center.frobenius_norm
+        gap = element.matrix().to_numpy() - self.center.matrix().to_numpy()
+        return bool(np.linalg.norm(gap) <= tolerance * size)
+
+    def sample(self, rng: np.random.Generator, size: int) -> list[Covariance]:
+        return [self.center] * size
+
+
+def variance_by_root(root: LinearMap | Stack | FloatArray, w: Affine, h: Any = 1.0) -> Any:
+    """‖Rw‖²/h as an expression; a factored root stays factored."""
+    exposure = Named("root", root) @ w
+    if isinstance(h, float):
+        return sum_squares(exposure)
+    return quad_over_lin(stack(exposure), h)
+
+
+def as_covariance_set(covariance: Any) -> CovarianceSet:
+    """A set of covariances as it is, a known covariance or matrix as the set of one element."""
+    if isinstance(covariance, CovarianceSet):
+        return covariance
+    if not isinstance(covariance, Covariance):
+        covariance = DenseCovariance(covariance)
+    return CovariancePoint(covariance)

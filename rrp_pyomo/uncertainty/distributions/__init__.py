@@ -1,0 +1,1 @@
+"""Sets of distributions, a file for each kind."""

@@ -1,0 +1,1 @@
+"""Sets of means, a file for each kind."""
