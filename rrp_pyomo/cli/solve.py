@@ -21,7 +21,6 @@ from rrp_pyomo.cli.data_options import (
 )
 from rrp_pyomo.errors import InputError, UnknownLabelError
 from rrp_pyomo.models.registry import (
-    PROBLEMS,
     Data,
     Entry,
     find_problem,
@@ -41,7 +40,7 @@ PICTURES = (".png", ".pdf", ".svg")
 
 def solve(
     model: Annotated[
-        str, typer.Option(metavar=f"[{'|'.join(PROBLEMS)}]", help=f"Problem {where_printed()}.")
+        str, typer.Option(metavar="NAME[:NUMBER]", help=f"Problem {where_printed()}.")
     ],
     dataset: DatasetOption = None,
     returns: ReturnsOption = None,
@@ -123,7 +122,10 @@ def _require_taken(
     takes_omega = entry.number is not None and entry.number.name == "omega"
     if worst_case and not entry.has_worst_case:
         takers = names_of(lambda other: other.has_worst_case)
-        why = "has the worst case in it" if entry.data is Data.UNCERTAINTY else "has no covariance"
+        why = {
+            Data.UNCERTAINTY: "has the worst case in it",
+            Data.RETURNS: "has no covariance",
+        }.get(entry.data, "has sets of its own")
         raise InputError(f"--worst-case goes with --model {takers}; the {name} model {why}")
     if omega is not None and not takes_omega:
         takers = names_of(lambda other: other.number is not None and other.number.name == "omega")

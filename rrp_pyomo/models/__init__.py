@@ -29,6 +29,6 @@ _homes = {
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
 }
-for _entry in PROBLEMS.values():
-    _homes.setdefault(_entry.module, []).append(_entry.class_name)
+for _module, _name in dict.fromkeys((e.module, e.class_name) for e in PROBLEMS.values()):
+    _homes.setdefault(_module, []).append(_name)
 __all__, __getattr__, __dir__ = exports(__name__, _homes)

@@ -1,6 +1,7 @@
 """The table of problems: what the command line, backtests and the documentation know of them.
 
-A new problem is its own file in this package and an entry in :data:`PROBLEMS`.
+A new problem is its own file in this package and an entry in :data:`PROBLEMS`. Several entries may
+have one class: what each of them makes it from is then a recipe in :mod:`rrp_pyomo.models.recipes`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rrp_pyomo.errors import InputError, brief, require_kind
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rrp_pyomo.data import Covariance, CovarianceUncertainty, WeightSet
+    from rrp_pyomo.data import Covariance, CovarianceUncertainty, FactorModel, WeightSet
     from rrp_pyomo.models.problem import PortfolioProblem
     from rrp_pyomo.models.risk_parity import Budgets
 
@@ -25,11 +26,16 @@ COSTA_KWON = "Costa & Kwon (2020)"
 
 
 class Data(StrEnum):
-    """What a problem is about; the names are those of :class:`Estimates`."""
+    """What a problem is about; the names are those of :class:`Estimates`, ``ESTIMATES`` all of it.
+
+    A class that takes the latter is made by its ``from_estimates(estimates, number, weight_set)``,
+    or by a recipe with these arguments.
+    """
 
     COVARIANCE = "covariance"
     UNCERTAINTY = "uncertainty"
     RETURNS = "returns"
+    ESTIMATES = "estimates"
 
 
 class Estimates(Protocol):
@@ -47,9 +53,13 @@ class Estimates(Protocol):
     def returns(self) -> pd.DataFrame:
         """The excess returns they come from, periods × assets."""
 
+    @property
+    def model(self) -> FactorModel | None:
+        """The factor model, where there is one."""
+
 
 class Number(NamedTuple):
-    """The number that a problem's user chooses, an argument of its class."""
+    """The number that a problem's user chooses, an argument of its class or of its recipe."""
 
     name: str
     default: float
@@ -73,6 +83,11 @@ class Entry:
     number : Number, optional
     budgets : bool
         Whether it takes risk budgets.
+    arguments : str
+        What it is made from, as the documentation writes it; by default the data and the number.
+    recipe : str
+        The function in :mod:`rrp_pyomo.models.recipes` that makes it from estimates; without one
+        its class does.
     """
 
     module: str
@@ -83,6 +98,8 @@ class Entry:
     data: Data
     number: Number | None = None
     budgets: bool = True
+    arguments: str = ""
+    recipe: str = ""
 
     @property
     def problem(self) -> type[PortfolioProblem]:
@@ -128,7 +145,8 @@ class Entry:
         elif budgets is not None:
             raise InputError(f"{self.class_name} takes no budgets; leave them out")
         if self.number is not None:
-            arguments[self.number.name] = self.number.default if number is None else number
+            argument = "number" if self.data is Data.ESTIMATES else self.number.name
+            arguments[argument] = self.number.default if number is None else number
         elif number is not None:
             raise InputError(f"{self.class_name} takes no number; leave {number!r} out")
         if worst_case and not self.has_worst_case:
@@ -136,9 +154,27 @@ class Entry:
                 f"{self.class_name} takes no worst-case covariance, but the {self.data}; leave "
                 "worst_case out"
             )
+        if self.data is Data.ESTIMATES:
+            return self.construct(estimates, **arguments)
         given = estimates.uncertainty.worst_case if worst_case else getattr(estimates, self.data)
-        construct: Callable[..., PortfolioProblem] = self.problem
-        return construct(given, **arguments)
+        return self.construct(given, **arguments)
+
+    @property
+    def construct(self) -> Callable[..., PortfolioProblem]:
+        """What makes the problem: its class, that one's ``from_estimates``, or a recipe."""
+        made: Any = self.problem
+        if self.recipe:
+            made = getattr(import_module("rrp_pyomo.models.recipes"), self.recipe)
+        elif self.data is Data.ESTIMATES:
+            made = made.from_estimates
+        construct: Callable[..., PortfolioProblem] = made
+        return construct
+
+    @property
+    def written(self) -> str:
+        """The class and what it is made from, as one would write it."""
+        number = f", {self.number.name}={self.number.default}" if self.number else ""
+        return f"{self.class_name}({self.arguments or self.data + number})"
 
 
 PROBLEMS: dict[str, Entry] = {
@@ -229,10 +265,9 @@ def problem_table() -> str:
     rows.append(["---"] * len(rows[0]))
     for name, entry in PROBLEMS.items():
         number = entry.number
-        arguments = entry.data + (f", {number.name}={number.default}" if number else "")
         rows.append(
             [
-                f"`{entry.class_name}({arguments})`",
+                f"`{entry.written}`",
                 f"{entry.equation} of {entry.source}",
                 entry.kind,
                 f"`{entry.problem.default_solver}`",

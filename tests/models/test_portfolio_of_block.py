@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pyomo.environ as pyo
@@ -282,10 +282,12 @@ def test_every_problem_of_the_package_is_brought_to_its_solution_and_certified_t
     """At the solution's weights a block satisfies its constraints, at the same objective."""
     model = make_market(5)
     uncertainty = model.covariance_uncertainty()
-    given = {"covariance": uncertainty.nominal, "uncertainty": uncertainty, "model": model}
-    kind = PROBLEMS[name].problem
-    first = next(iter(inspect.signature(kind).parameters))
-    problem = kind(given[first])
+    data = datasets.french()
+    returns = excess_returns(data.returns, data.risk_free).tail(60)[list(model.labels)]
+    known = SimpleNamespace(
+        covariance=uncertainty.nominal, uncertainty=uncertainty, model=model, returns=returns
+    )
+    problem = PROBLEMS[name].make(known)
     solved = problem.solve()
     m = pyo.ConcreteModel()
     m.w = pyo.Var(problem.labels, bounds=(-1, 1))

@@ -8,9 +8,9 @@ import json
 import pickle
 import pkgutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from rrp_pyomo.backtest import Backtest, Registered
 from rrp_pyomo.backtest.strategies import parse_strategy
 from rrp_pyomo.cli.main import app
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.models import recipes
 from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.models.registry import PROBLEMS, Data, Entry, Number, problem_table
 from rrp_pyomo.portfolio import Portfolio
@@ -51,10 +52,19 @@ def test_every_problem_of_the_package_is_in_the_table():
 
 def test_numbers_are_arguments_with_that_default():
     for entry in PROBLEMS.values():
-        taken = inspect.signature(entry.problem).parameters
+        taken = inspect.signature(entry.construct).parameters
         assert ("budgets" in taken) == entry.budgets
-        if entry.number is not None:
+        if entry.data is Data.ESTIMATES:
+            assert list(taken) == ["estimates", "number", "weight_set"]
+            assert entry.arguments
+        elif entry.number is not None:
             assert taken[entry.number.name].default == entry.number.default
+
+
+def test_every_recipe_belongs_to_a_line():
+    made = inspect.getmembers(recipes, inspect.isfunction)
+    ours = {name for name, function in made if function.__module__ == recipes.__name__}
+    assert ours == {entry.recipe for entry in PROBLEMS.values()} - {""}
 
 
 # --- a problem of another kind --------------------------------------------------------------------
@@ -86,6 +96,12 @@ class Minimax(PortfolioProblem):
         least = program.variable("least")
         program.maximize(self.alpha * least)
         program.subject_to(scenarios=self.R @ x >= least)
+
+    @classmethod
+    def from_estimates(cls, estimates, number=None, weight_set=None):
+        """Of excess returns, both of the assets and of the market beside them."""
+        market = estimates.model.factor_covariance.iloc[0, 0]
+        return cls(estimates.returns / market, 1.0 if number is None else number, weight_set)
 
     def _certificate(self, solution):
         return Worst(solution.status, float((self.R @ solution.values["x"]).min()), self.alpha)
@@ -166,6 +182,43 @@ def test_a_new_line_in_the_table_is_a_new_model(tmp_path):
     first = Minimax(returns[returns.index < run.rebalances[0]].tail(12)).solve()
     target = run.weights.loc[(run.rebalances[0], "minimax")]
     np.testing.assert_allclose(target, first.weights, atol=1e-6)
+
+
+def from_half(estimates, number=None, weight_set=None):
+    return Minimax(number * estimates.returns.iloc[::2], weight_set=weight_set)
+
+
+@pytest.mark.usefixtures("minimax")
+def test_several_lines_may_have_one_class(monkeypatch):
+    """By the class's own way from estimates, or by a recipe."""
+    monkeypatch.setattr(recipes, "from_half", from_half, raising=False)
+    scaled = Entry(
+        "minimax", "Minimax", "scaled", "nobody", "linear", Data.ESTIMATES, budgets=False,
+        arguments="returns / variance",
+    )  # fmt: skip
+    half = replace(
+        scaled, number=Number("scale", 3.0, "scale"), arguments="3 returns", recipe="from_half"
+    )
+
+    class Known:
+        returns = pd.DataFrame([[0.02, -0.02], [9.0, 9.0], [-0.01, 0.03]], columns=["A", "B"])
+        model = SimpleNamespace(factor_covariance=pd.DataFrame([[0.5]]))
+
+    X = WeightSet(upper=0.6)
+    problem = scaled.make(Known, weight_set=X)
+    np.testing.assert_array_equal(problem.R, Known.returns / 0.5)
+    assert problem.weight_set.upper.max() == 0.6
+    np.testing.assert_array_equal(half.make(Known).R, 3.0 * Known.returns.iloc[[0, 2]])
+    np.testing.assert_array_equal(half.make(Known, 5.0).R, 5.0 * Known.returns.iloc[[0, 2]])
+    with pytest.raises(InputError, match="Minimax takes no number"):
+        scaled.make(Known, 2.0)
+    with pytest.raises(InputError, match="takes no worst-case covariance, but the estimates"):
+        half.make(Known, worst_case=True)
+    monkeypatch.setitem(PROBLEMS, "half", half)
+    assert (
+        "| `Minimax(3 returns)` | scaled of nobody | linear | `clarabel` | `half`, `half:3` |"
+        in (problem_table())
+    )
 
 
 # --- problems by name -----------------------------------------------------------------------------
