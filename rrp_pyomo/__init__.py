@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.modeling import maximum as maximum
     from rrp_pyomo.modeling import norm as norm
     from rrp_pyomo.modeling import positive as positive
+    from rrp_pyomo.modeling import power as power
     from rrp_pyomo.modeling import quad_over_lin as quad_over_lin
     from rrp_pyomo.modeling import relative_entropy as relative_entropy
     from rrp_pyomo.modeling import square as square
@@ -80,6 +81,7 @@ __all__, __getattr__, __dir__ = exports(
             "maximum",
             "norm",
             "positive",
+            "power",
             "quad_over_lin",
             "relative_entropy",
             "square",

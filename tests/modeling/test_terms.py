@@ -25,6 +25,7 @@ from rrp_pyomo.modeling import (
     maximum,
     norm,
     positive,
+    power,
     quad_over_lin,
     relative_entropy,
     square,
@@ -40,6 +41,7 @@ A, B = RNG.normal(size=(2, N, N))
 R = RNG.normal(size=(9, N))
 SHIFT, COST = RNG.normal(size=(2, N))
 WEIGHTS = np.array([0.5, 2.0, 1.0, 0.25])
+SLOPES = np.array([3.0, 0.1, 1.0, 2.0])
 #: Scenarios with probabilities that are multiples of one, so that repeating them is the same.
 TIMES = np.array([1, 2, 1, 3, 1, 1, 2, 1, 1])
 REPEATED = np.repeat(R, TIMES, axis=0)
@@ -86,6 +88,14 @@ CASES = {
     ),
     "exp": Case(lambda x: exp(A @ x + SHIFT), lambda x: cp.exp(A @ x + SHIFT)),
     "log": Case(lambda x: log(2 * x + 0.1), lambda x: cp.log(2 * x + 0.1), convex=False),
+    "power": Case(
+        lambda x: power(SLOPES * x, 0.6),
+        lambda x: cp.power(cp.multiply(SLOPES, x), 0.6, approx=False),
+        convex=False,
+    ),
+    "negative power": Case(
+        lambda x: power(x + 0.2, -1.5), lambda x: cp.power(x + 0.2, -1.5, approx=False)
+    ),
     "entropy": Case(lambda x: entropy(x), lambda x: cp.entr(x), convex=False),
     "relative_entropy": Case(
         lambda x: relative_entropy(x, 0.2 * x.sum() + B @ x + 3),
@@ -354,6 +364,8 @@ REFUSED = {
         "ratio of whole numbers up to 10,000 in all: use cones='exponential'",
     ),
     "weights too many": (lambda x: geometric_mean(x, [1.0] * 3), "one positive number for each"),
+    "a power above 1": (lambda x: power(x, 2), "exponent of power is 2; expected a number below"),
+    "no power": (lambda x: power(x, 0), "exponent of power is 0; expected a number below 1"),
     "alpha 0": (lambda x: cvar(x, 0.0), "alpha of cvar is 0.0.*0 < alpha <= 1"),
     "alpha 95 %": (lambda x: cvar(x, 95), "alpha of cvar is 95.*0.05 is the worst 5 %"),
     "probabilities": (lambda x: cvar(x, 0.5, [0.5, 0.6]), "probabilities of 2 .*sum to 1"),
@@ -440,6 +452,8 @@ SCALARS = {
     "cvar": (lambda x: cvar(x, 0.3), 1.5),
     "entropy": (lambda x: -entropy(x), 1.5 * np.log(1.5)),
     "log": (lambda x: -log(x), -np.log(1.5)),
+    "power": (lambda x: -power(x, 0.5), -np.sqrt(1.5)),
+    "negative power": (lambda x: power(x, -2), 1.5**-2),
     "geometric_mean": (lambda x: -geometric_mean(x), -1.5),
     "relative_entropy": (lambda x: relative_entropy(x, 1.0), 1.5 * np.log(1.5)),
 }
@@ -471,6 +485,7 @@ def test_notation_of_every_term():
         "positive(x)": positive(x),
         "quad_over_lin(x, y)": quad_over_lin(x, y),
         "exp(x)": exp(x),
+        "power(x, 0.5)": power(x, 0.5),
         "entropy(x)": entropy(x),
         "relative_entropy(x, y)": relative_entropy(x, y),
         "log_sum_exp(x)": log_sum_exp(x),

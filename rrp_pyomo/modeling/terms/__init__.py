@@ -5,6 +5,7 @@ from rrp_pyomo.modeling.terms.logarithms import entropy, exp, log, log_sum_exp, 
 from rrp_pyomo.modeling.terms.maxima import maximum, positive
 from rrp_pyomo.modeling.terms.means import geometric_mean
 from rrp_pyomo.modeling.terms.norms import abs, norm
+from rrp_pyomo.modeling.terms.powers import power
 from rrp_pyomo.modeling.terms.risk import cvar
 from rrp_pyomo.modeling.terms.squares import quad_over_lin, sum_squares
 
@@ -19,6 +20,7 @@ __all__ = [
     "maximum",
     "norm",
     "positive",
+    "power",
     "quad_over_lin",
     "relative_entropy",
     "square",
