@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.modeling import sum_squares as sum_squares
     from rrp_pyomo.models import FactorRiskContributions as FactorRiskContributions
     from rrp_pyomo.models import FactorRiskParity as FactorRiskParity
+    from rrp_pyomo.models import MeanVariance as MeanVariance
     from rrp_pyomo.models import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models import RiskContributions as RiskContributions
     from rrp_pyomo.models import RiskParityNLP as RiskParityNLP

@@ -21,6 +21,8 @@ from rrp_pyomo.linalg import FloatArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from rrp_pyomo.uncertainty.worst_case import WorstCase
+
 
 class Certificate(Protocol):
     """What can be said of a portfolio from the data, whatever the solver says."""
@@ -209,6 +211,26 @@ class Portfolio:
     def omega_max(self) -> float | None:
         """The largest ω for which (12) has a solution; None for other problems."""
         return getattr(self.details, "omega_max", None)
+
+    @property
+    def worst_case(self) -> WorstCase | None:
+        """The mean, covariance, loadings or distribution that a robust answer is robust against."""
+        return getattr(self.details, "worst_case", None)
+
+    @property
+    def worst_value(self) -> float | None:
+        """The objective at the worst case, from the data; None for problems without sets."""
+        return getattr(self.details, "worst_value", None)
+
+    @property
+    def nominal_value(self) -> float | None:
+        """The objective at the centres of the sets; None for problems without sets."""
+        return getattr(self.details, "nominal_value", None)
+
+    @property
+    def price_of_robustness(self) -> float | None:
+        """What the nominal objective loses against the nominal optimum, at least 0."""
+        return getattr(self.details, "price_of_robustness", None)
 
     @cached_property
     def certificate(self) -> Certificate | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         FactorRiskContributions as FactorRiskContributions,
     )
     from rrp_pyomo.models.factor_parity import FactorRiskParity as FactorRiskParity
+    from rrp_pyomo.models.mean_variance import MeanVariance as MeanVariance
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega
     from rrp_pyomo.models.orthants import parity_orthants as parity_orthants
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _homes = {
     "contributions": ["RiskContributions"],
     "factor_contributions": ["FactorRiskContributions"],
+    "mean_variance": ["MeanVariance"],
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
 }

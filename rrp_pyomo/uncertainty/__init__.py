@@ -9,6 +9,7 @@ from rrp_pyomo._lazy import exports
 if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.base import CovarianceSet as CovarianceSet
     from rrp_pyomo.uncertainty.base import DistributionSet as DistributionSet
+    from rrp_pyomo.uncertainty.base import JointSet as JointSet
     from rrp_pyomo.uncertainty.base import MeanSet as MeanSet
     from rrp_pyomo.uncertainty.base import UncertaintySet as UncertaintySet
     from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.means.norms import Ellipsoid as Ellipsoid
     from rrp_pyomo.uncertainty.means.point import Point as Point
     from rrp_pyomo.uncertainty.means.point import as_mean_set as as_mean_set
+    from rrp_pyomo.uncertainty.worst_case import WorstCase as WorstCase
 
 __all__, __getattr__, __dir__ = exports(
     __name__,
     {
-        "base": ("CovarianceSet", "DistributionSet", "MeanSet", "UncertaintySet"),
+        "base": ("CovarianceSet", "DistributionSet", "JointSet", "MeanSet", "UncertaintySet"),
         "covariances.point": ("CovariancePoint", "as_covariance_set"),
         "means.norms": ("Ball", "Box", "Ellipsoid"),
         "means.point": ("Point", "as_mean_set"),
+        "worst_case": ("WorstCase",),
     },
 )

@@ -18,6 +18,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.modeling.operators import Expression
+from rrp_pyomo.uncertainty.worst_case import WorstCase
 
 
 class UncertaintySet(ABC):
@@ -254,6 +255,23 @@ class CovarianceSet(UncertaintySet):
         from rrp_pyomo.uncertainty.plots import plot_covariances
 
         return plot_covariances(self, assets, weights)
+
+
+class JointSet(UncertaintySet):
+    """A set of means and covariances that are uncertain together, such as by their loadings."""
+
+    @abstractmethod
+    def loss(self, w: Any, risk_aversion: float) -> Any:
+        """max over U of (λ/2) w'Σw − w'μ: a float, or a convex expression of n rows w."""
+
+    @abstractmethod
+    def worst(self, w: Any, risk_aversion: float) -> WorstCase:
+        """The member that attains :meth:`loss`: its mean, its covariance, its loadings."""
+
+    @property
+    @abstractmethod
+    def nominal(self) -> tuple[FloatArray, Covariance]:
+        """The mean, 0 where there is none, and the covariance of the centre."""
 
 
 class DistributionSet(UncertaintySet):

@@ -1,0 +1,236 @@
+"""Markowitz portfolios, and robust ones: a point or a set in the place of mean and covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from rrp_pyomo.data import Covariance, WeightSet
+from rrp_pyomo.data.validation import agreed_labels, as_number, index_of
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling import Variable, norm, sum_squares
+from rrp_pyomo.models.best_response import Curvature
+from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.uncertainty.base import CovarianceSet, JointSet, MeanSet
+from rrp_pyomo.uncertainty.covariances.point import as_covariance_set
+from rrp_pyomo.uncertainty.means.point import as_mean_set
+from rrp_pyomo.uncertainty.worst_case import WorstCase
+
+
+class MeanVariance(RobustProblem):
+    """The best utility at the worst mean and the worst covariance of two sets.
+
+        maximise over x ∈ X   min over μ ∈ U_μ of x'μ − (λ/2) max over Σ ∈ U_Σ of x'Σx
+                              − Σ c_i|x_i − x⁰_i| − a‖x‖₂ − b‖x‖₂² − d‖x‖_∞
+
+    With known mean and covariance it is Markowitz's problem; with an :class:`Ellipsoid` of means
+    and :class:`LoadingEllipsoids` it is Goldfarb & Iyengar's. Utility is a return per period.
+
+    Parameters
+    ----------
+    mean : Series, (n,) array, MeanSet or None
+        μ or U_μ; None leaves the mean out, which is minimum risk. Beside a joint set, what is added
+        to its mean.
+    covariance : Covariance, (n, n) DataFrame or array, CovarianceSet or JointSet
+        Σ or U_Σ.
+    risk_aversion : float
+        λ ≥ 0.
+    l1 : float, Series, mapping or (n,) array
+        c ≥ 0, the costs of trading around ``previous``; around 0 a lasso penalty.
+    l2, l2_squared, linf : float
+        a, b, d ≥ 0; ``l2_squared`` is the ridge penalty.
+    weight_set : WeightSet, optional
+        X; long-only and fully invested by default.
+    previous : Series, mapping or (n,) array, optional
+        x⁰, 0 by default.
+    turnover : float, optional
+        The most that Σ|x_i − x⁰_i| may be.
+
+    Raises
+    ------
+    InputError
+        Numbers below 0, labels that do not agree, nothing to optimise.
+
+    References
+    ----------
+    Markowitz (1952); Goldfarb & Iyengar (2003); Tütüncü & Koenig (2004).
+    """
+
+    maximising: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        mean: Any,
+        covariance: Any,
+        risk_aversion: float = 1.0,
+        l1: Any = 0,
+        l2: float = 0,
+        l2_squared: float = 0,
+        linf: float = 0,
+        weight_set: WeightSet | None = None,
+        *,
+        previous: Any = None,
+        turnover: float | None = None,
+    ) -> None:
+        self.mean_set: MeanSet | None = None if mean is None else as_mean_set(mean)
+        self.covariance_set: CovarianceSet | JointSet = (
+            covariance if isinstance(covariance, JointSet) else as_covariance_set(covariance)
+        )
+        labels = self.covariance_set.labels
+        if self.mean_set is not None:
+            n = len(labels)
+            agreed_labels("asset", n, covariance=labels, mean=self.mean_set.labels)
+        super().__init__(labels, weight_set, l1=l1, previous=previous, turnover=turnover, linf=linf)
+        self._risk_aversion = as_number(risk_aversion, "risk_aversion", least=0.0)
+        self.l2 = as_number(l2, "l2", least=0.0)
+        self.l2_squared = as_number(l2_squared, "l2_squared", least=0.0)
+        if mean is None and not (self._risk_aversion or self.l2 or self.l2_squared):
+            raise InputError(
+                f"MeanVariance without a mean and with risk_aversion={risk_aversion!r} has nothing "
+                "to optimise; give a mean or a positive risk_aversion"
+            )
+        if isinstance(self.covariance_set, CovarianceSet):
+            self.covariance = self.covariance_set.center
+        else:
+            self.covariance = self.covariance_set.nominal[1]
+
+    @property
+    def risk_aversion(self) -> float:
+        """λ; where it is positive, a parameter: another value keeps what was compiled.
+
+        Raises
+        ------
+        InputError
+            Set to a negative number, or one that is not finite.
+        """
+        return self._risk_aversion
+
+    @risk_aversion.setter
+    def risk_aversion(self, risk_aversion: float) -> None:
+        given = as_number(risk_aversion, "risk_aversion", least=0.0)
+        if given == 0.0 or not self._is_parametric:
+            vars(self).pop("_program", None)
+        self._risk_aversion = given
+        if "_program" in vars(self):
+            self._program.set(risk_aversion=given)
+
+    @property
+    def _is_parametric(self) -> bool:
+        return self._risk_aversion > 0.0 and isinstance(self.covariance_set, CovarianceSet)
+
+    def _numbers(self) -> Mapping[str, float]:
+        given = {"l2": self.l2, "l2_squared": self.l2_squared, "linf": self.trading.largest}
+        return {"risk_aversion": self.risk_aversion} | {k: v for k, v in given.items() if v}
+
+    # --- the statement --------------------------------------------------------------------------
+
+    @cached_property
+    def objective_unit(self) -> float:
+        """The size of the terms of utility at equal weights."""
+        x = self._equal_weights()
+        variance = float(x @ (self._nominal_covariance.operator @ x))
+        sizes = [self.risk_aversion / 2 * variance, self.trading.cost(x), self.l2 / np.sqrt(x.size)]
+        if self.mean_set is not None:
+            sizes.append(abs(float(self.mean_set.center @ x)))
+            sizes.append(float(np.abs(self.mean_set.center).mean()))
+        return max(sizes) or 1.0
+
+    @property
+    def _nominal_covariance(self) -> Covariance:
+        assert self.covariance is not None
+        return self.covariance
+
+    def _state(self, program: Program, x: Variable) -> None:
+        utility: Any = 0.0
+        if self.mean_set is not None:
+            utility = utility - self.mean_set.support(-x)
+        if isinstance(self.covariance_set, JointSet):
+            utility = utility - self.covariance_set.loss(x, self.risk_aversion)
+        elif self.risk_aversion:
+            aversion = program.parameter("risk_aversion", self.risk_aversion)
+            utility = utility - (0.5 * aversion) * self.covariance_set.variance(x)
+        charges = self.trading.state(program, x)
+        if self.l2:
+            charges = charges + self.l2 * norm(x)
+        if self.l2_squared:
+            charges = charges + self.l2_squared * sum_squares(x)
+        program.maximize((utility - charges) * (1.0 / self.objective_unit))
+
+    # --- the worst case -------------------------------------------------------------------------
+
+    def _worst(self, x: FloatArray) -> Worst:
+        mean = None if self.mean_set is None else self.mean_set._worst(-x)
+        return self._loss_at(x, mean)
+
+    def _loss_at(self, x: FloatArray, mean: FloatArray | None) -> Worst:
+        """The loss at a mean and at the worst covariance, with its gradient."""
+        total, covariance, loadings = mean, None, None
+        half = self.risk_aversion / 2.0
+        if isinstance(self.covariance_set, JointSet):
+            found = self.covariance_set.worst(x, self.risk_aversion)
+            covariance, loadings = found.covariance, found.loadings
+            if found.mean is not None:
+                own = found.mean.to_numpy()
+                total = own if total is None else total + own
+        else:
+            covariance = self.covariance_set._worst(x)
+            loadings = getattr(self.covariance_set, "worst_loadings", lambda w: None)(x)
+        assert covariance is not None
+        Sigma_x = covariance.operator @ x
+        value, gradient = half * float(x @ Sigma_x), 2.0 * half * Sigma_x
+        if total is not None:
+            value, gradient = value - float(total @ x), gradient - total
+        size = float(np.linalg.norm(x))
+        value += self.l2 * size + self.l2_squared * size**2
+        gradient = gradient + (self.l2 / (size or 1.0) + 2.0 * self.l2_squared) * x
+        labelled = None if total is None else self._by_asset(total)
+        return Worst(value, gradient, WorstCase(labelled, covariance, loadings))
+
+    def _by_asset(self, mean: FloatArray) -> pd.Series:
+        """A mean by asset."""
+        return pd.Series(mean, index=index_of(self.labels), name="mean")
+
+    def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
+        if self.mean_set is None or isinstance(self.covariance_set, JointSet):
+            return None
+        at_zero = self._loss_at(x, np.zeros(x.size))
+        mean = program.variable("mean", x.size, unit=float(np.abs(self.mean_set.center).max()) or 1)
+        self.mean_set.state_member(program, mean)
+
+        def read(solution: ProgramSolution) -> Worst:
+            return self._loss_at(x, solution.arrays["mean"])
+
+        return Adversary(-mean + at_zero.gradient, -(mean @ x) + at_zero.value, read)
+
+    def _curvature(self, x: FloatArray, worst: Worst) -> Curvature | None:
+        covariance = worst.elements.covariance
+        if covariance is None or not self.risk_aversion:
+            return None
+        return Curvature(covariance.root, self.risk_aversion / 2.0)
+
+    def nominal(self) -> MeanVariance:
+        """The same problem at the centres of its sets."""
+        mean: FloatArray | None = None
+        if self.mean_set is not None:
+            mean = self.mean_set.center.to_numpy()
+        if isinstance(self.covariance_set, JointSet):
+            own, covariance = self.covariance_set.nominal
+            mean = own if mean is None else mean + own
+        else:
+            covariance = self.covariance_set.center
+        problem = MeanVariance(
+            None if mean is None else self._by_asset(mean),
+            covariance,
+            self.risk_aversion,
+            l2=self.l2,
+            l2_squared=self.l2_squared,
+        )
+        problem.weight_set, problem.trading = self.weight_set, self.trading
+        return problem

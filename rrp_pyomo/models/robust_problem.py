@@ -1,0 +1,333 @@
+"""Problems against the worst case of their sets: what all of them report and how it is proved."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from rrp_pyomo.data import WeightSet
+from rrp_pyomo.data.validation import by_label
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling import Affine
+from rrp_pyomo.models.best_response import (
+    Curvature,
+    least_over,
+    least_with_curvature,
+    state_least_over,
+)
+from rrp_pyomo.models.problem import PortfolioProblem
+from rrp_pyomo.models.trading import Trading
+from rrp_pyomo.models.weights import violation
+from rrp_pyomo.portfolio import Portfolio
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.uncertainty.worst_case import WorstCase
+
+# A gap above this part of the loss's size is asked once more, with worst elements that are chosen.
+_TIED = 1e-7
+# Where X is unbounded and the loss need not grow, weights of so many times the gross are looked at.
+_REACH = 10.0
+
+
+class Worst(NamedTuple):
+    """The loss of weights at the worst elements of the sets, computed from the data.
+
+    Attributes
+    ----------
+    value : float
+        The loss, without costs of trading.
+    gradient : (n,) array
+        A subgradient of it.
+    elements : WorstCase
+    """
+
+    value: float
+    gradient: FloatArray
+    elements: WorstCase
+
+
+class Adversary(NamedTuple):
+    """The choice among the elements of the sets, stated on a program.
+
+    Attributes
+    ----------
+    gradient : Affine
+        Of the loss at the element, at the weights.
+    loss : Affine
+        Of the weights at the element.
+    read : callable
+        From the solved program to the :class:`Worst`.
+    """
+
+    gradient: Affine
+    loss: Affine
+    read: Callable[[ProgramSolution], Worst]
+
+
+@dataclass(frozen=True, eq=False)
+class WorstCaseCertificate:
+    """How much better than the answer any admissible weights could be, from the data.
+
+    Attributes
+    ----------
+    status : str
+        The solver's status, in its own words.
+    gap : float
+        No weights in X have a worst case that is better by more than this; units of the objective.
+        With a subgradient g of the loss at the worst element, g'x − min of g'v over v ∈ X.
+    relative_gap : float
+        Relative to the size of the objective's terms, at the answer or at equal weights.
+    infeasibility : float
+        By how much the weights violate X.
+    within : float or None
+        Where X is unbounded: the gross Σ|v_i| up to which the gap holds.
+    """
+
+    status: str
+    gap: float
+    relative_gap: float
+    infeasibility: float
+    within: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        return dict(vars(self))
+
+    def summary(self) -> str:
+        """One line for a terminal."""
+        of = "" if self.within is None else f" of a gross of at most {self.within:.3g}"
+        return (
+            f"no admissible weights{of} have a worst case better by more than {self.gap:.2g} "
+            f"({self.relative_gap:.1g} of its size)"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RobustOutcome:
+    """What a robust portfolio is robust against, and what that costs.
+
+    Attributes
+    ----------
+    worst_value : float
+        The objective at the worst elements: for every element of the sets the weights do at least
+        as well.
+    """
+
+    worst_value: float
+    maximising: bool
+    find_worst_case: Callable[[], WorstCase] = field(repr=False)
+    find_nominal: Callable[[], RobustProblem] = field(repr=False)
+    weights: FloatArray = field(repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is found when it is asked for is found before it travels.
+        names = ("worst_case", "nominal_value", "nominal_optimum")
+        found = {name: getattr(self, name) for name in names}
+        return (
+            vars(self) | found | {"find_worst_case": None, "find_nominal": None, "_nominal": None}
+        )
+
+    @cached_property
+    def _nominal(self) -> RobustProblem:
+        return self.find_nominal()
+
+    @cached_property
+    def nominal_value(self) -> float:
+        """The objective at the sets' centres."""
+        return self._nominal.worst_value(self.weights)
+
+    @cached_property
+    def worst_case(self) -> WorstCase:
+        """The elements of the sets that the weights are robust against."""
+        return self.find_worst_case()
+
+    @cached_property
+    def nominal_optimum(self) -> float:
+        """The best objective at the sets' centres, by solving the nominal problem."""
+        value: float = self._nominal.solve().worst_value  # type: ignore[assignment]
+        return value
+
+    @property
+    def price_of_robustness(self) -> float:
+        """What the nominal objective loses against the nominal optimum."""
+        lost = self.nominal_optimum - self.nominal_value
+        return max(0.0, lost if self.maximising else -lost)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers by name."""
+        return {
+            "worst_value": self.worst_value,
+            "nominal_value": self.nominal_value,
+            "price_of_robustness": self.price_of_robustness,
+            "worst_case": self.worst_case.to_dict(),
+        }
+
+
+class RobustProblem(PortfolioProblem):
+    """A problem whose objective is taken at the worst elements of convex sets.
+
+        minimise over x ∈ X   max over u ∈ U of f(x, u) + Σ c_i|x_i − x⁰_i|
+
+    with a loss f that is convex in x; problems that maximise have −f as their objective. For every
+    element of the sets the answer does at least as well as ``worst_value``, and no admissible
+    weights have a better worst case (to the certificate's gap). If the sets hold the truth with
+    probability p, so does the first half. It says nothing of Sharpe ratios out of sample.
+
+    A subclass states the objective and says the worst elements for given weights, from the data.
+
+    Parameters
+    ----------
+    labels : iterable of labels
+    weight_set : WeightSet, optional
+        X; long-only and fully invested by default.
+    l1 : float, Series, mapping or (n,) array
+        c ≥ 0, the cost of a unit traded.
+    previous : Series, mapping or (n,) array, optional
+        x⁰, from which is traded; 0 by default.
+    turnover : float, optional
+        The most that Σ|x_i − x⁰_i| may be.
+    """
+
+    maximising: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        labels: Iterable[Hashable],
+        weight_set: WeightSet | None = None,
+        *,
+        l1: Any = 0.0,
+        previous: Any = None,
+        turnover: float | None = None,
+        linf: float = 0.0,
+    ) -> None:
+        super().__init__(labels, weight_set)
+        self.trading = Trading.of(self.labels, l1, previous, turnover, linf)
+
+    # --- what a problem says --------------------------------------------------------------------
+
+    @abstractmethod
+    def _worst(self, x: FloatArray) -> Worst:
+        """The loss at the worst elements for weights, from the data, without costs of trading."""
+
+    @abstractmethod
+    def nominal(self) -> RobustProblem:
+        """The same problem at the centres of its sets."""
+
+    def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
+        """Where several elements are worst, or nearly: the choice among all of them."""
+        return None
+
+    def _curvature(self, x: FloatArray, worst: Worst) -> Curvature | None:
+        """By how much the loss at the worst elements grows beside its tangent."""
+        return None
+
+    # --- what comes out -------------------------------------------------------------------------
+
+    def _objective_of(self, loss: float) -> float:
+        return -loss if self.maximising else loss
+
+    def worst_value(self, weights: Any) -> float:
+        """The objective of weights at the worst elements of the sets, from the data."""
+        x = self._aligned(weights)
+        return self._objective_of(self._worst(x).value + self.trading.cost(x))
+
+    def worst_case(self, weights: Any) -> WorstCase:
+        """The elements of the sets that are worst for weights."""
+        return self._worst(self._aligned(weights)).elements
+
+    def _aligned(self, weights: Any) -> FloatArray:
+        return by_label(weights, self.labels, "weights")
+
+    def _solution_at(self, weights: FloatArray, status: str, solver: str) -> ProgramSolution:
+        solution = super()._solution_at(weights, status, solver)
+        return replace(solution, objective=self.worst_value(weights) / self.objective_unit)
+
+    def _portfolio(self, solution: ProgramSolution) -> Portfolio:
+        portfolio = super()._portfolio(solution)
+        x = solution.arrays["x"]
+        judged = _Judged(self, x, solution.status)
+        outcome = RobustOutcome(
+            self.worst_value(x), self.maximising, judged.worst_case, self.nominal, x
+        )
+        return replace(portfolio, details=outcome, certify=judged.certificate)
+
+    def _certificate(self, solution: ProgramSolution) -> WorstCaseCertificate:
+        return _Judged(self, solution.arrays["x"], solution.status).certificate()
+
+
+class _Judged:
+    """Weights with the worst elements that prove most of them."""
+
+    def __init__(self, problem: RobustProblem, x: FloatArray, status: str) -> None:
+        self.problem, self.x, self.status = problem, x, status
+
+    @cached_property
+    def _found(self) -> tuple[Worst, float, float | None]:
+        """The worst elements, the gap that they prove and the gross up to which it holds."""
+        problem, x = self.problem, self.x
+        worst = problem._worst(x)
+        gap, within = self._gap(worst)
+        if gap > _TIED * self._size(worst):
+            chosen = self._chosen()
+            if chosen is not None:
+                least, reach = self._gap(chosen)
+                # The loss at an element that is not quite the worst one falls short of it.
+                least += max(0.0, worst.value - chosen.value)
+                if least < gap:
+                    return chosen, least, reach
+        return worst, gap, within
+
+    def _size(self, worst: Worst) -> float:
+        terms = float(np.abs(worst.gradient * self.x).sum())
+        return max(
+            abs(worst.value),
+            terms,
+            self.problem.trading.cost(self.x),
+            self.problem.objective_unit,
+        )
+
+    def _gap(self, worst: Worst) -> tuple[float, float | None]:
+        problem, x, g = self.problem, self.x, worst.gradient
+        X, trading = problem.weight_set, problem.trading
+        own, within = float(g @ x) + trading.cost(x), None
+        least = least_over(X, trading, g)
+        if least == -np.inf:
+            curvature = problem._curvature(x, worst)
+            if curvature is not None:
+                least = least_with_curvature(X, trading, g, x, curvature)
+            else:
+                within = _REACH * max(1.0, float(np.abs(x).sum()))
+                least = least_over(X, trading, g, within)
+        return max(0.0, own - least), within
+
+    def _chosen(self) -> Worst | None:
+        """The elements whose subgradient proves most, by the dual of the best response."""
+        problem, x = self.problem, self.x
+        program = Program("adversary")
+        adversary = problem._adversary(program, x)
+        if adversary is None:
+            return None
+        least = state_least_over(program, problem.weight_set, problem.trading, adversary.gradient)
+        unit = 1.0 / problem.objective_unit
+        program.minimize((adversary.gradient @ x - least - adversary.loss) * unit)
+        return adversary.read(solve_program(program))
+
+    def worst_case(self) -> WorstCase:
+        return self._found[0].elements
+
+    def certificate(self) -> WorstCaseCertificate:
+        worst, gap, within = self._found
+        missed = violation(self.problem.weight_set, self.x)
+        return WorstCaseCertificate(
+            self.status,
+            gap,
+            gap / self._size(worst),
+            max(missed, self.problem.trading.violation(self.x)),
+            within,
+        )
