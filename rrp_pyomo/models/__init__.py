@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _homes = {
     "contributions": ["RiskContributions"],
     "factor_contributions": ["FactorRiskContributions"],
-    "mean_variance": ["MeanVariance"],
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
 }

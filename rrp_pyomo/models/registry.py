@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rrp_pyomo.errors import InputError, brief, require_kind
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from rrp_pyomo.data import Covariance, CovarianceUncertainty, FactorModel, WeightSet
+    from rrp_pyomo.data import WeightSet
+    from rrp_pyomo.models.estimates import Estimates
     from rrp_pyomo.models.problem import PortfolioProblem
     from rrp_pyomo.models.risk_parity import Budgets
 
@@ -26,7 +25,7 @@ COSTA_KWON = "Costa & Kwon (2020)"
 
 
 class Data(StrEnum):
-    """What a problem is about; the names are those of :class:`Estimates`, ``ESTIMATES`` all of it.
+    """What a problem is about; the names are those of ``Estimates``, ``ESTIMATES`` all of it.
 
     A class that takes the latter is made by its ``from_estimates(estimates, number, weight_set)``,
     or by a recipe with these arguments.
@@ -36,26 +35,6 @@ class Data(StrEnum):
     UNCERTAINTY = "uncertainty"
     RETURNS = "returns"
     ESTIMATES = "estimates"
-
-
-class Estimates(Protocol):
-    """What is known of a market when a problem is made."""
-
-    @property
-    def covariance(self) -> Covariance:
-        """Σ⁰."""
-
-    @property
-    def uncertainty(self) -> CovarianceUncertainty:
-        """The set around Σ⁰."""
-
-    @property
-    def returns(self) -> pd.DataFrame:
-        """The excess returns they come from, periods × assets."""
-
-    @property
-    def model(self) -> FactorModel | None:
-        """The factor model, where there is one."""
 
 
 class Number(NamedTuple):
@@ -205,6 +184,11 @@ PROBLEMS: dict[str, Entry] = {
     "factor_parity": Entry(
         "factor_parity", "FactorRiskParity", "parity of factor contributions",
         "Roncalli & Weisang (2016)", "nonconvex quadratic constraints", Data.COVARIANCE,
+    ),
+    "mean_variance": Entry(
+        "mean_variance", "MeanVariance", "mean and variance", "Markowitz (1952)",
+        "quadratic objective", Data.ESTIMATES, Number("risk_aversion", 1.0, "risk aversion λ"),
+        budgets=False, arguments="mean, covariance, risk_aversion=1.0", recipe="mean_variance",
     ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""

@@ -229,7 +229,7 @@ def test_registered_problems_are_strategies():
     assert parse_strategy("qclp").name == "qclp"
     for text in ("socp:2", "nominal:2", "robust:two"):
         with pytest.raises(
-            InputError, match=r"strategy .* a number goes with robust and robust_budgeting only"
+            InputError, match=r"strategy .* a number goes with robust, robust_budgeting.* only"
         ):
             parse_strategy(text)
     with pytest.raises(
