@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from rrp_pyomo.data import DenseCovariance as DenseCovariance
     from rrp_pyomo.data import FactorCovariance as FactorCovariance
     from rrp_pyomo.data import FactorModel as FactorModel
+    from rrp_pyomo.data import Views as Views
     from rrp_pyomo.data import WeightSet as WeightSet
+    from rrp_pyomo.data import baranchik as baranchik
+    from rrp_pyomo.data import bayes_stein as bayes_stein
+    from rrp_pyomo.data import james_stein as james_stein
+    from rrp_pyomo.data import ledoit_wolf as ledoit_wolf
+    from rrp_pyomo.data import standard_errors as standard_errors
     from rrp_pyomo.modeling import abs as abs
     from rrp_pyomo.modeling import cvar as cvar
     from rrp_pyomo.modeling import entropy as entropy
@@ -42,6 +48,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.modeling import square as square
     from rrp_pyomo.modeling import stack as stack
     from rrp_pyomo.modeling import sum_squares as sum_squares
+    from rrp_pyomo.models import BlackLitterman as BlackLitterman
+    from rrp_pyomo.models import ErrorMaximisation as ErrorMaximisation
     from rrp_pyomo.models import FactorRiskContributions as FactorRiskContributions
     from rrp_pyomo.models import FactorRiskParity as FactorRiskParity
     from rrp_pyomo.models import MeanVariance as MeanVariance
@@ -52,6 +60,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RiskParitySOCP as RiskParitySOCP
     from rrp_pyomo.models import RobustRiskBudgeting as RobustRiskBudgeting
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
+    from rrp_pyomo.models import error_maximisation as error_maximisation
     from rrp_pyomo.models import largest_omega as largest_omega
     from rrp_pyomo.models import parity_orthants as parity_orthants
     from rrp_pyomo.portfolio import Portfolio as Portfolio
@@ -68,7 +77,13 @@ __all__, __getattr__, __dir__ = exports(
             "DenseCovariance",
             "FactorCovariance",
             "FactorModel",
+            "Views",
             "WeightSet",
+            "baranchik",
+            "bayes_stein",
+            "james_stein",
+            "ledoit_wolf",
+            "standard_errors",
         ),
         "errors": (),
         "modeling": (

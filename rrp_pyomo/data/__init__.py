@@ -16,7 +16,17 @@ from rrp_pyomo.data.readers import (
     require_one_unit,
 )
 from rrp_pyomo.data.resolved_weight_set import ResolvedWeightSet
+from rrp_pyomo.data.sampling_errors import StandardErrors, standard_errors
+from rrp_pyomo.data.shrinkage import (
+    ShrunkCovariance,
+    ShrunkMean,
+    baranchik,
+    bayes_stein,
+    james_stein,
+    ledoit_wolf,
+)
 from rrp_pyomo.data.uncertainty import CovarianceUncertainty, Perturbation
+from rrp_pyomo.data.views import Views
 from rrp_pyomo.data.weight_set import Group, LinearRow, WeightSet
 
 __all__ = [
@@ -31,12 +41,21 @@ __all__ = [
     "LinearRow",
     "Perturbation",
     "ResolvedWeightSet",
+    "ShrunkCovariance",
+    "ShrunkMean",
+    "StandardErrors",
+    "Views",
     "WeightSet",
+    "baranchik",
+    "bayes_stein",
     "datasets",
     "excess_returns",
+    "james_stein",
+    "ledoit_wolf",
     "read_budgets",
     "read_factors",
     "read_returns",
     "require_one_unit",
     "resolve_budgets",
+    "standard_errors",
 ]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ class Covariance(ABC):
         """The diagonal of Σ, shape (n,)."""
 
     @abstractmethod
-    def select(self, labels: Iterable[Hashable]) -> Self:
+    def select(self, labels: Iterable[Hashable]) -> Covariance:
         """The covariance matrix of some of the assets; a factored one stays factored.
 
         Parameters

@@ -8,6 +8,7 @@ from rrp_pyomo._lazy import exports
 from rrp_pyomo.models.registry import PROBLEMS
 
 if TYPE_CHECKING:
+    from rrp_pyomo.models.black_litterman import BlackLitterman as BlackLitterman
     from rrp_pyomo.models.contributions import RiskContributions as RiskContributions
     from rrp_pyomo.models.factor_contributions import (
         FactorRiskContributions as FactorRiskContributions,
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega
     from rrp_pyomo.models.orthants import parity_orthants as parity_orthants
+    from rrp_pyomo.models.plug_in import ErrorMaximisation as ErrorMaximisation
+    from rrp_pyomo.models.plug_in import error_maximisation as error_maximisation
     from rrp_pyomo.models.qclp import RiskParityQCLP as RiskParityQCLP
     from rrp_pyomo.models.risk_budgeting import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
@@ -25,10 +28,12 @@ if TYPE_CHECKING:
 
 # Imported on first use: the command line lists its problems without them.
 _homes = {
+    "black_litterman": ["BlackLitterman"],
     "contributions": ["RiskContributions"],
     "factor_contributions": ["FactorRiskContributions"],
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
+    "plug_in": ["ErrorMaximisation", "error_maximisation"],
 }
 for _module, _name in dict.fromkeys((e.module, e.class_name) for e in PROBLEMS.values()):
     _homes.setdefault(_module, []).append(_name)
