@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.base import UncertaintySet as UncertaintySet
     from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
     from rrp_pyomo.uncertainty.covariances.point import as_covariance_set as as_covariance_set
+    from rrp_pyomo.uncertainty.means.algebra import hull as hull
+    from rrp_pyomo.uncertainty.means.ellipsoid import Ellipsoid as Ellipsoid
     from rrp_pyomo.uncertainty.means.norms import Ball as Ball
     from rrp_pyomo.uncertainty.means.norms import Box as Box
-    from rrp_pyomo.uncertainty.means.norms import Ellipsoid as Ellipsoid
     from rrp_pyomo.uncertainty.means.point import Point as Point
     from rrp_pyomo.uncertainty.means.point import as_mean_set as as_mean_set
+    from rrp_pyomo.uncertainty.means.polytopes import Budgeted as Budgeted
+    from rrp_pyomo.uncertainty.means.polytopes import Polyhedron as Polyhedron
+    from rrp_pyomo.uncertainty.means.polytopes import Vertices as Vertices
     from rrp_pyomo.uncertainty.worst_case import WorstCase as WorstCase
 
 __all__, __getattr__, __dir__ = exports(
@@ -26,8 +30,11 @@ __all__, __getattr__, __dir__ = exports(
     {
         "base": ("CovarianceSet", "DistributionSet", "JointSet", "MeanSet", "UncertaintySet"),
         "covariances.point": ("CovariancePoint", "as_covariance_set"),
-        "means.norms": ("Ball", "Box", "Ellipsoid"),
+        "means.algebra": ("hull",),
+        "means.ellipsoid": ("Ellipsoid",),
+        "means.norms": ("Ball", "Box"),
         "means.point": ("Point", "as_mean_set"),
+        "means.polytopes": ("Budgeted", "Polyhedron", "Vertices"),
         "worst_case": ("WorstCase",),
     },
 )

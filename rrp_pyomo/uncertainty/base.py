@@ -7,17 +7,19 @@ function, and what a user needs is the element that attains it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Hashable, Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from rrp_pyomo.data import Covariance
-from rrp_pyomo.data.validation import Labels, as_number, by_label, index_of
+from rrp_pyomo.data.validation import Labels, as_number, by_label, index_of, selection
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.modeling.operators import Expression
+from rrp_pyomo.uncertainty.members import nearest_member
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 
 
@@ -104,9 +106,19 @@ class MeanSet(UncertaintySet):
         """
         return self._labelled(self._worst(by_label(direction, self.labels, "direction")))
 
+    @property
     @abstractmethod
+    def is_point(self) -> bool:
+        """Whether the set has one element only, as one of radius 0 has."""
+
     def _expression(self, d: Affine) -> Any:
         """σ(d) as an affine expression or a sum of convex terms."""
+        nominal = self._center @ d
+        return nominal if self.is_point else nominal + self._penalty(d)
+
+    @abstractmethod
+    def _penalty(self, d: Affine) -> Any:
+        """σ(d) − μ̂'d as an expression, for a set of more than one element."""
 
     @abstractmethod
     def _worst(self, d: FloatArray) -> FloatArray:
@@ -130,9 +142,27 @@ class MeanSet(UncertaintySet):
             At least 0.
         """
 
+    @property
     @abstractmethod
+    def _reach(self) -> float:
+        """The typical distance from the centre to the border: the unit of deviations."""
+
     def _excess(self, point: FloatArray) -> float:
-        """By how much a point is outside, relative to the size of the set; at most 0 inside."""
+        """By how much a point is outside, relative to the size of the set; at most 0 inside.
+
+        The nearest member v gives the direction d = point − v. Where d'point > σ(d) the point is
+        outside, whatever the accuracy of v.
+        """
+        d = point - nearest_member(self, point)
+        length = float(np.linalg.norm(d))
+        if length == 0.0:
+            return 0.0
+        return float(d @ point - self._support(d)) / (length * self._unit)
+
+    @property
+    def _unit(self) -> float:
+        """The set's reach, the size of its centre where that is 0."""
+        return self._reach or float(np.abs(self._center).max()) or 1.0
 
     def contains(self, element: Any, tolerance: float = 1e-9) -> bool:
         """Whether a mean is in the set, to a tolerance relative to the set's size."""
@@ -145,13 +175,92 @@ class MeanSet(UncertaintySet):
         -------
         (size, n) DataFrame
         """
-        as_number(size, "size", least=0)
-        n = self.size
-        rows = np.empty((size, n))
-        for row, reach in zip(rows, rng.uniform(size=size) ** (1.0 / n), strict=True):
-            border = self._worst(rng.standard_normal(n))
-            row[:] = self._center + reach * (border - self._center)
+        count, n = int(as_number(size, "size", least=0)), self.size
+        rows = self._borders(rng, count)
+        rows = self._center + (rng.uniform(size=count) ** (1.0 / n))[:, None] * (
+            rows - self._center
+        )
         return pd.DataFrame(rows, columns=index_of(self.labels))
+
+    def _borders(self, rng: np.random.Generator, count: int) -> FloatArray:
+        """Members on the border, in random directions."""
+        directions = rng.standard_normal((count, self.size))
+        return np.array([self._worst(d) for d in directions]).reshape(count, self.size)
+
+    # --- the algebra: what is made of sets, said in `means.algebra` ------------------------------
+
+    #: Of sets of the same assets, of a set and a number, of a set and a matrix.
+    _intersection: ClassVar[Any]
+    _minkowski_sum: ClassVar[Any]
+    _point: ClassVar[Any]
+    _hull: ClassVar[Any]
+    _multiple: ClassVar[Any]
+    _image: ClassVar[Any]
+
+    # Arrays leave `2.0 * set` and `B @ set` to the set, and so do pandas' objects.
+    __array_ufunc__ = None
+    __pandas_priority__ = 5000
+
+    def __and__(self, other: Any) -> MeanSet:
+        """U ∩ V."""
+        return self._intersection(self, other) if _is_mean(other) else NotImplemented
+
+    def __add__(self, other: Any) -> MeanSet:
+        """U + V = {μ + ν : μ ∈ U, ν ∈ V}, the Minkowski sum; a Series shifts."""
+        if isinstance(other, pd.Series | np.ndarray):
+            other = self._point(other)
+        return self._minkowski_sum(self, other) if _is_mean(other) else NotImplemented
+
+    __radd__ = __add__
+
+    def __or__(self, other: Any) -> MeanSet:
+        """The convex hull of U ∪ V."""
+        return self._hull(self, other) if _is_mean(other) else NotImplemented
+
+    def __rmul__(self, factor: Any) -> MeanSet:
+        """``k * U``: :meth:`scaled`."""
+        return self.scaled(factor)
+
+    def __rmatmul__(self, matrix: Any) -> MeanSet:
+        """``B @ U``: :meth:`through`."""
+        return self.through(matrix)
+
+    def scaled(self, factor: float) -> MeanSet:
+        """The set with its radius about the centre multiplied: {μ̂ + k(μ − μ̂) : μ ∈ U}, k ≥ 0."""
+        multiple: MeanSet = self._multiple(self, as_number(factor, "factor", least=0.0))
+        return multiple
+
+    def through(self, matrix: Any, labels: Iterable[Hashable] | None = None) -> MeanSet:
+        """The image {Bf : f ∈ U}: the means of assets with loadings B on factors with means f.
+
+        Parameters
+        ----------
+        matrix : (n, m) DataFrame or array
+            B, a row for each asset and a column for each label of this set. The columns of a
+            DataFrame are aligned by label, its index names the assets.
+        labels : iterable of hashables, optional
+            The assets of an array, otherwise 0, 1, ….
+
+        Notes
+        -----
+        Positions w with B'w = 0 are not charged. Where assets have means of their own beside the
+        factors', add a set for them: ``factors.through(B) + Box(alpha, width)``.
+        """
+        image: MeanSet = self._image(self, matrix, labels)
+        return image
+
+    def select(self, labels: Iterable[Hashable]) -> MeanSet:
+        """The means of some of the assets that the set allows: its shadow on these axes.
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not in ``labels``.
+        InputError
+            No labels, or repeated ones.
+        """
+        at, chosen = selection(labels, self.labels)
+        return self.through(np.eye(self.size)[at], chosen)
 
     def plot(self, assets: Any = None, weights: Any = None) -> Any:
         """The set's shadow on two assets, with its centre and, for weights, the worst mean.
@@ -168,6 +277,10 @@ class MeanSet(UncertaintySet):
 
     def _labelled(self, values: FloatArray) -> pd.Series:
         return pd.Series(values, index=index_of(self.labels), name="mean")
+
+
+def _is_mean(other: object) -> bool:
+    return isinstance(other, MeanSet)
 
 
 class CovarianceSet(UncertaintySet):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from rrp_pyomo.data.validation import (
     Labels,
     Vector,
     agreed_labels,
     as_floats,
+    as_number,
     frozen,
+    index_of,
     labels_of,
     require_finite,
+    selection,
 )
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
@@ -43,8 +47,16 @@ class Point(MeanSet):
     def formula(self) -> str:
         return r"\{\hat\mu\}"
 
-    def _expression(self, d: Affine) -> Any:
-        return self._center @ d
+    @property
+    def is_point(self) -> bool:
+        return True
+
+    @property
+    def _reach(self) -> float:
+        return 0.0
+
+    def _penalty(self, d: Affine) -> Any:
+        return np.zeros(d.size) @ d
 
     def _worst(self, d: FloatArray) -> FloatArray:
         return self._center
@@ -53,8 +65,15 @@ class Point(MeanSet):
         program.subject_to(**{program.free_name("point"): u == self._center * scale})
 
     def _excess(self, point: FloatArray) -> float:
-        gap: float = np.abs(point - self._center).max()
-        return gap / (float(np.abs(self._center).max()) or 1.0)
+        return float(np.abs(point - self._center).max()) / self._unit
+
+    def scaled(self, factor: float) -> Point:
+        as_number(factor, "factor", least=0.0)
+        return self
+
+    def select(self, labels: Iterable[Hashable]) -> Point:
+        at, chosen = selection(labels, self.labels)
+        return Point(pd.Series(self._center[at], index_of(chosen)))
 
 
 def centered(center: Any, labels: Iterable[Any] | None = None) -> tuple[Labels, FloatArray]:
