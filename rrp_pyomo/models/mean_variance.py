@@ -205,7 +205,8 @@ class MeanVariance(RobustProblem):
         self.mean_set.state_member(program, mean)
 
         def read(solution: ProgramSolution) -> Worst:
-            return self._loss_at(x, solution.arrays["mean"])
+            assert self.mean_set is not None
+            return self._loss_at(x, self.mean_set._pulled_inside(solution.arrays["mean"]))
 
         return Adversary(-mean + at_zero.gradient, -(mean @ x) + at_zero.value, read)
 

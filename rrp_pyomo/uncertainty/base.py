@@ -164,6 +164,14 @@ class MeanSet(UncertaintySet):
         """The set's reach, the size of its centre where that is 0."""
         return self._reach or float(np.abs(self._center).max()) or 1.0
 
+    def _pulled_inside(self, point: FloatArray) -> FloatArray:
+        """What a solver missed the set by, taken back towards the centre."""
+        step = 1e-12
+        while self._excess(point) > 0.0 and step < 1e-5:
+            step *= 4.0
+            point = point + step * (self._center - point)
+        return point
+
     def contains(self, element: Any, tolerance: float = 1e-9) -> bool:
         """Whether a mean is in the set, to a tolerance relative to the set's size."""
         return self._excess(by_label(element, self.labels, "mean")) <= tolerance

@@ -29,7 +29,7 @@ def best_member(given: Any, direction: FloatArray) -> FloatArray:
     program = Program("best_member")
     z = program.variable("deviation", given.size)
     given.state_member(program, _at(given, z))
-    program.maximize((direction / np.linalg.norm(direction)) @ z)
+    program.maximize(z @ (direction / np.linalg.norm(direction)))
     return _solved(given, program)
 
 

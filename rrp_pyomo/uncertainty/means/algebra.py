@@ -121,14 +121,6 @@ class Intersection(_Several):
                     return element
         return self._pulled_inside(best_member(self, d))
 
-    def _pulled_inside(self, point: FloatArray) -> FloatArray:
-        """What the solver missed the set by, taken back towards the centre."""
-        step = 1e-12
-        while self._excess(point) > 0.0 and step < 1e-5:
-            step *= 4.0
-            point = point + step * (self._center - point)
-        return point
-
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         for part in self.parts:
             part.state_member(program, u, scale)

@@ -295,7 +295,7 @@ def _column_lengths(root: Root) -> FloatArray:
         else:
             array = part.toarray() if isinstance(part, LinearMap) else part
             squares += (array**2).sum(axis=0)
-    lengths: FloatArray = np.sqrt(squares)
+    lengths: FloatArray = squares**0.5
     return lengths
 
 
@@ -311,8 +311,8 @@ def _preimage(root: Root, deviation: FloatArray) -> tuple[float, float]:
     scaled = deviation / variances
     small = np.eye(len(G)) + (G / variances) @ G.T
     exposure = G @ scaled
-    square = deviation @ scaled - exposure @ np.linalg.solve(small, exposure)
-    return float(np.sqrt(max(square, 0.0))), 0.0
+    square = float(deviation @ scaled - exposure @ np.linalg.solve(small, exposure))
+    return max(square, 0.0) ** 0.5, 0.0
 
 
 def _diagonal_and_rest(root: Root) -> tuple[FloatArray, FloatArray] | None:

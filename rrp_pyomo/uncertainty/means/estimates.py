@@ -43,10 +43,10 @@ def observed(returns: Matrix) -> tuple[pd.Series, FloatArray]:
 
 def tail_level(level: Any) -> float:
     """A confidence level: at least 0 and less than 1."""
-    level = as_number(level, "level", least=0.0, most=1.0)
-    if level == 1.0:
-        raise InputError("level is 1; expected less than 1, such as 0.95: certainty has no bound")
-    return level
+    number = as_number(level, "level", least=0.0, most=1.0)
+    if number == 1.0:
+        raise InputError(f"level is {number:g}; expected less than 1, such as 0.95")
+    return number
 
 
 def normal_half_widths(values: FloatArray, level: float, joint: bool) -> FloatArray:
@@ -59,7 +59,7 @@ def normal_half_widths(values: FloatArray, level: float, joint: bool) -> FloatAr
 
 
 def bootstrap_half_widths(
-    values: FloatArray, level: float, joint: bool, draws: int, block: float | None, seed: Any
+    values: FloatArray, level: float, joint: bool, draws: int, block: int | None, seed: Any
 ) -> FloatArray:
     """Quantiles of the errors of resampled means, in standard errors where all hold together."""
     require_extra("arch", "a bootstrap of means")

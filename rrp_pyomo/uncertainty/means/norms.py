@@ -68,7 +68,7 @@ class Box(MeanSet):
         *,
         joint: bool = True,
         draws: int = 1000,
-        block: float | None = None,
+        block: int | None = None,
         seed: int | np.random.Generator | None = 0,
     ) -> Self:
         """Confidence intervals of the means of T periods of returns.
@@ -89,7 +89,7 @@ class Box(MeanSet):
             its own, and the box holds all of them with a smaller probability.
         draws : int
             Resamples.
-        block : float, optional
+        block : int, optional
             The mean length of the blocks that are resampled where returns depend on the past
             (the stationary bootstrap); single periods by default.
         seed : int, Generator or None
