@@ -26,6 +26,10 @@ class UnknownLabelError(InputError):
         hint = f"did you mean {near[0]!r}?" if near else f"known: {_shortened(names)}"
         super().__init__(f"unknown {kind} {brief(str(label), most=200)}; {hint}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """As processes send it to each other."""
+        return _said, (type(self), str(self))
+
 
 class ModelError(InputError):
     """A model that the chosen realisation or solver cannot represent."""
@@ -53,6 +57,13 @@ def warn(message: str) -> None:
     while sys._getframe(level).f_globals.get("__name__", "").startswith(f"{__package__}."):
         level += 1
     warnings.warn(message, RiskParityWarning, stacklevel=level + 1)
+
+
+def _said(kind: type[RiskParityError], message: str) -> RiskParityError:
+    """An exception that says this, whatever its class is made from."""
+    error = kind.__new__(kind)
+    error.args = (message,)
+    return error
 
 
 def _shortened(items: list[str], most: int = 12) -> str:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from rrp_pyomo._processes import local_processes, number_of_workers
 from rrp_pyomo.backtest.engine import (
+    LEFT_OUT,
+    Alone,
+    Event,
     OnInfeasible,
     Panel,
+    Simulation,
     as_estimator,
+    joined,
     require_names,
     require_policy,
     simulate,
@@ -19,6 +28,7 @@ from rrp_pyomo.backtest.estimators import Estimator
 from rrp_pyomo.backtest.result import BacktestResult
 from rrp_pyomo.backtest.schedule import rolling_windows
 from rrp_pyomo.backtest.strategies import Strategy, as_strategies
+from rrp_pyomo.errors import InputError, RiskParityError, SolverError
 
 
 class Backtest:
@@ -36,7 +46,7 @@ class Backtest:
         Factor returns over the same dates.
     strategies : sequence of Strategy or str
         Such as ``RiskParity()``, ``Robust(2.0)``, or their short names ``"nominal"``,
-        ``"robust:2"``; names must be unique.
+        ``"robust:2"``; ``"all"`` stands for all that have one. Names must be unique.
     estimation, rebalance : str
         Length of the window and of the time between rebalances: ``"5Y"``, ``"6M"``, ``"26W"``.
     start, end : date, optional
@@ -49,6 +59,9 @@ class Backtest:
         Without it returns are taken to be excess returns.
     estimator : Estimator, optional
         By default the factor model.
+    leave_out : bool
+        Whether a strategy that cannot be run on the data, or has no solution and no way out, is
+        left out, which ``BacktestResult.left_out`` says, instead of ending the backtest.
 
     Raises
     ------
@@ -78,6 +91,7 @@ class Backtest:
         on_infeasible: OnInfeasible = "cap",
         risk_free: pd.Series | None = None,
         estimator: Estimator | None = None,
+        leave_out: bool = False,
     ) -> None:
         require_policy(on_infeasible)
         self.panel = Panel.of(returns, factors, risk_free)
@@ -88,6 +102,7 @@ class Backtest:
         self.panel.require_complete(self.windows)
         self.on_infeasible = on_infeasible
         self.estimator = as_estimator(estimator)
+        self.leave_out = leave_out
         self.settings: dict[str, Any] = {
             "estimation": estimation,
             "rebalance": rebalance,
@@ -100,8 +115,19 @@ class Backtest:
             "data_fingerprint": self.panel.fingerprint,
         }
 
-    def run(self) -> BacktestResult:
+    def run(
+        self, workers: int | None = 1, report: Callable[[str], None] | None = None
+    ) -> BacktestResult:
         """Run it.
+
+        Parameters
+        ----------
+        workers : int, optional
+            Processes among which the strategies are divided; None for the number of cores.
+            Strategies and the estimator must then be such that pickle takes them.
+        report : callable, optional
+            Told the name of each strategy that is done, where they are run one by one: by several
+            workers or with ``leave_out``.
 
         Raises
         ------
@@ -109,10 +135,58 @@ class Backtest:
             (12) has no solution and ``on_infeasible`` has no way out; strategy and date are named.
         SolverError
             A solver failed.
+        InputError
+            What an estimator or a strategy refuses; for several workers, what they cannot be sent;
+            no strategy is left.
         """
-        simulation = simulate(
-            self.panel, self.windows, self.strategies, self.estimator, self.on_infeasible
-        )
-        return BacktestResult.of(
-            simulation, self.panel, self.windows, self.names, dict(self.settings)
-        )
+        workers = number_of_workers(workers)
+        if workers == 1 and not self.leave_out:
+            simulation = simulate(
+                self.panel, self.windows, self.strategies, self.estimator, self.on_infeasible
+            )
+            return self._result(simulation, self.names)
+        done: list[Simulation] = []
+        names, events = list[str](), list[Event]()
+        for strategy, outcome in self._one_by_one(workers):
+            if report is not None:
+                report(strategy.name)
+            if isinstance(outcome, Simulation):
+                done.append(outcome)
+                names.append(strategy.name)
+            elif self.leave_out:
+                date = self.windows[0].date
+                reason = " ".join(str(outcome).split())
+                events.append(Event(date, strategy.name, LEFT_OUT, np.nan, np.nan, np.nan, reason))
+            else:
+                raise outcome
+        if not done:
+            raise InputError(
+                f"none of the strategies can be run on these data; {events[0].strategy!r}: "
+                f"{events[0].reason}"
+            )
+        simulation = joined(done)
+        return self._result(simulation._replace(events=simulation.events + events), names)
+
+    def _one_by_one(self, workers: int) -> Iterator[tuple[Strategy, Simulation | RiskParityError]]:
+        """Each strategy with what became of it, in their order."""
+        alone = Alone(self.panel, self.windows, self.estimator, self.on_infeasible)
+        if workers == 1:
+            yield from ((strategy, alone(strategy)) for strategy in self.strategies)
+            return
+        try:
+            pickle.dumps([alone, self.strategies])
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise InputError(
+                f"a strategy or the estimator cannot be sent to other processes ({error}); define "
+                "its function in a module, or use workers=1"
+            ) from None
+        with local_processes(min(workers, len(self.strategies))) as pool:
+            try:
+                yield from zip(self.strategies, pool.map(alone, self.strategies), strict=True)
+            except BrokenProcessPool as error:
+                raise SolverError(
+                    "a worker process died, perhaps for want of memory; use fewer workers"
+                ) from error
+
+    def _result(self, simulation: Simulation, names: list[str]) -> BacktestResult:
+        return BacktestResult.of(simulation, self.panel, self.windows, names, dict(self.settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
@@ -30,7 +31,14 @@ from rrp_pyomo.data.validation import (
     require_same_dates,
     require_shape,
 )
-from rrp_pyomo.errors import InfeasibleError, InputError, brief, require_kind
+from rrp_pyomo.errors import (
+    InfeasibleError,
+    InputError,
+    RiskParityError,
+    RiskParityWarning,
+    brief,
+    require_kind,
+)
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solve.session import ProgramSession
 
@@ -38,6 +46,9 @@ OnInfeasible = Literal["cap", "hold", "nominal", "raise"]
 
 # Of the weights that solvers find, and how far their sum may be from 1.
 _ROUNDING, _ROUNDING_OF_SUM = 1e-8, 1e-6
+
+# What is done with a strategy that cannot be run on the data.
+LEFT_OUT = "leave out"
 
 # Of a strategy that knows no smaller ω to go on with.
 _NO_RELAXATION = Relaxation(None, np.nan, np.nan)
@@ -142,7 +153,8 @@ class Panel:
 class Event(NamedTuple):
     """What did not go as planned at a rebalance.
 
-    ``action`` is ``cap``, ``hold``, ``nominal`` or ``accept``; ``used`` is the ω that was solved.
+    ``action`` is ``cap``, ``hold``, ``nominal``, ``accept`` or ``leave out``, the latter with the
+    first date and for the whole backtest; ``used`` is the ω that was solved.
     """
 
     date: pd.Timestamp
@@ -201,6 +213,34 @@ def simulate(
         ruined |= (earned == -1.0).any(axis=0)
     total = until_ruin(np.concatenate(returns))
     return Simulation(weights, contributions, drifted, total, seconds, events)
+
+
+@dataclass(frozen=True, eq=False)
+class Alone:
+    """A backtest of one strategy at a time: a function of it, for other processes too."""
+
+    panel: Panel
+    windows: Sequence[Window]
+    estimator: Estimator
+    on_infeasible: OnInfeasible
+
+    def __call__(self, strategy: Strategy) -> Simulation | RiskParityError:
+        """What became of it, or why nothing did."""
+        try:
+            return simulate(
+                self.panel, self.windows, [strategy], self.estimator, self.on_infeasible
+            )
+        except RiskParityError as error:
+            return error
+
+
+def joined(simulations: Sequence[Simulation]) -> Simulation:
+    """Simulations of different strategies over the same windows as one."""
+    *arrays, events = zip(*simulations, strict=True)
+    weights, contributions, drifted, returns, seconds = (np.concatenate(a, axis=1) for a in arrays)
+    return Simulation(
+        weights, contributions, drifted, returns, seconds, [e for each in events for e in each]
+    )
 
 
 def hold(weights: FloatArray, returns: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -276,13 +316,15 @@ def _decide(
     """The strategy's weights, or what the policy puts in their place; events say so."""
     omega = getattr(strategy, "omega", np.nan)
     limit = used = np.nan
-    try:
-        x = _weights_of(strategy, estimate, solvers)
-    except InfeasibleError as error:
-        x, limit, used = _instead(strategy, estimate, solvers, policy, last, error)
-        reason = f"infeasible: {error}"
-        events.append(Event(estimate.date, strategy.name, policy, omega, limit, used, reason))
-    for remark in solvers.remarks:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RiskParityWarning)
+        try:
+            x = _weights_of(strategy, estimate, solvers)
+        except InfeasibleError as error:
+            x, limit, used = _instead(strategy, estimate, solvers, policy, last, error)
+            reason = f"infeasible: {error}"
+            events.append(Event(estimate.date, strategy.name, policy, omega, limit, used, reason))
+    for remark in [*solvers.remarks, *_said(caught)]:
         solved = omega if np.isnan(used) else used
         events.append(Event(estimate.date, strategy.name, "accept", omega, limit, solved, remark))
     solvers.remarks.clear()
@@ -297,6 +339,14 @@ def _weights_of(strategy: Strategy, estimate: Estimate, solvers: ProgramSession)
     require_shape(x, (estimate.covariance.size,), name, f"{estimate.covariance.size} assets")
     require_finite(x, name, estimate.covariance.labels)
     return x
+
+
+def _said(caught: list[warnings.WarningMessage]) -> list[str]:
+    """What this package warned of; other warnings go their way."""
+    for w in caught:
+        if not issubclass(w.category, RiskParityWarning):
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    return [str(w.message) for w in caught if issubclass(w.category, RiskParityWarning)]
 
 
 def _instead(

@@ -20,6 +20,7 @@ from rrp_pyomo.backtest.statistics import Mean
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from rrp_pyomo.backtest.comparison import Comparison
     from rrp_pyomo.backtest.result import BacktestResult
 
 _PAGE = """<!DOCTYPE html>
@@ -101,6 +102,16 @@ def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def _compare(report: Report, comparison: Comparison) -> None:
+    report.heading(f"Against {comparison.reference}")
+    for sentence in comparison.verdict():
+        report.text(sentence)
+    for name, reason in comparison.left_out.items():
+        report.text(f"Not compared: {name}: {reason}")
+    report.table(comparison.table, COMPARISON_FORMATS)
+    report.text(comparison.how())
+
+
 STATISTICS_FORMATS = {
     "excess_return": "{:.2%}",
     "volatility": "{:.2%}",
@@ -113,12 +124,24 @@ STATISTICS_FORMATS = {
 }
 
 
+COMPARISON_FORMATS = {
+    "sharpe": "{:.3f}",
+    "sharpe_p": "{:.3f}",
+    "certainty_equivalent": "{:.2%}",
+    "certainty_equivalent_p": "{:.3f}",
+    "drifted_turnover": "{:.2%}",
+    "drifted_turnover_p": "{:.3f}",
+    "return_loss": "{:.2%}",
+}
+
+
 def backtest_report(
     result: BacktestResult,
     folder: str | Path,
     omegas: Mapping[str, float] | None = None,
     mean: Mean = "geometric",
     cost: float = 0.0,
+    comparison: Comparison | None = None,
 ) -> Path:
     """Tables and figures of a backtest: ``report.html``, and each figure as PNG and SVG.
 
@@ -131,6 +154,8 @@ def backtest_report(
         ω by name of strategy, for the figure of its effect.
     mean, cost
         See :meth:`BacktestResult.statistics`.
+    comparison : Comparison, optional
+        By :meth:`BacktestResult.comparison`, to be told in a part of its own.
 
     Raises
     ------
@@ -139,7 +164,7 @@ def backtest_report(
     """
     folder = as_path(folder, "folder")
     with backtest_folder(folder, result.settings):
-        return write_report(result, folder, omegas, mean, cost)
+        return write_report(result, folder, omegas, mean, cost, comparison)
 
 
 def write_report(
@@ -148,6 +173,7 @@ def write_report(
     omegas: Mapping[str, float] | None,
     mean: Mean,
     cost: float,
+    comparison: Comparison | None = None,
 ) -> Path:
     """What :func:`backtest_report` does, in a folder that is already kept for this backtest."""
     omegas, cost = omegas or {}, require_cost(cost)
@@ -166,6 +192,8 @@ def write_report(
         "rebalances. Figures are before costs."
     )
     report.table(result.statistics(mean, cost), STATISTICS_FORMATS)
+    if comparison is not None:
+        _compare(report, comparison)
     report.heading("What did not go as planned")
     if result.events.empty:
         report.text("Nothing: every problem was solved as stated in every window.")

@@ -22,6 +22,7 @@ from rrp_pyomo._files import (
     to_parquet,
     write_atomically,
 )
+from rrp_pyomo.backtest.comparison import Comparison, compare
 from rrp_pyomo.backtest.schedule import periods_per_year
 from rrp_pyomo.backtest.statistics import (
     Concentration,
@@ -35,7 +36,7 @@ from rrp_pyomo.backtest.statistics import (
     wealth_of,
 )
 from rrp_pyomo.data.validation import as_number, index_of, shown
-from rrp_pyomo.errors import InputError, brief, warn
+from rrp_pyomo.errors import InputError, UnknownLabelError, brief, warn
 
 if TYPE_CHECKING:
     from rrp_pyomo.backtest.engine import Panel, Simulation
@@ -64,7 +65,7 @@ class BacktestResult:
         Seconds of each decision, rebalance dates × strategies.
     events : DataFrame
         What did not go as planned: date, strategy, action (``cap``, ``hold``, ``nominal``,
-        ``accept``), omega, omega_max, used (the ω that was solved), reason.
+        ``accept``, ``leave out``), omega, omega_max, used (the ω that was solved), reason.
     settings : dict
         What was run.
     """
@@ -117,6 +118,14 @@ class BacktestResult:
     def strategies(self) -> list[str]:
         """Their names, in order."""
         return list(self.returns.columns)
+
+    @property
+    def left_out(self) -> pd.Series:
+        """Why a strategy is not among them, by its name."""
+        from rrp_pyomo.backtest.engine import LEFT_OUT
+
+        out = self.events[self.events["action"] == LEFT_OUT]
+        return pd.Series(out["reason"].to_list(), out["strategy"].to_list(), object, "left_out")
 
     @cached_property
     def periods_per_year(self) -> int:
@@ -248,6 +257,78 @@ class BacktestResult:
             "infeasible": [int((failed["strategy"] == name).sum()) for name in self.strategies],
         }
         return pd.DataFrame(table, index=self.returns.columns)
+
+    def comparison(
+        self,
+        reference: str = "equal weight",
+        risk_aversion: float = 1.0,
+        cost: float = 0.0,
+        block: int | None = None,
+        replications: int = 1999,
+        seed: int = 0,
+    ) -> Comparison:
+        """All strategies against one of them, by default 1/n: who beats it, and is it chance?
+
+        Parameters
+        ----------
+        reference : str
+            A strategy by its name here or by the text that names it, such as ``"equal_weight"``.
+        risk_aversion : float
+            γ ≥ 0 of the certainty equivalent: mean − (γ/2) variance of excess returns.
+        cost : float
+            Proportional transaction costs, see :meth:`net_returns`.
+        block : int, optional
+            Length of the bootstrap's blocks in periods; by default the average optimal one
+            (Politis & White 2004).
+        replications, seed : int
+            Of the bootstrap.
+
+        Returns
+        -------
+        Comparison
+            ``table``, ``better(measure)``, ``verdict()`` in sentences, ``how()`` it was judged.
+            A strategy that lost everything is not in it, but in ``left_out``.
+
+        Raises
+        ------
+        UnknownLabelError
+            No strategy has that name.
+        InputError
+            Other arguments out of range, or the reference lost everything.
+
+        References
+        ----------
+        DeMiguel, Garlappi & Uppal (2009), Optimal versus naive diversification, whose p-values are
+        asymptotic ones; Ledoit & Wolf (2008), Robust performance hypothesis testing with the Sharpe
+        ratio.
+        """
+        returns = self.net_returns(cost)
+        name = self._named(reference)
+        ruined = _dates_of_ruin(returns).dropna()
+        if name in ruined.index:
+            raise InputError(
+                f"{name!r} lost everything at {shown(ruined[name])} and is nothing to compare with;"
+                " choose another reference"
+            )
+        reasons = [f"lost everything at {shown(date)}" for date in ruined]
+        left_out = pd.concat([self.left_out, pd.Series(reasons, ruined.index, object)])
+        return compare(
+            returns.drop(columns=ruined.index).sub(self.risk_free, axis=0),
+            self.trades.iloc[1:].drop(columns=ruined.index),
+            name, self.periods_per_year, risk_aversion, cost, block, replications, seed,
+            left_out.rename("left_out"),
+        )  # fmt: skip
+
+    def _named(self, text: str) -> str:
+        """The strategy of this name, or that a backtest would make of the text."""
+        from rrp_pyomo.backtest.strategies import parse_strategy
+
+        if text in self.strategies:
+            return text
+        with contextlib.suppress(InputError):
+            if (name := parse_strategy(text).name) in self.strategies:
+                return name
+        raise UnknownLabelError("strategy", text, self.strategies)
 
     def _annual(self, returns: pd.DataFrame, ruined: pd.Series, mean: Mean) -> Performance:
         """The performance of each strategy, as long as it had any wealth."""

@@ -369,6 +369,7 @@ def as_strategies(given: Sequence[Strategy | str]) -> list[Strategy]:
         listed = []
     if not listed and not isinstance(given, list | tuple):
         raise InputError(f"strategies is {brief(given)}; expected a list, such as ['nominal']")
+    listed = [name for s in listed for name in (all_names() if _is_all(s) else [s])]
     strategies = [parse_strategy(s) if isinstance(s, str) else s for s in listed]
     for strategy in strategies:
         known = isinstance(getattr(strategy, "name", None), str) and not isinstance(strategy, type)
@@ -378,6 +379,15 @@ def as_strategies(given: Sequence[Strategy | str]) -> list[Strategy]:
                 "object such as RiskParity() or Custom(name, function)"
             )
     return strategies
+
+
+def all_names() -> list[str]:
+    """The names of all strategies that have one."""
+    return list(STRATEGIES | PROBLEMS)
+
+
+def _is_all(given: object) -> bool:
+    return isinstance(given, str) and given.strip() == "all"
 
 
 def parse_strategy(text: str) -> Strategy:

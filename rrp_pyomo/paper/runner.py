@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
 import re
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count, islice
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +30,8 @@ from rrp_pyomo._files import (
     write_atomically,
     writing,
 )
-from rrp_pyomo.errors import InputError, SolverError, is_number, warn
+from rrp_pyomo._processes import local_processes, number_of_workers
+from rrp_pyomo.errors import InputError, SolverError, warn
 from rrp_pyomo.paper.experiments import Chunk, Job
 
 if TYPE_CHECKING:
@@ -279,40 +275,6 @@ def _keep(
         del running[future]
         if report is not None:
             report(chunk.last - chunk.first)
-
-
-def number_of_workers(workers: int | None) -> int:
-    """The number of cores where none is given; at least 1."""
-    if workers is None:
-        return os.cpu_count() or 1
-    return require_at_least(1, workers, "workers")
-
-
-def require_at_least(least: int, value: int, name: str) -> int:
-    """The value as an int; one that is too small, or no whole number, is an error."""
-    if not is_number(value, Integral):
-        raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-    if value < least:
-        raise InputError(f"{name} is {value}; expected at least {least}")
-    return int(value)
-
-
-def local_processes(workers: int) -> ProcessPoolExecutor:
-    """Processes on this machine that leave Ctrl-C to their parent and end when it does."""
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
-
-
-def _begin_worker() -> None:
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @contextlib.contextmanager
