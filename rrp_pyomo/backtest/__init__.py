@@ -8,6 +8,7 @@ from rrp_pyomo._lazy import exports
 
 if TYPE_CHECKING:
     from rrp_pyomo.backtest.backtest import Backtest as Backtest
+    from rrp_pyomo.backtest.comparison import Comparison as Comparison
     from rrp_pyomo.backtest.estimators import BootstrapUncertainty as BootstrapUncertainty
     from rrp_pyomo.backtest.estimators import FactorModelEstimator as FactorModelEstimator
     from rrp_pyomo.backtest.estimators import GivenBounds as GivenBounds
@@ -28,6 +29,7 @@ __all__, __getattr__, __dir__ = exports(
     __name__,
     {
         "backtest": ("Backtest",),
+        "comparison": ("Comparison",),
         "estimators": (
             "BootstrapUncertainty",
             "FactorModelEstimator",

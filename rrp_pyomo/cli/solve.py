@@ -158,7 +158,7 @@ def _estimate(
 def _print_portfolio(
     portfolio: Portfolio, certificate: Certificate | None, worst_case: bool
 ) -> None:
-    from rrp_pyomo.cli.tables import console, measures_table, weights_table
+    from rrp_pyomo.cli.tables import console, guarantee, measures_table, weights_table
 
     out = console()
     out.print(weights_table(portfolio))
@@ -167,6 +167,8 @@ def _print_portfolio(
     if certificate is not None:
         under = " under the worst-case covariance" if worst_case else ""
         out.print(certificate.summary() + under)
+    for sentence in guarantee(portfolio):
+        out.print(sentence)
 
 
 def _check_outputs(json_file: Path | None, plot: Path | None, inputs: list[Path | None]) -> None:

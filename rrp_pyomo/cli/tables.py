@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,6 +17,7 @@ from rrp_pyomo.solve.table import SOLVERS, Solver
 
 if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Portfolio
+    from rrp_pyomo.uncertainty.worst_case import WorstCase
 
 # A terminal shows no more assets than this; the smaller weights are left to files and plots.
 MOST_SHOWN = 60
@@ -32,22 +34,63 @@ def console() -> Console:
 def weights_table(portfolio: Portfolio) -> Table:
     """Weights, relative risk contributions and budgets by asset, in per cent.
 
-    Of more than 60 assets, those with the largest weights.
+    Of a robust portfolio also what mean and volatility are at worst. Of more than 60 assets, those
+    with the largest weights.
     """
     weights = portfolio.weights
     n = weights.size
     shown: Sequence[int] = range(n)
     table = Table("asset", box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
-    for heading in ("weight %", "risk contribution %", "budget %"):
+    columns: dict[str, Sequence[float]] = {
+        "weight %": weights.to_list(),
+        "risk contribution %": portfolio.relative_risk_contributions.to_list(),
+        "budget %": list(portfolio.budgets),
+    } | _worst_by_asset(portfolio)
+    for heading in columns:
         table.add_column(heading, justify="right")
     if n > MOST_SHOWN:
         shown = sorted(range(n), key=lambda i: -weights.iloc[i])[:MOST_SHOWN]
         table.caption = f"the {MOST_SHOWN} largest of {n} weights"
-    contributions = portfolio.relative_risk_contributions
     for i in shown:
-        values = weights.iloc[i], contributions.iloc[i], portfolio.budgets[i]
-        table.add_row(Text(str(weights.index[i])), *(f"{100 * value:.3f}" for value in values))
+        values = (f"{100 * column[i]:.3f}" for column in columns.values())
+        table.add_row(Text(str(weights.index[i])), *values)
     return table
+
+
+def _worst_of(portfolio: Portfolio) -> WorstCase | None:
+    """The worst elements of a problem's sets; None where all of them are points."""
+    return None if portfolio.worst_value == portfolio.nominal_value else portfolio.worst_case
+
+
+def _worst_by_asset(portfolio: Portfolio) -> dict[str, Sequence[float]]:
+    """Mean and volatility per period at the worst elements of a problem's sets."""
+    worst, columns = _worst_of(portfolio), dict[str, Sequence[float]]()
+    if worst is not None and worst.mean is not None:
+        columns["worst mean %"] = worst.mean.to_list()
+    if worst is not None and worst.covariance is not None:
+        columns["worst volatility %"] = list(np.sqrt(worst.covariance.variances))
+    return columns
+
+
+def guarantee(portfolio: Portfolio) -> list[str]:
+    """What a robust portfolio is robust against, in sentences; none for a problem without sets."""
+    worst = _worst_of(portfolio)
+    if worst is None:
+        return []
+    bound = "least" if getattr(portfolio.details, "maximising", False) else "most"
+    lines = [
+        f"Whatever element of its sets is true, the objective is at {bound} "
+        f"{portfolio.worst_value:.4g}."
+    ]
+    if (P := worst.distribution) is not None:
+        likely = P.probabilities.sort_values(ascending=False)
+        lines.append(
+            f"The worst distribution has {len(likely)} scenarios, the likeliest "
+            f"{likely.index[0]} with probability {likely.iloc[0]:.3g}."
+        )
+    if worst.loadings is not None or worst.distribution is not None:
+        lines.append("The worst elements are in the file of --json.")
+    return lines
 
 
 def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
@@ -64,7 +107,7 @@ def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
         "Herfindahl": lambda p: f"{p.herfindahl:.5f}",
         "largest weight": lambda p: f"{100 * p.weights.max():.3f} %",
     }
-    particular = [p.details.to_dict() if p.details else {} for p in portfolios.values()]
+    particular = [_numbers_of(p) for p in portfolios.values()]
     table = Table(
         Column(no_wrap=True),
         box=SIMPLE_HEAD,
@@ -82,6 +125,12 @@ def measures_table(portfolios: Mapping[str, Portfolio]) -> Table:
         heading = _HEADINGS.get(key, key.replace("_", " "))
         table.add_row(Text(heading), *("" if value is None else f"{value:.4g}" for value in values))
     return table
+
+
+def _numbers_of(portfolio: Portfolio) -> dict[str, float | None]:
+    """What is particular to a problem, as far as it is numbers."""
+    details = portfolio.details.to_dict() if portfolio.details else {}
+    return {key: v for key, v in details.items() if v is None or isinstance(v, int | float)}
 
 
 def solver_tables() -> tuple[Table, Table]:
