@@ -185,7 +185,7 @@ class Backtest:
                 yield from zip(self.strategies, pool.map(alone, self.strategies), strict=True)
             except BrokenProcessPool as error:
                 raise SolverError(
-                    "a worker process died, perhaps for want of memory; use fewer workers"
+                    f"one of {workers} worker processes died, perhaps for want of memory; use fewer"
                 ) from error
 
     def _result(self, simulation: Simulation, names: list[str]) -> BacktestResult:
