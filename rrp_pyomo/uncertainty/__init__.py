@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.base import JointSet as JointSet
     from rrp_pyomo.uncertainty.base import MeanSet as MeanSet
     from rrp_pyomo.uncertainty.base import UncertaintySet as UncertaintySet
+    from rrp_pyomo.uncertainty.covariances.box import CovarianceBox as CovarianceBox
+    from rrp_pyomo.uncertainty.covariances.ellipsoids import (
+        CovarianceEllipsoid as CovarianceEllipsoid,
+    )
+    from rrp_pyomo.uncertainty.covariances.ellipsoids import ElementwiseError as ElementwiseError
+    from rrp_pyomo.uncertainty.covariances.forms import FactorCovarianceBall as FactorCovarianceBall
+    from rrp_pyomo.uncertainty.covariances.forms import FrobeniusBall as FrobeniusBall
+    from rrp_pyomo.uncertainty.covariances.forms import SamplingError as SamplingError
+    from rrp_pyomo.uncertainty.covariances.loadings import LoadingEllipsoids as LoadingEllipsoids
+    from rrp_pyomo.uncertainty.covariances.loadings import LoadingsBall as LoadingsBall
+    from rrp_pyomo.uncertainty.covariances.loadings import RegressionSets as RegressionSets
     from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
     from rrp_pyomo.uncertainty.covariances.point import as_covariance_set as as_covariance_set
     from rrp_pyomo.uncertainty.means.algebra import hull as hull
@@ -29,6 +40,10 @@ __all__, __getattr__, __dir__ = exports(
     __name__,
     {
         "base": ("CovarianceSet", "DistributionSet", "JointSet", "MeanSet", "UncertaintySet"),
+        "covariances.box": ("CovarianceBox",),
+        "covariances.ellipsoids": ("CovarianceEllipsoid", "ElementwiseError"),
+        "covariances.forms": ("FactorCovarianceBall", "FrobeniusBall", "SamplingError"),
+        "covariances.loadings": ("LoadingEllipsoids", "LoadingsBall", "RegressionSets"),
         "covariances.point": ("CovariancePoint", "as_covariance_set"),
         "means.algebra": ("hull",),
         "means.ellipsoid": ("Ellipsoid",),

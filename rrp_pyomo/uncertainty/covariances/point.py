@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.data import Covariance, DenseCovariance
+from rrp_pyomo.data import Covariance, CovarianceUncertainty, DenseCovariance
 from rrp_pyomo.errors import require_kind
-from rrp_pyomo.linalg import FloatArray, LinearMap, Named, Stack
-from rrp_pyomo.modeling import Affine, norm, quad_over_lin, stack, sum_squares
+from rrp_pyomo.linalg import FloatArray, Named
+from rrp_pyomo.modeling import Affine, norm
 from rrp_pyomo.uncertainty.base import CovarianceSet
+from rrp_pyomo.uncertainty.covariances.box import CovarianceBox
+from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root as variance_by_root
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -51,18 +53,15 @@ class CovariancePoint(CovarianceSet):
         return [self.center] * size
 
 
-def variance_by_root(root: LinearMap | Stack | FloatArray, w: Affine, h: Any = 1.0) -> Any:
-    """‖Rw‖²/h as an expression; a factored root stays factored."""
-    exposure = Named("root", root) @ w
-    if isinstance(h, float):
-        return sum_squares(exposure)
-    return quad_over_lin(stack(exposure), h)
-
-
 def as_covariance_set(covariance: Any) -> CovarianceSet:
-    """A set of covariances as it is, a known covariance or matrix as the set of one element."""
+    """A set of covariances as it is, a known covariance or matrix as the set of one element.
+
+    The box (7) of Costa & Kwon (2020) is a :class:`CovarianceBox` around its nominal covariance.
+    """
     if isinstance(covariance, CovarianceSet):
         return covariance
+    if isinstance(covariance, CovarianceUncertainty):
+        return CovarianceBox.of_uncertainty(covariance)
     if not isinstance(covariance, Covariance):
         covariance = DenseCovariance(covariance)
     return CovariancePoint(covariance)
