@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.modeling import square as square
     from rrp_pyomo.modeling import stack as stack
     from rrp_pyomo.modeling import sum_squares as sum_squares
+    from rrp_pyomo.modeling import variance as variance
+    from rrp_pyomo.modeling import worst_case as worst_case
     from rrp_pyomo.models import BlackLitterman as BlackLitterman
     from rrp_pyomo.models import ErrorMaximisation as ErrorMaximisation
     from rrp_pyomo.models import FactorRiskContributions as FactorRiskContributions
@@ -103,6 +105,8 @@ __all__, __getattr__, __dir__ = exports(
             "square",
             "stack",
             "sum_squares",
+            "variance",
+            "worst_case",
         ),
         "program": ("Program",),
         "models": models.__all__,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rrp_pyomo.forms.conic import ConicForm
 from rrp_pyomo.forms.quadratic import QuadraticForm
+from rrp_pyomo.modeling.counterpart import counterpart, is_uncertain
 from rrp_pyomo.modeling.statement import Statement
 from rrp_pyomo.realise.binding import Start
 from rrp_pyomo.realise.conic import CompiledStatement
@@ -49,10 +50,20 @@ class Program(Statement):
         super().__init__(name)
         self._compiled: CompiledStatement | None = None
         self._compiled_at = -1
+        self._counterpart: Program | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What was compiled can be compiled again.
-        return vars(self) | {"_compiled": None, "_compiled_at": -1}
+        return vars(self) | {"_compiled": None, "_compiled_at": -1, "_counterpart": None}
+
+    def counterpart(self) -> Program:
+        """The robust counterpart: the same program with its worst cases in ordinary terms.
+
+        It is a program of its own, with the numbers that parameters have now; its constraints keep
+        their names, and so its duals. Every realisation of a program with uncertain data is one of
+        its counterpart.
+        """
+        return counterpart(self)
 
     def compiled(self) -> CompiledStatement:
         """The statement over cones, with its conic form and the way back to the constraints.
@@ -175,6 +186,9 @@ class Program(Statement):
 
     def _statement_over_cones(self) -> CompiledStatement:
         if self._compiled is None or self._compiled_at != self._changes:
-            self._compiled = CompiledStatement(lowered(self))
+            self._counterpart = self.counterpart() if is_uncertain(self) else None
+            self._compiled = CompiledStatement(lowered(self._counterpart or self))
             self._compiled_at = self._changes
+        if self._counterpart is not None:
+            self._counterpart._assign(self.numbers)
         return self._compiled

@@ -26,6 +26,8 @@ from rrp_pyomo.modeling.terms import (
     relative_entropy,
     square,
     sum_squares,
+    variance,
+    worst_case,
 )
 
 __all__ = [
@@ -55,6 +57,8 @@ __all__ = [
     "square",
     "stack",
     "sum_squares",
+    "variance",
+    "worst_case",
 ]
 
 __getattr__ = moved(__name__)

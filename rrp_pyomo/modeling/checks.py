@@ -96,6 +96,12 @@ def require_terms(program: Any, what: str, stated: Any) -> None:
     expressions = list(body.affine_parts() if isinstance(body, Expression) else body.parts)
     if body is not stated and all(e.is_data for e in expressions):
         raise InputError(f"{what} has no variables; leave it out")
+    for weighted in body.terms if isinstance(body, Composite) else ():
+        if weighted.term.is_uncertain:
+            raise _outside_worst_case(what, f"{weighted.term.name}(…) of a set")
+        of = weighted.term.data
+        if of is not None and of.program is not None and of.program is not program:
+            raise _of_another(program, what, of)
     if isinstance(body, Composite) and not all(np.isfinite(w.numbers).all() for w in body.terms):
         raise InputError(f"{what} has a weight that is NaN or infinite; check the data")
     for expression in expressions:
@@ -120,11 +126,10 @@ def require_named(program: Any, name: str, expression: Any) -> None:
 
 def _require_own_and_finite(program: Any, what: str, expression: Affine) -> None:
     for symbol, block in expression.terms.items():
+        if symbol.is_uncertain:
+            raise _outside_worst_case(what, repr(expression))
         if symbol.program is not program:
-            raise InputError(
-                f"{what} is about {', '.join(map(repr, symbol.names()))} of another program, "
-                f"{symbol.program.name!r}; expected variables of {program.name!r} only"
-            )
+            raise _of_another(program, what, symbol)
         if not _finite(block):
             raise InputError(
                 f"{what} has a coefficient of {', '.join(map(repr, symbol.names()))} that is NaN "
@@ -135,6 +140,20 @@ def _require_own_and_finite(program: Any, what: str, expression: Affine) -> None
             f"{what} has a constant that is NaN or infinite; expected finite numbers: "
             "leave out rows that bound nothing"
         )
+
+
+def _of_another(program: Any, what: str, symbol: Any) -> InputError:
+    return InputError(
+        f"{what} is about {', '.join(map(repr, symbol.names()))} of another program, "
+        f"{symbol.program.name!r}; expected variables of {program.name!r} only"
+    )
+
+
+def _outside_worst_case(what: str, term: str) -> ModelError:
+    return ModelError(
+        f"{what}: {term} is uncertain and stands outside worst_case(…), where it has no value; "
+        "write worst_case(…) around it, or give numbers in its place"
+    )
 
 
 def _finite(block: Block) -> bool:

@@ -42,6 +42,9 @@ class Term(ABC):
     curvature: int
     lower: ClassVar[float] = -np.inf
     is_product: ClassVar[bool] = False
+    is_uncertain: ClassVar[bool] = False
+    #: The uncertain data of a worst case.
+    data: Any = None
     size: int = 1
     labels: Labels = None
     arguments: tuple[Affine, ...]
@@ -174,6 +177,8 @@ class Composite(Expression):
     def _times_parameter(self, factor: Affine) -> Composite:
         if any(isinstance(w.weight, Affine) for w in self.terms):
             raise not_affine_in_parameters(factor, self)
+        if factor.is_uncertain:
+            raise not_affine_in_parameters(self, factor)
         affine = self.affine if not self.affine.terms and not np.any(self.affine.constant) else None
         affine = factor * self.affine if affine is None else affine
         size = max(affine.size, factor.size)

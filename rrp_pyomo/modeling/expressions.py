@@ -40,6 +40,7 @@ class Symbol(ABC):
 
     size: int
     is_variable: ClassVar[bool] = False
+    is_uncertain: bool = False
 
     @abstractmethod
     def evaluated(self) -> Affine:
@@ -189,6 +190,8 @@ class Affine(Expression):
         program = self.program
         if program is None:
             return Affine(left.shape[0], {}, left @ np.full(self.size, self.constant))
+        if self.is_uncertain:  # no variable equals what the adversary chooses
+            return self._times_array(left.toarray())
         terms = [] if left.diagonal is None else [self._scaled(left.diagonal)]
         for factor in left.factors:
             terms.append(program.intermediate(factor, self)._times_array(factor.left))
@@ -248,6 +251,11 @@ class Affine(Expression):
     def is_data(self) -> bool:
         """Whether it is made of numbers and parameters only."""
         return all(symbol.is_data for symbol in self.terms)
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether uncertain data are in it."""
+        return any(symbol.is_uncertain for symbol in self.terms)
 
     @property
     def program(self) -> Any:
@@ -324,7 +332,10 @@ class _Map(Affine):
 
 
 class Scaled(Symbol):
-    """``factor ∘ inner``: an expression in parameters times one in variables, row by row."""
+    """``factor ∘ inner``: an expression in data times one in variables, row by row.
+
+    The data are parameters, or uncertain.
+    """
 
     is_data = False
 
@@ -333,6 +344,7 @@ class Scaled(Symbol):
         self.inner = inner
         self.size = inner.size
         self.program = inner.program
+        self.is_uncertain = factor.is_uncertain
 
     @property
     def unit(self) -> float:
@@ -396,14 +408,33 @@ def _product(a: Affine, b: Affine) -> Any:
     size, labels = common_rows(a.size, a.labels, b.size, b.labels)
     if a.is_data or b.is_data:
         factor, inner = (a, b) if a.is_data else (b, a)
-        if inner.is_parametric:
+        if factor.is_uncertain:
+            _require_certain(factor, inner)
+        elif inner.is_parametric:
             raise not_affine_in_parameters(factor, inner)
         return Affine(size, {Scaled(factor, repeated_rows(inner, size)): 1.0}, 0.0, labels)
     left = repeated_rows(a, size)
     return Affine.product(left, left if a is b else repeated_rows(b, size), labels)
 
 
+def _require_certain(uncertain: Affine, other: Affine) -> None:
+    """Raise unless uncertain data are multiplied by variables."""
+    if other.is_uncertain:
+        raise ModelError(
+            f"{uncertain!r} times {other!r} is a product of two uncertain factors, which has no "
+            "exact convex counterpart; leave one of them certain, or give the set of the product"
+        )
+    if other.is_data:
+        raise not_affine_in_parameters(uncertain, other)
+
+
 def not_affine_in_parameters(a: Expression, b: Expression) -> ModelError:
+    if any(getattr(e, "is_uncertain", False) for e in (a, b)):
+        return ModelError(
+            f"{a!r} times {b!r}: uncertain data are multiplied by affine functions of variables "
+            "only; multiply the variables by a parameter first, as in `mu @ (k * w)`, or the worst "
+            "case, as in `k * worst_case(mu @ w)`"
+        )
     return ModelError(
         f"{a!r} times {b!r} is not affine in the parameters; declare another parameter for the "
         "product of two, and set its value"

@@ -27,6 +27,7 @@ _LATEX_FUNCTIONS = {
     "square": r"\left({0}\right)^2", "sum_squares": r"\lVert {0} \rVert_2^2",
     "exp": r"\exp\left({0}\right)", "log": r"\log\left({0}\right)",
     "positive": r"\left({0}\right)_+", "maximum": r"\max\left({0}\right)",
+    "worst_case": r"\operatorname{{worst\ case}}\left({0}\right)",
     "quad_over_lin": r"\frac{{\lVert {0} \rVert_2^2}}{{{1}}}",
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ def text_lines(statement: Any) -> str:
     rows += [(name, *_written(c)) for name, c in statement.constraints.items()]
     names, lefts, senses = (max(len(row[k]) for row in rows) for k in range(3))
     kinds = [k for k in ("variables", "parameters", "expressions") if vars(statement)[k]]
+    kinds += ["uncertain"] if statement.uncertain_data else []
     names = max(names, *map(len, kinds), 0)
     lefts = max((len(row[1]) for row in rows if row[2]), default=lefts)
     lines = [
@@ -32,6 +33,9 @@ def text_lines(statement: Any) -> str:
     if statement.variables:
         variables = "; ".join(_variable(v) for v in statement.variables.values())
         lines.append(f"{'variables':{names}}  {variables}")
+    if statement.uncertain_data:
+        uncertain = "; ".join(f"{n} in {u.members!r}" for n, u in statement.uncertain_data.items())
+        lines.append(f"{'uncertain':{names}}  {uncertain}")
     if statement.parameters:
         parameters = "; ".join(_parameter(p) for p in statement.parameters.values())
         lines.append(f"{'parameters':{names}}  {parameters}")
@@ -49,6 +53,9 @@ def latex_lines(statement: Any) -> str:
     for k, (name, expression) in enumerate(statement.expressions.items()):
         before = r"\text{where}\quad " if k == 0 else ""
         rows.append(rf"{before}& {latex(name)} = {_latex(expression)} &&")
+    for k, (name, data) in enumerate(statement.uncertain_data.items()):
+        before = r"\text{uncertain}\quad " if k == 0 else ""
+        rows.append(rf"{before}& {latex(name)} \in {data.members.formula} &&")
     return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
 from rrp_pyomo.linalg import Factor, FloatArray
 from rrp_pyomo.modeling.checks import (
     distinct_labels,
@@ -29,6 +29,8 @@ from rrp_pyomo.modeling.operands import as_numbers
 from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.modeling.printing import latex_lines, text_lines
 from rrp_pyomo.modeling.symbols import Domain, Parameter, Variable, require_domain
+from rrp_pyomo.modeling.terms.worst_case import opposed
+from rrp_pyomo.modeling.uncertain import Uncertain, UncertainCovariance, uncertain_symbol
 
 
 class Intermediate(NamedTuple):
@@ -53,6 +55,7 @@ class Statement:
         self.name = name
         self.variables: dict[str, Variable] = {}
         self.parameters: dict[str, Parameter] = {}
+        self.uncertain_data: dict[str, Uncertain | UncertainCovariance] = {}
         self.constraints: dict[str, Constraint] = {}
         self.expressions: dict[str, Affine | Composite] = {}
         self.ranges: list[tuple[Variable, Affine]] = []
@@ -144,6 +147,31 @@ class Statement:
         self.parameters[name] = parameter
         self._changes += 1
         return parameter
+
+    def uncertain(self, name: str, members: Any) -> Any:
+        """Declare data of which a set is known: means, a covariance or the returns of assets.
+
+        They stand inside ``worst_case`` only: ``worst_case(mu @ w)`` with a set of means,
+        ``worst_case(variance(w, Sigma))`` with a set of covariances, ``worst_case(cvar(-(R @ w),
+        0.05))`` with a set of distributions. Solutions say by this name which element they are
+        robust against.
+
+        Parameters
+        ----------
+        name : str
+        members : set of rrp_pyomo.uncertainty
+            The data are labelled as it is.
+
+        Raises
+        ------
+        InputError
+            The name is taken, or what is given is no set.
+        """
+        self._check_name(name)
+        symbol = uncertain_symbol(self, name, members)
+        self.uncertain_data[name] = symbol
+        self._changes += 1
+        return symbol
 
     def set(self, **values: Any) -> None:
         """Give parameters new values, all of them or, if one does not fit, none.
@@ -251,6 +279,7 @@ class Statement:
                     f"constraint {name!r} is {constraint!r}; expected a comparison "
                     "of expressions, such as `A @ x <= b`"
                 )
+            constraint = constraints[name] = opposed(constraint)
             require_terms(self, f"constraint {name!r}", constraint)
             require_convex(f"constraint {name!r}", constraint)
         self.constraints.update(constraints)
@@ -290,6 +319,11 @@ class Statement:
         unit: float = 1.0,
     ) -> Variable:
         """A variable that equals an expression, by the constraint ``<name>_definition``."""
+        if expression.is_uncertain:
+            raise ModelError(
+                f"{name!r} cannot equal {expression!r}, which is uncertain; bound it by its worst "
+                f"case, such as `{name} <= worst_case(…)`"
+            )
         variable = self.variable(name, labels, lower=lower, unit=unit)
         body = variable + -expression
         self.constraints[f"{name}_definition"] = Comparison(variable, "==", expression, body)
@@ -312,6 +346,7 @@ class Statement:
             raise InputError(
                 f"the objective has {objective.size} rows; expected a scalar, such as its .sum()"
             )
+        objective = opposed(objective, maximizing)
         require_terms(self, "the objective", objective)
         require_convex("the objective", objective, maximizing)
         self.objective = objective
@@ -324,7 +359,13 @@ class Statement:
 
     @property
     def _named(self) -> tuple[Mapping[str, Any], ...]:
-        return self.variables, self.parameters, self.constraints, self.expressions
+        return (
+            self.variables,
+            self.parameters,
+            self.uncertain_data,
+            self.constraints,
+            self.expressions,
+        )
 
     # --- reading --------------------------------------------------------------------------------
 

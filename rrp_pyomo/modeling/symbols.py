@@ -39,6 +39,7 @@ class Variable(Affine, Symbol):
 
     is_variable = True
     is_data = False
+    is_uncertain = False
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Parameter(Affine, Symbol):
 
     is_variable = False
     is_data = True
+    is_uncertain = False
 
     def __init__(
         self, program: Any, name: str, labels: tuple[Hashable, ...] | None, numbers: FloatArray

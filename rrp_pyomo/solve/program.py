@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rrp_pyomo.errors import InputError, ModelError, is_number
 from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
+from rrp_pyomo.modeling.counterpart import is_uncertain
 from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lowering import is_sum_of_squares
 from rrp_pyomo.solve.by_pyomo import solve_by_pyomo
@@ -15,6 +17,7 @@ from rrp_pyomo.solve.conic import solve_conic
 from rrp_pyomo.solve.smooth import solve_smooth
 from rrp_pyomo.solve.solution import ProgramSolution, Start
 from rrp_pyomo.solve.table import SOLVERS, Route, find_solver
+from rrp_pyomo.solve.worst_case import WorstElements, saddle_gap, worst_elements
 
 
 def solve_program(
@@ -86,13 +89,29 @@ def solve_program(
     named = f"{solver} {found.version} ({found.where})"
     match entry.route(found, needed):
         case Route.CONIC:
-            return solve_conic(program, entry, named, tolerance, time_limit, tee, options)
+            solution = solve_conic(program, entry, named, tolerance, time_limit, tee, options)
         case Route.SMOOTH:
-            return solve_smooth(program, named, start, tolerance, time_limit, tee, options)
-    environ, embedded = entry.reads_environ(needed), found.embedded
-    return solve_by_pyomo(
-        program, entry, embedded, environ, named, start, tolerance, time_limit, tee, options
-    )
+            solution = solve_smooth(program, named, start, tolerance, time_limit, tee, options)
+        case _:
+            environ, embedded = entry.reads_environ(needed), found.embedded
+            solution = solve_by_pyomo(
+                program, entry, embedded, environ, named, start, tolerance, time_limit, tee, options
+            )
+    return _with_worst_case(program, solution) if is_uncertain(program) else solution
+
+
+def _with_worst_case(program: Program, solution: ProgramSolution) -> ProgramSolution:
+    """A solution that says what it is robust against, when it is asked."""
+
+    def find_worst_case() -> WorstElements:
+        with program.with_numbers(solution.numbers):
+            return worst_elements(program, solution.x)
+
+    def find_saddle_gap(worst: WorstElements) -> float:
+        with program.with_numbers(solution.numbers):
+            return saddle_gap(program, solution.x, worst)
+
+    return replace(solution, find_worst_case=find_worst_case, find_saddle_gap=find_saddle_gap)
 
 
 def _hint(program: Program) -> str:

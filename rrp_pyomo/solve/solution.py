@@ -100,6 +100,15 @@ class ProgramSolution:
     iterations : int or None
     numbers : mapping of str to array
         The parameters' values that were solved for.
+    worst_case : mapping
+        By name of uncertain data, the element of its set that the answer is robust against: a
+        Series for means, a Covariance, a distribution. ``"covariance"`` is that of a set without a
+        name. Where a name stands in several worst cases, ``(name, constraint)`` and ``(name,
+        "objective")`` are keys, too.
+    saddle_gap : float
+        The robust objective at the answer minus the optimum of the program in which these elements
+        are fixed, relative to the objective's size: 0 at the optimum. Both are computed from the
+        data when it is asked for, by a second solve.
     """
 
     x: FloatArray = field(repr=False)
@@ -113,11 +122,18 @@ class ProgramSolution:
     objective_bound: float | None = None
     find_duals: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
     certify: Callable[[], ProgramCertificate] | None = field(default=None, repr=False)
+    find_worst_case: Callable[[], Mapping[Any, Any]] | None = field(default=None, repr=False)
+    find_saddle_gap: Callable[[Any], float] | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is found when it is asked for is found before it travels.
         state = vars(self) | {"duals": self.duals, "find_duals": None, "certify": None}
-        return state | ({} if self.certify is None else {"certificate": self.certificate})
+        if self.certify is not None:
+            state |= {"certificate": self.certificate}
+        if self.find_worst_case is not None:
+            state |= {"worst_case": self.worst_case, "find_worst_case": None}
+            state |= {"saddle_gap": self.saddle_gap, "find_saddle_gap": None}
+        return state
 
     @cached_property
     def values(self) -> Mapping[str, Any]:
@@ -143,3 +159,13 @@ class ProgramSolution:
         """Residuals and gap, recomputed from the statement."""
         assert self.certify is not None, "a solution of solve_program has a certificate"
         return self.certify()
+
+    @cached_property
+    def worst_case(self) -> Mapping[Any, Any]:
+        """The elements that the answer is robust against."""
+        return {} if self.find_worst_case is None else self.find_worst_case()
+
+    @cached_property
+    def saddle_gap(self) -> float:
+        """How far the answer is from a saddle point; 0 for programs without uncertain data."""
+        return 0.0 if self.find_saddle_gap is None else self.find_saddle_gap(self.worst_case)

@@ -8,6 +8,7 @@ from rrp_pyomo.modeling.terms.norms import abs, norm
 from rrp_pyomo.modeling.terms.powers import power
 from rrp_pyomo.modeling.terms.risk import cvar
 from rrp_pyomo.modeling.terms.squares import quad_over_lin, sum_squares
+from rrp_pyomo.modeling.terms.worst_case import variance, worst_case
 
 __all__ = [
     "abs",
@@ -25,4 +26,6 @@ __all__ = [
     "relative_entropy",
     "square",
     "sum_squares",
+    "variance",
+    "worst_case",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite, Term
 from rrp_pyomo.modeling.cones import NONNEGATIVE
@@ -14,6 +14,8 @@ from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.modeling.expressions import Affine, flattened
 from rrp_pyomo.modeling.notation import joined
 from rrp_pyomo.modeling.operands import numbers
+from rrp_pyomo.modeling.terms.worst_case import UncertainTerm
+from rrp_pyomo.modeling.uncertain import Uncertain, kind_of, split
 
 
 class CVaR(Term):
@@ -57,13 +59,39 @@ class CVaR(Term):
         ]
 
 
+class UncertainRisk(UncertainTerm):
+    """CVaR_α(−d'R) with R of a set of distributions."""
+
+    name = "cvar"
+    curvature = 1
+
+    def __init__(self, symbol: Uncertain, direction: Affine, alpha: float) -> None:
+        self.symbol = symbol
+        self.arguments = (direction,)
+        self.alpha = alpha
+
+    def largest(self, sign: float) -> Any:
+        return self.symbol.members.risk(self.direction, self.alpha)
+
+    def at(self, element: Any) -> Any:
+        losses = -(element.scenarios.to_numpy() @ self.direction)
+        return cvar(losses, self.alpha, element.probabilities.to_numpy())
+
+    def largest_at(self, direction: FloatArray, sign: float) -> float:
+        return float(self.symbol.members.risk(direction, self.alpha))
+
+    def worst(self, direction: FloatArray, sign: float) -> Any:
+        return self.symbol.members.worst(direction, self.alpha)
+
+
 def cvar(losses: Affine, alpha: float, probabilities: Any = None) -> Composite:
     """CVaR_α, the mean of the worst α of the losses, a scalar: convex.
 
     Parameters
     ----------
     losses : Affine
-        A row for each scenario, such as ``-(R @ w)``.
+        A row for each scenario, such as ``-(R @ w)``. A scalar where R is uncertain, of a set of
+        distributions; it then stands inside ``worst_case``.
     alpha : float
         The tail probability, 0 < α ≤ 1: 0.05 is the worst 5 %.
     probabilities : Series or array, optional
@@ -84,6 +112,8 @@ def cvar(losses: Affine, alpha: float, probabilities: Any = None) -> Composite:
             f"alpha of cvar is {alpha!r}; expected the tail probability, 0 < alpha <= 1: 0.05 is "
             "the worst 5 %"
         )
+    if losses.is_uncertain:
+        return _uncertain_cvar(losses, alpha, probabilities)
     n = losses.size
     p = np.full(n, 1.0 / n)
     if probabilities is not None:
@@ -94,3 +124,22 @@ def cvar(losses: Affine, alpha: float, probabilities: Any = None) -> Composite:
                 "that are not negative and sum to 1"
             )
     return Composite.of(CVaR(losses, alpha, p), joined("cvar", losses.notation, float(alpha)))
+
+
+def _uncertain_cvar(losses: Affine, alpha: float, probabilities: Any) -> Composite:
+    """CVaR_α of −d'R + certain, where R is a symbol of a set of distributions."""
+    certain, directions = split(losses)
+    (symbol, direction), *others = directions.items()
+    if others or kind_of(symbol.members) != "distribution":
+        raise ModelError(
+            f"cvar of {losses!r}: its losses are of {', '.join(repr(s.name) for s in directions)}; "
+            "the worst case is known for the returns of one set of distributions: declare "
+            "`R = program.uncertain('R', set)` with such a set, and write cvar(-(R @ w), alpha)"
+        )
+    if probabilities is not None:
+        raise InputError(
+            f"probabilities of cvar are given beside {symbol.name!r}, whose set of distributions "
+            "has its own; leave them out"
+        )
+    result = Composite.of(UncertainRisk(symbol, -direction, alpha))
+    return Composite(certain, result.terms, joined("cvar", losses.notation, float(alpha)))
