@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from rrp_pyomo.data import Covariance, WeightSet
-from rrp_pyomo.data.validation import agreed_labels, as_number, index_of
+from rrp_pyomo.data.validation import agreed_labels, as_number
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable, norm, sum_squares
@@ -190,12 +189,8 @@ class MeanVariance(RobustProblem):
         size = float(np.linalg.norm(x))
         value += self.l2 * size + self.l2_squared * size**2
         gradient = gradient + (self.l2 / (size or 1.0) + 2.0 * self.l2_squared) * x
-        labelled = None if total is None else self._by_asset(total)
+        labelled = None if total is None else self._by_asset(total).rename("mean")
         return Worst(value, gradient, WorstCase(labelled, covariance, loadings))
-
-    def _by_asset(self, mean: FloatArray) -> pd.Series:
-        """A mean by asset."""
-        return pd.Series(mean, index=index_of(self.labels), name="mean")
 
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
         if self.mean_set is None or isinstance(self.covariance_set, JointSet):

@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from rrp_pyomo.data import WeightSet
-from rrp_pyomo.data.validation import by_label
+from rrp_pyomo.data.validation import by_label, index_of
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.models.best_response import (
@@ -20,6 +21,7 @@ from rrp_pyomo.models.best_response import (
     least_with_curvature,
     state_least_over,
 )
+from rrp_pyomo.models.polishing import MOST_ASSETS, polished
 from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.models.weights import violation
@@ -33,6 +35,8 @@ from rrp_pyomo.uncertainty.worst_case import WorstCase
 _TIED = 1e-7
 # Where X is unbounded and the loss need not grow, weights of so many times the gross are looked at.
 _REACH = 10.0
+# By what polished weights may miss X.
+_ROUNDING = 1e-12
 
 
 class Worst(NamedTuple):
@@ -195,6 +199,8 @@ class RobustProblem(PortfolioProblem):
     """
 
     maximising: ClassVar[bool] = False
+    # Whether Newton's method may look for the last digits of an answer.
+    _polishes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -241,6 +247,9 @@ class RobustProblem(PortfolioProblem):
         """The elements of the sets that are worst for weights."""
         return self._worst(self._aligned(weights)).elements
 
+    def _by_asset(self, values: FloatArray) -> pd.Series:
+        return pd.Series(values, index=index_of(self.labels))
+
     def _aligned(self, weights: Any) -> FloatArray:
         return by_label(weights, self.labels, "weights")
 
@@ -252,6 +261,10 @@ class RobustProblem(PortfolioProblem):
         portfolio = super()._portfolio(solution)
         x = solution.arrays["x"]
         judged = _Judged(self, x, solution.status)
+        if solution.duality_gap is not None:  # a solver's answer, not weights from elsewhere
+            judged = judged.polished()
+            x = judged.x
+            portfolio = replace(portfolio, weights=self._by_asset(x).rename("weights"))
         outcome = RobustOutcome(
             self.worst_value(x), self.maximising, judged.worst_case, self.nominal, x
         )
@@ -267,12 +280,35 @@ class _Judged:
     def __init__(self, problem: RobustProblem, x: FloatArray, status: str) -> None:
         self.problem, self.x, self.status = problem, x, status
 
+    def polished(self) -> _Judged:
+        """Weights near these that prove more of themselves, where there are any."""
+        problem = self.problem
+        if not problem._polishes or self.x.size > MOST_ASSETS:
+            return self
+        point = polished(
+            lambda at: problem._worst(at).gradient, problem.weight_set, problem.trading, self.x
+        )
+        if point is None:
+            return self
+        better = _Judged(problem, point, self.status)
+        if better._missed > _ROUNDING or better._plain[1] > self._plain[1]:
+            return self
+        return better
+
+    @cached_property
+    def _plain(self) -> tuple[Worst, float, float | None]:
+        worst = self.problem._worst(self.x)
+        return worst, *self._gap(worst)
+
+    @cached_property
+    def _missed(self) -> float:
+        missed = violation(self.problem.weight_set, self.x)
+        return max(missed, self.problem.trading.violation(self.x))
+
     @cached_property
     def _found(self) -> tuple[Worst, float, float | None]:
         """The worst elements, the gap that they prove and the gross up to which it holds."""
-        problem, x = self.problem, self.x
-        worst = problem._worst(x)
-        gap, within = self._gap(worst)
+        worst, gap, within = self._plain
         if gap > _TIED * self._size(worst):
             chosen = self._chosen()
             if chosen is not None:
@@ -323,11 +359,6 @@ class _Judged:
 
     def certificate(self) -> WorstCaseCertificate:
         worst, gap, within = self._found
-        missed = violation(self.problem.weight_set, self.x)
         return WorstCaseCertificate(
-            self.status,
-            gap,
-            gap / self._size(worst),
-            max(missed, self.problem.trading.violation(self.x)),
-            within,
+            self.status, gap, gap / self._size(worst), self._missed, within
         )

@@ -19,6 +19,10 @@ from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
 
 
+# Matrices of so many entries are multiplied as arrays.
+_SMALL = 10_000
+
+
 @dataclass
 class CompiledStatement:
     """A conic form, and the way back to the statement's constraints.
@@ -164,14 +168,28 @@ class Square(NamedTuple):
 
     @classmethod
     def of(cls, expression: Affine, columns: int) -> Square:
-        G, h = sparse(expression.rows(), columns)
-        P = sp.triu(2.0 * (G.T @ G), format="coo")
-        linear = 2.0 * (G.T @ h)
+        rows = expression.rows()
+        h = rows.constant
+        i, j, value = _upper_triangle(rows, columns)
+        linear = 2.0 * np.bincount(rows.col, weights=rows.val * h[rows.row], minlength=columns)
         # With a parameter in h, entries that are 0 now may not stay so.
         col = np.flatnonzero(linear) if not expression.is_parametric else np.arange(columns)
-        return cls(
-            P.row.astype(np.intp), P.col.astype(np.intp), P.data, col, linear[col], float(h @ h)
-        )
+        return cls(i, j, 2.0 * value, col, linear[col], float(h @ h))
+
+
+def _upper_triangle(rows: Rows, columns: int) -> Triplets:
+    """The upper triangle of G'G as triplets."""
+    if rows.row.size == rows.size and (np.diff(rows.row) > 0).all():  # an entry in each row
+        return rows.col, rows.col, rows.val**2
+    used, place = np.unique(rows.col, return_inverse=True)
+    if rows.size * used.size <= _SMALL:  # sparse matrices take longer to make than to multiply
+        G = np.zeros((rows.size, used.size))
+        np.add.at(G, (rows.row, place), rows.val)
+        i, j = np.triu_indices(used.size)
+        return used[i], used[j], (G.T @ G)[i, j]
+    G, _ = sparse(rows, columns)
+    P = sp.triu(G.T @ G, format="coo")
+    return P.row.astype(np.intp), P.col.astype(np.intp), P.data
 
 
 def sparse(rows: Rows, columns: int) -> tuple[sp.csr_matrix, FloatArray]:

@@ -1,0 +1,97 @@
+"""The last digits of an answer, by Newton's method on what its active constraints leave free.
+
+An interior-point solver stops where the objective cannot be told from the best one, and a flat
+optimum leaves the weights off by the root of that. The gradient at the worst case is known exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+
+from rrp_pyomo.data import ResolvedWeightSet
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.models.trading import Trading
+from rrp_pyomo.models.weights import active
+
+# Beyond so many assets a step costs more than its digits are worth.
+MOST_ASSETS = 100
+_STEPS = 3
+# Weights this close to a bound, or to what was held before, relative to the largest are there.
+_NEAR = 1e-5
+
+
+def polished(
+    gradient: Callable[[FloatArray], FloatArray],
+    X: ResolvedWeightSet,
+    trading: Trading,
+    x: FloatArray,
+) -> FloatArray | None:
+    """The point near x where the gradient is a sum of multipliers; None where there is none near.
+
+    Parameters
+    ----------
+    gradient : callable
+        Of the loss without costs, at weights.
+    """
+    if trading.turnover is not None or trading.largest:
+        return None
+    size = float(np.abs(x).max())
+    bounds, rows = active(X, x, _NEAR)
+    point = np.where(bounds < 0, X.lower, np.where(bounds > 0, X.upper, x))
+    kept = trading.costs > 0
+    still = kept & (np.abs(x - trading.previous) <= _NEAR * size)
+    point[still] = trading.previous[still]
+    free = np.flatnonzero((bounds == 0) & ~still)
+    if not 0 < free.size <= MOST_ASSETS:
+        return None
+    A, b = _equations(X, rows)
+    basis = scipy.linalg.null_space(A[:, free]) if len(A) else np.eye(free.size)
+    if basis.shape[1] == 0:
+        return None
+    if len(A):  # what rounding to bounds has moved
+        point[free] += np.linalg.lstsq(A[:, free], b - A @ point, rcond=None)[0]
+    charge = np.where(kept, trading.costs * np.sign(x - trading.previous), 0.0)[free]
+
+    def reduced(at: FloatArray) -> FloatArray:
+        slope: FloatArray = basis.T @ (gradient(at)[free] + charge)
+        return slope
+
+    slope, h = reduced(point), 1e-6 * size
+    jacobian = np.empty((slope.size, slope.size))
+    for column, direction in zip(jacobian.T, basis.T, strict=True):
+        moved = point.copy()
+        moved[free] += h * direction
+        column[:] = (reduced(moved) - slope) / h
+    try:
+        factored = scipy.linalg.lu_factor(jacobian)
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    for _ in range(_STEPS):
+        step = basis @ scipy.linalg.lu_solve(factored, slope)
+        if not np.abs(step).max() <= 0.1 * size:
+            return None
+        point[free] -= step
+        slope = reduced(point)
+        if np.abs(step).max() <= 1e-12 * size:
+            break
+    return point
+
+
+def _equations(X: ResolvedWeightSet, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The rows A x = b of X that hold with equality."""
+    n = len(X.labels)
+    A, b = [], []
+    if X.fully_invested:
+        A.append(np.ones(n))
+        b.append(1.0)
+    if X.gross is not None and X.signs is not None:
+        A.append(X.signs)
+        b.append(X.gross)
+    if X.matrix is not None:
+        for k in np.flatnonzero(rows):
+            A.append(X.matrix[[k]].toarray().ravel())
+            b.append(X.row_upper[k] if rows[k] > 0 else X.row_lower[k])
+    return np.array(A).reshape(len(A), n), np.array(b)
