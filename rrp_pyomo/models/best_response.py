@@ -105,10 +105,18 @@ def least_with_curvature(
     return size * (solution.objective - abs(solution.duality_gap or 0.0))
 
 
-def state_least_over(program: Program, X: ResolvedWeightSet, trading: Trading, g: Affine) -> Affine:
+def state_least_over(
+    program: Program,
+    X: ResolvedWeightSet,
+    trading: Trading,
+    g: Affine,
+    x: FloatArray,
+    curvature: Curvature | None = None,
+) -> Any:
     """The dual of :func:`least_over` for a g that is chosen: a concave lower bound of its value.
 
-    With multipliers of every constraint of X, and s, r of the costs, g + s + r is their sum.
+    With multipliers of every constraint of X, and s, r of the costs, g + s + r is their sum; so it
+    is with y'root of a curvature, as in :func:`least_with_curvature`.
     """
     n = g.size
     total: Any = g
@@ -149,6 +157,10 @@ def state_least_over(program: Program, X: ResolvedWeightSet, trading: Trading, g
         r = program.variable(program.free_name("largest"), n)
         program.subject_to(**{program.free_name("largest_size"): norm(r, 1) <= trading.largest})
         total = total + r
+    if curvature is not None:
+        R = curvature.root.toarray() if hasattr(curvature.root, "toarray") else curvature.root
+        y = program.variable(program.free_name("growth"), len(R))
+        total, value = total + R.T @ y, value - (R @ x) @ y
+        value = value - sum_squares(y) * (0.25 / curvature.weight)
     program.subject_to(**{program.free_name("stationary"): total == np.zeros(n)})
-    result: Affine = value
-    return result
+    return value

@@ -168,6 +168,25 @@ class MeanVariance(RobustProblem):
         mean = None if self.mean_set is None else self.mean_set._worst(-x)
         return self._loss_at(x, mean)
 
+    def _gradient(self, x: FloatArray) -> FloatArray:
+        if isinstance(self.covariance_set, JointSet):
+            return super()._gradient(x)
+        size = float(np.linalg.norm(x)) or 1.0
+        gradient = self.risk_aversion * self.covariance_set._marginal_risk(x)
+        if self.mean_set is not None:
+            gradient = gradient - self.mean_set._worst(-x)
+        return gradient + (self.l2 / size + 2.0 * self.l2_squared) * x
+
+    def _gradient_changes(self, x: FloatArray, directions: FloatArray) -> FloatArray:
+        if isinstance(self.covariance_set, JointSet):
+            return super()._gradient_changes(x, directions)
+        total = self.risk_aversion * self.covariance_set._marginal_changes(x, directions)
+        if self.mean_set is not None:
+            total = total + self.mean_set._worst_changes(-x, directions)
+        size = float(np.linalg.norm(x)) or 1.0
+        along = np.outer(x / size, (x / size) @ directions)
+        return total + self.l2 / size * (directions - along) + 2.0 * self.l2_squared * directions
+
     def _loss_at(self, x: FloatArray, mean: FloatArray | None) -> Worst:
         """The loss at a mean and at the worst covariance, with its gradient."""
         total, covariance, loadings = mean, None, None
@@ -189,21 +208,39 @@ class MeanVariance(RobustProblem):
         size = float(np.linalg.norm(x))
         value += self.l2 * size + self.l2_squared * size**2
         gradient = gradient + (self.l2 / (size or 1.0) + 2.0 * self.l2_squared) * x
-        labelled = None if total is None else self._by_asset(total).rename("mean")
+        labelled = None if total is None else self._by_asset(total, "mean")
         return Worst(value, gradient, WorstCase(labelled, covariance, loadings))
 
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
-        if self.mean_set is None or isinstance(self.covariance_set, JointSet):
+        if isinstance(self.covariance_set, JointSet) or (self.mean_set is None and not self.l2):
             return None
-        at_zero = self._loss_at(x, np.zeros(x.size))
-        mean = program.variable("mean", x.size, unit=float(np.abs(self.mean_set.center).max()) or 1)
-        self.mean_set.state_member(program, mean)
+        rest = self._loss_at(x, None)
+        size = float(np.linalg.norm(x))
+        gradient: Any = rest.gradient - (self.l2 / (size or 1.0)) * x
+        loss: Any = rest.value - self.l2 * size
+        if self.mean_set is not None:
+            mean = program.variable("mean", x.size, unit=self.mean_set._unit)
+            self.mean_set.state_member(program, mean)
+            gradient, loss = gradient - mean, loss - mean @ x
+        if self.l2:  # a‖x‖ = max of a s'x over ‖s‖ ≤ 1
+            s = program.variable("direction", x.size)
+            program.subject_to(unit_ball=norm(s) <= 1.0)
+            gradient, loss = gradient + self.l2 * s, loss + self.l2 * (s @ x)
 
         def read(solution: ProgramSolution) -> Worst:
-            assert self.mean_set is not None
-            return self._loss_at(x, self.mean_set._pulled_inside(solution.arrays["mean"]))
+            at: FloatArray | None = None
+            if self.mean_set is not None:
+                at = self.mean_set._pulled_inside(solution.arrays["mean"])
+            chosen = self._loss_at(x, at)
+            if not self.l2:
+                return chosen
+            direction = solution.arrays["direction"]
+            direction = direction / max(1.0, float(np.linalg.norm(direction)))
+            change = self.l2 * (direction - x / (size or 1.0))
+            value = chosen.value + float(change @ x)
+            return Worst(value, chosen.gradient + change, chosen.elements)
 
-        return Adversary(-mean + at_zero.gradient, -(mean @ x) + at_zero.value, read)
+        return Adversary(gradient, loss, read)
 
     def _curvature(self, x: FloatArray, worst: Worst) -> Curvature | None:
         covariance = worst.elements.covariance
@@ -222,7 +259,7 @@ class MeanVariance(RobustProblem):
         else:
             covariance = self.covariance_set.center
         problem = MeanVariance(
-            None if mean is None else self._by_asset(mean),
+            None if mean is None else self._by_asset(mean, "mean"),
             covariance,
             self.risk_aversion,
             l2=self.l2,

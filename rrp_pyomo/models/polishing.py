@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg
 
 from rrp_pyomo.data import ResolvedWeightSet
 from rrp_pyomo.linalg import FloatArray
@@ -25,6 +24,7 @@ _NEAR = 1e-5
 
 def polished(
     gradient: Callable[[FloatArray], FloatArray],
+    changes: Callable[[FloatArray, FloatArray], FloatArray],
     X: ResolvedWeightSet,
     trading: Trading,
     x: FloatArray,
@@ -35,6 +35,8 @@ def polished(
     ----------
     gradient : callable
         Of the loss without costs, at weights.
+    changes : callable
+        How it changes at weights, along the columns of a matrix.
     """
     if trading.turnover is not None or trading.largest:
         return None
@@ -48,33 +50,24 @@ def polished(
     if not 0 < free.size <= MOST_ASSETS:
         return None
     A, b = _equations(X, rows)
-    basis = scipy.linalg.null_space(A[:, free]) if len(A) else np.eye(free.size)
-    if basis.shape[1] == 0:
-        return None
-    if len(A):  # what rounding to bounds has moved
-        point[free] += np.linalg.lstsq(A[:, free], b - A @ point, rcond=None)[0]
+    k, A_free = free.size, A[:, free]
     charge = np.where(kept, trading.costs * np.sign(x - trading.previous), 0.0)[free]
-
-    def reduced(at: FloatArray) -> FloatArray:
-        slope: FloatArray = basis.T @ (gradient(at)[free] + charge)
-        return slope
-
-    slope, h = reduced(point), 1e-6 * size
-    jacobian = np.empty((slope.size, slope.size))
-    for column, direction in zip(jacobian.T, basis.T, strict=True):
-        moved = point.copy()
-        moved[free] += h * direction
-        column[:] = (reduced(moved) - slope) / h
+    system = np.zeros((k + len(A), k + len(A)))
+    system[:k, k:], system[k:, :k] = A_free.T, A_free
+    directions = np.zeros((point.size, k))
+    directions[free, np.arange(k)] = 1.0
+    system[:k, :k] = changes(point, directions)[free]
     try:
-        factored = scipy.linalg.lu_factor(jacobian)
-    except (ValueError, np.linalg.LinAlgError):
+        inverse = np.linalg.inv(system)
+    except np.linalg.LinAlgError:
         return None
     for _ in range(_STEPS):
-        step = basis @ scipy.linalg.lu_solve(factored, slope)
+        # With the multipliers as they are after the step, the rows hold exactly.
+        residual = np.concatenate([-(gradient(point)[free] + charge), b - A @ point])
+        step = (inverse @ residual)[:k]
         if not np.abs(step).max() <= 0.1 * size:
             return None
-        point[free] -= step
-        slope = reduced(point)
+        point[free] += step
         if np.abs(step).max() <= 1e-12 * size:
             break
     return point

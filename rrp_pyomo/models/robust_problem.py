@@ -13,6 +13,7 @@ import pandas as pd
 
 from rrp_pyomo.data import WeightSet
 from rrp_pyomo.data.validation import by_label, index_of
+from rrp_pyomo.errors import SolverError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.models.best_response import (
@@ -29,6 +30,7 @@ from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.uncertainty.base import differences
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 
 # A gap above this part of the loss's size is asked once more, with worst elements that are chosen.
@@ -221,6 +223,14 @@ class RobustProblem(PortfolioProblem):
     def _worst(self, x: FloatArray) -> Worst:
         """The loss at the worst elements for weights, from the data, without costs of trading."""
 
+    def _gradient(self, x: FloatArray) -> FloatArray:
+        """The subgradient alone."""
+        return self._worst(x).gradient
+
+    def _gradient_changes(self, x: FloatArray, directions: FloatArray) -> FloatArray:
+        """How the subgradient moves with the weights, along the columns of directions."""
+        return differences(self._gradient, x, directions)
+
     @abstractmethod
     def nominal(self) -> RobustProblem:
         """The same problem at the centres of its sets."""
@@ -247,8 +257,8 @@ class RobustProblem(PortfolioProblem):
         """The elements of the sets that are worst for weights."""
         return self._worst(self._aligned(weights)).elements
 
-    def _by_asset(self, values: FloatArray) -> pd.Series:
-        return pd.Series(values, index=index_of(self.labels))
+    def _by_asset(self, values: FloatArray, name: str) -> pd.Series:
+        return pd.Series(values, index=index_of(self.labels), name=name)
 
     def _aligned(self, weights: Any) -> FloatArray:
         return by_label(weights, self.labels, "weights")
@@ -264,9 +274,9 @@ class RobustProblem(PortfolioProblem):
         if solution.duality_gap is not None:  # a solver's answer, not weights from elsewhere
             judged = judged.polished()
             x = judged.x
-            portfolio = replace(portfolio, weights=self._by_asset(x).rename("weights"))
+            portfolio = replace(portfolio, weights=self._by_asset(x, "weights"))
         outcome = RobustOutcome(
-            self.worst_value(x), self.maximising, judged.worst_case, self.nominal, x
+            judged.worst_value, self.maximising, judged.worst_case, self.nominal, x
         )
         return replace(portfolio, details=outcome, certify=judged.certificate)
 
@@ -286,7 +296,11 @@ class _Judged:
         if not problem._polishes or self.x.size > MOST_ASSETS:
             return self
         point = polished(
-            lambda at: problem._worst(at).gradient, problem.weight_set, problem.trading, self.x
+            problem._gradient,
+            problem._gradient_changes,
+            problem.weight_set,
+            problem.trading,
+            self.x,
         )
         if point is None:
             return self
@@ -299,6 +313,11 @@ class _Judged:
     def _plain(self) -> tuple[Worst, float, float | None]:
         worst = self.problem._worst(self.x)
         return worst, *self._gap(worst)
+
+    @property
+    def worst_value(self) -> float:
+        loss = self._plain[0].value + self.problem.trading.cost(self.x)
+        return self.problem._objective_of(loss)
 
     @cached_property
     def _missed(self) -> float:
@@ -349,16 +368,20 @@ class _Judged:
         adversary = problem._adversary(program, x)
         if adversary is None:
             return None
-        least = state_least_over(program, problem.weight_set, problem.trading, adversary.gradient)
+        X, trading, curvature = problem.weight_set, problem.trading, None
+        if least_over(X, trading, self._plain[0].gradient) == -np.inf:
+            curvature = problem._curvature(x, self._plain[0])
+        least = state_least_over(program, X, trading, adversary.gradient, x, curvature)
         unit = 1.0 / problem.objective_unit
         program.minimize((adversary.gradient @ x - least - adversary.loss) * unit)
-        return adversary.read(solve_program(program))
+        try:
+            return adversary.read(solve_program(program))
+        except SolverError:  # the plain worst elements prove what they prove
+            return None
 
     def worst_case(self) -> WorstCase:
         return self._found[0].elements
 
     def certificate(self) -> WorstCaseCertificate:
         worst, gap, within = self._found
-        return WorstCaseCertificate(
-            self.status, gap, gap / self._size(worst), self._missed, within
-        )
+        return WorstCaseCertificate(self.status, gap, gap / self._size(worst), self._missed, within)

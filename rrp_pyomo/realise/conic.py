@@ -18,7 +18,6 @@ from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
 
-
 # Matrices of so many entries are multiplied as arrays.
 _SMALL = 10_000
 
@@ -171,7 +170,8 @@ class Square(NamedTuple):
         rows = expression.rows()
         h = rows.constant
         i, j, value = _upper_triangle(rows, columns)
-        linear = 2.0 * np.bincount(rows.col, weights=rows.val * h[rows.row], minlength=columns)
+        linear = np.zeros(columns)
+        np.add.at(linear, rows.col, 2.0 * rows.val * h[rows.row])
         # With a parameter in h, entries that are 0 now may not stay so.
         col = np.flatnonzero(linear) if not expression.is_parametric else np.arange(columns)
         return cls(i, j, 2.0 * value, col, linear[col], float(h @ h))

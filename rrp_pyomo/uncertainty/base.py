@@ -127,6 +127,10 @@ class MeanSet(UncertaintySet):
     def _support(self, d: FloatArray) -> float:
         return float(d @ self._worst(d))
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        """How the worst element moves with d, along the columns of directions."""
+        return differences(self._worst, d, directions)
+
     # --- members --------------------------------------------------------------------------------
 
     @abstractmethod
@@ -291,6 +295,14 @@ def _is_mean(other: object) -> bool:
     return isinstance(other, MeanSet)
 
 
+def differences(function: Any, at: FloatArray, directions: FloatArray) -> FloatArray:
+    """The derivative of a vector of numbers at a point, along the columns of directions."""
+    h = 1e-6 * (float(np.abs(at).max()) or 1.0)
+    value = function(at)
+    columns = [(function(at + h * direction) - value) / h for direction in directions.T]
+    return np.column_stack(columns)
+
+
 class CovarianceSet(UncertaintySet):
     """A convex compact set U of covariance matrices, per-period variances.
 
@@ -362,6 +374,14 @@ class CovarianceSet(UncertaintySet):
     @abstractmethod
     def _worst(self, w: FloatArray) -> Covariance:
         """The member that attains v(w)."""
+
+    def _marginal_risk(self, w: FloatArray) -> FloatArray:
+        """Σ*w at the worst member Σ* for w: half the gradient of v."""
+        return self._worst(w).operator @ w
+
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        """How Σ*w moves with w, along the columns of directions: half of v''(w) times them."""
+        return differences(self._marginal_risk, w, directions)
 
     @abstractmethod
     def contains(self, element: Covariance, tolerance: float = 1e-9) -> bool:

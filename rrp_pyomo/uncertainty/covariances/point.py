@@ -44,6 +44,9 @@ class CovariancePoint(CovarianceSet):
     def _worst(self, w: FloatArray) -> Covariance:
         return self.center
 
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        return self.center.operator @ directions
+
     def contains(self, element: Covariance, tolerance: float = 1e-9) -> bool:
         size = self.center.frobenius_norm
         gap = element.matrix().to_numpy() - self.center.matrix().to_numpy()

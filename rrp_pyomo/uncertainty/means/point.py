@@ -61,6 +61,9 @@ class Point(MeanSet):
     def _worst(self, d: FloatArray) -> FloatArray:
         return self._center
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return np.zeros_like(directions)
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         program.subject_to(**{program.free_name("point"): u == self._center * scale})
 
