@@ -171,7 +171,7 @@ class MeanSet(UncertaintySet):
     def _pulled_inside(self, point: FloatArray) -> FloatArray:
         """What a solver missed the set by, taken back towards the centre."""
         step = 1e-12
-        while self._excess(point) > 0.0 and step < 1e-5:
+        while self._excess(point) > 1e-11 and step < 1e-7:
             step *= 4.0
             point = point + step * (self._center - point)
         return point
