@@ -200,6 +200,14 @@ class Ellipsoid(MeanSet):
         )
         return worst
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        R = self._root if isinstance(self._root, np.ndarray) else self._root.toarray()
+        exposure, changes = R @ d, R @ directions
+        size = float(np.linalg.norm(exposure)) or 1.0
+        across = changes - np.outer(exposure / size, (exposure / size) @ changes)
+        moved: FloatArray = (self.radius / size) * (R.T @ across)
+        return moved
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         y = program.variable(program.free_name("ellipsoid_direction"), self._root.shape[0])
         member = u == self._center * scale + self.radius * transposed_product(self._root, y)

@@ -131,6 +131,9 @@ class Box(MeanSet):
     def _worst(self, d: FloatArray) -> FloatArray:
         return self._center + self._half_width * np.sign(d)
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return np.zeros_like(directions)
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         deviation = u - self._center * scale
         program.subject_to(
@@ -220,6 +223,13 @@ class Ball(MeanSet):
         point = self._center.copy()
         point[largest] += self.radius * np.sign(d[largest])
         return point
+
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        if self.norm != 2.0:
+            return np.zeros_like(directions)
+        size = float(np.linalg.norm(d)) or 1.0
+        across: FloatArray = directions - np.outer(d / size, (d / size) @ directions)
+        return (self.radius / size) * across
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         name = program.free_name("ball")
