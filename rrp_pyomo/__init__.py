@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import ErrorMaximisation as ErrorMaximisation
     from rrp_pyomo.models import FactorRiskContributions as FactorRiskContributions
     from rrp_pyomo.models import FactorRiskParity as FactorRiskParity
+    from rrp_pyomo.models import MeanCVaR as MeanCVaR
+    from rrp_pyomo.models import MeanEVaR as MeanEVaR
     from rrp_pyomo.models import MeanVariance as MeanVariance
     from rrp_pyomo.models import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models import RiskContributions as RiskContributions

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         FactorRiskContributions as FactorRiskContributions,
     )
     from rrp_pyomo.models.factor_parity import FactorRiskParity as FactorRiskParity
+    from rrp_pyomo.models.mean_cvar import MeanCVaR as MeanCVaR
+    from rrp_pyomo.models.mean_cvar import MeanEVaR as MeanEVaR
     from rrp_pyomo.models.mean_variance import MeanVariance as MeanVariance
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega

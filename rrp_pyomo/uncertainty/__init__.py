@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.covariances.loadings import RegressionSets as RegressionSets
     from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
     from rrp_pyomo.uncertainty.covariances.point import as_covariance_set as as_covariance_set
+    from rrp_pyomo.uncertainty.distributions.distribution import Distribution as Distribution
+    from rrp_pyomo.uncertainty.distributions.entropy import KullbackLeibler as KullbackLeibler
+    from rrp_pyomo.uncertainty.distributions.moments import DelageYe as DelageYe
+    from rrp_pyomo.uncertainty.distributions.moments import Moments as Moments
+    from rrp_pyomo.uncertainty.distributions.probabilities import ScenarioProbabilities as ScenarioProbabilities
+    from rrp_pyomo.uncertainty.distributions.scenario_sets import Scenarios as Scenarios
+    from rrp_pyomo.uncertainty.distributions.scenario_sets import as_distribution_set as as_distribution_set
+    from rrp_pyomo.uncertainty.distributions.wasserstein import Wasserstein as Wasserstein
     from rrp_pyomo.uncertainty.means.algebra import hull as hull
     from rrp_pyomo.uncertainty.means.ellipsoid import Ellipsoid as Ellipsoid
     from rrp_pyomo.uncertainty.means.norms import Ball as Ball
@@ -45,6 +53,12 @@ __all__, __getattr__, __dir__ = exports(
         "covariances.forms": ("FactorCovarianceBall", "FrobeniusBall", "SamplingError"),
         "covariances.loadings": ("LoadingEllipsoids", "LoadingsBall", "RegressionSets"),
         "covariances.point": ("CovariancePoint", "as_covariance_set"),
+        "distributions.distribution": ("Distribution",),
+        "distributions.entropy": ("KullbackLeibler",),
+        "distributions.moments": ("DelageYe", "Moments"),
+        "distributions.probabilities": ("ScenarioProbabilities",),
+        "distributions.scenario_sets": ("Scenarios", "as_distribution_set"),
+        "distributions.wasserstein": ("Wasserstein",),
         "means.algebra": ("hull",),
         "means.ellipsoid": ("Ellipsoid",),
         "means.norms": ("Ball", "Box"),

@@ -425,6 +425,11 @@ class DistributionSet(UncertaintySet):
     as a variable.
     """
 
+    @property
+    @abstractmethod
+    def nominal(self) -> DistributionSet:
+        """What is known where nothing is uncertain: the set of its centre."""
+
     def risk(self, w: Any, alpha: float, mean_weight: float = 0.0) -> Any:
         """sup over P of mean_weight · E[−w'R] + CVaR_α(−w'R), α being the tail probability.
 

@@ -46,6 +46,11 @@ class ScenarioSet(DistributionSet):
         return self.center.labels
 
     @property
+    def nominal(self) -> Scenarios:
+        """The scenarios with p̂."""
+        return Scenarios(self.center)
+
+    @property
     def scenarios(self) -> pd.DataFrame:
         """Returns by scenario and asset."""
         return self.center.scenarios
@@ -122,7 +127,8 @@ class ScenarioSet(DistributionSet):
         if self._is_point:
             return self.center.p @ losses
         if isinstance(losses, Composite):
-            losses = _bounding_variable(losses)
+            program = next(e.program for e in losses.affine_parts() if e.program is not None)
+            losses = bound_by(program, "loss", losses)
         return Composite.of(
             WorstExpectation(self, losses), joined("worst_expectation", losses.notation)
         )
@@ -134,17 +140,13 @@ class ScenarioSet(DistributionSet):
 
     def _piecewise(self, w: Affine, slopes: list[float], intercepts: list[Any]) -> Any:
         L = self._losses(w)
-        if len(slopes) == 1:
-            return self._worst_expectation(L * slopes[0] + intercepts[0])
         pieces = [
-            L * slope + intercept if slope else intercept
+            piece_of(L, slope, intercept)
             for slope, intercept in zip(slopes, intercepts, strict=True)
         ]
-        return self._worst_expectation(maximum(*pieces))
+        return self._worst_expectation(maximum(*pieces) if len(pieces) > 1 else pieces[0])
 
-    def _piecewise_value(
-        self, w: FloatArray, slopes: FloatArray, intercepts: FloatArray
-    ) -> float:
+    def _piecewise_value(self, w: FloatArray, slopes: FloatArray, intercepts: FloatArray) -> float:
         L = -(self.center.R @ w)
         losses = (L[:, None] * slopes + intercepts).max(axis=1)
         return float(self._worst_probabilities(losses) @ losses)
@@ -159,7 +161,10 @@ class ScenarioSet(DistributionSet):
         return risk + mean_weight * (self.center.p @ L) if mean_weight else risk
 
     def _worst(self, w: FloatArray, alpha: float, mean_weight: float) -> Distribution:
-        p = self._worst_of_risk(-(self.center.R @ w), alpha, mean_weight)
+        return self._with(self._worst_of_risk(-(self.center.R @ w), alpha, mean_weight))
+
+    def _with(self, p: FloatArray) -> Distribution:
+        """The scenarios with other probabilities."""
         return Distribution(self.center.scenarios, p)
 
     def _worst_of_risk(self, L: FloatArray, alpha: float, mean_weight: float) -> FloatArray:
@@ -176,10 +181,18 @@ class ScenarioSet(DistributionSet):
     def _state_tail(self, program: Program, alpha: float) -> tuple[Affine, Affine]:
         """p ∈ P and 0 ≤ q ≤ p/α of sum 1 as variables."""
         N = len(self.center.p)
-        p, q = (program.variable(name, N, lower=0.0, unit=1.0 / N) for name in "pq")
-        program.subject_to(total=p.sum() == 1.0, tail_total=q.sum() == 1.0, tail=alpha * q <= p)
-        self._state_probabilities(program, p)
+        p = self.state_member(program)
+        q = program.variable("q", N, lower=0.0, unit=1.0 / N)
+        program.subject_to(tail_total=q.sum() == 1.0, tail=alpha * q <= p)
         return p, q
+
+    def state_member(self, program: Program) -> Affine:
+        """Probabilities p ∈ P as a variable of a program."""
+        N = len(self.center.p)
+        p = program.variable("p", N, lower=0.0, unit=1.0 / N)
+        program.subject_to(total=p.sum() == 1.0)
+        self._state_probabilities(program, p)
+        return p
 
     def _state_gradient(
         self, program: Program, w: FloatArray, alpha: float, mean_weight: float
@@ -219,8 +232,7 @@ class ScenarioSet(DistributionSet):
         members = []
         for reach in np.sqrt(rng.uniform(size=size)):
             border = self._worst_probabilities(rng.standard_normal(len(self.center.p)))
-            p = self.center.p + reach * (border - self.center.p)
-            members.append(Distribution(self.center.scenarios, p))
+            members.append(self._with(self.center.p + reach * (border - self.center.p)))
         return members
 
 
@@ -242,15 +254,27 @@ class WorstExpectation(Term):
         return self.set._bounded(self.arguments[0], bound, new)
 
 
-def _bounding_variable(losses: Composite) -> Affine:
-    """A variable above convex losses, which the worst expectation pulls down to them."""
-    program = next(e.program for e in losses.affine_parts() if e.program is not None)
-    unit = max(e.magnitude for e in losses.affine_parts())
-    name = program.free_name("loss")
-    loss: Affine = program.variable(name, losses.size, unit=unit)
-    program.subject_to(**{program.free_name(f"{name}_bound"): loss >= losses})
-    program.definitions.append((loss, losses.value))
-    return loss
+def piece_of(loss: Affine, slope: float, intercept: Any) -> Any:
+    """slope · loss + intercept, as it would be written."""
+    if slope == 0.0:
+        return intercept
+    piece = loss if slope == 1.0 else slope * loss
+    is_zero = isinstance(intercept, (int, float)) and intercept == 0.0
+    return piece if is_zero else piece + intercept
+
+
+def bound_by(program: Any, name: str, value: Any) -> Affine:
+    """A variable above a convex expression, which a minimum pulls down to it; affine ones stay."""
+    if not isinstance(value, Composite):
+        affine: Affine = value
+        return affine
+    unit = max(e.magnitude for e in value.affine_parts())
+    name = program.free_name(name)
+    size = None if value.size == 1 else value.size
+    bound: Affine = program.variable(name, size, unit=unit)
+    program.subject_to(**{program.free_name(f"{name}_bound"): bound >= value})
+    program.definitions.append((bound, value.value))
+    return bound
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -259,7 +283,7 @@ class Scenarios(ScenarioSet):
 
     Parameters
     ----------
-    returns : (N, n) DataFrame or array
+    returns : (N, n) DataFrame or array, or Distribution
         By scenario and asset, per-period decimals.
     probabilities : Series, mapping or (N,) array, optional
         Nonnegative, summing to 1; equal by default.
@@ -272,8 +296,10 @@ class Scenarios(ScenarioSet):
 
     center: Distribution
 
-    def __init__(self, returns: Matrix, probabilities: Any = None) -> None:
-        vars(self).update(center=Distribution(returns, probabilities))
+    def __init__(self, returns: Matrix | Distribution, probabilities: Any = None) -> None:
+        given = isinstance(returns, Distribution) and probabilities is None
+        center = returns if given else Distribution(returns, probabilities)
+        vars(self).update(center=center)
 
     @property
     def formula(self) -> str:
@@ -304,3 +330,8 @@ def as_scenarios(scenarios: Any) -> Distribution:
     if isinstance(scenarios, Scenarios):
         return scenarios.center
     return scenarios if isinstance(scenarios, Distribution) else Distribution(scenarios)
+
+
+def as_distribution_set(distribution: Any) -> DistributionSet:
+    """A set of distributions as it is, scenarios or a distribution as the set of one element."""
+    return distribution if isinstance(distribution, DistributionSet) else Scenarios(distribution)
