@@ -204,7 +204,7 @@ class MeanEVaR(MeanCVaR):
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
         center = self._scenarios.center
         p = self._scenarios.state_member(program)
-        gradient = -(center.R.T @ (self.mean_weight * center.p + p))
+        gradient: Any = -(center.R.T @ (self.mean_weight * center.p + p))
 
         def read(solution: ProgramSolution) -> Worst:
             g = gradient.value(solution.x)

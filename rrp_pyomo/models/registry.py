@@ -190,6 +190,28 @@ PROBLEMS: dict[str, Entry] = {
         "quadratic objective", Data.ESTIMATES, Number("risk_aversion", 1.0, "risk aversion λ"),
         budgets=False, arguments="mean, covariance, risk_aversion=1.0", recipe="mean_variance",
     ),
+    "mean_cvar": Entry(
+        "mean_cvar", "MeanCVaR", "mean and CVaR of scenarios", "Rockafellar & Uryasev (2000)",
+        "linear", Data.ESTIMATES, Number("alpha", 0.05, "tail probability α"), budgets=False,
+        arguments="scenarios, alpha=0.05",
+    ),
+    "moment_cvar": Entry(
+        "mean_cvar", "MeanCVaR", "worst CVaR of known moments",
+        "El Ghaoui, Oks & Oustry (2003)", "second-order cones", Data.ESTIMATES,
+        Number("alpha", 0.05, "tail probability α"), budgets=False,
+        arguments="Moments(mean, covariance), alpha=0.05", recipe="moment_cvar",
+    ),
+    "wasserstein_cvar": Entry(
+        "mean_cvar", "MeanCVaR", "worst CVaR of a Wasserstein ball",
+        "Mohajerin Esfahani & Kuhn (2018)", "second-order cones", Data.ESTIMATES,
+        Number("radius", 0.001, "radius of the ball, in units of returns"), budgets=False,
+        arguments="Wasserstein(scenarios, radius), alpha=0.05", recipe="wasserstein_cvar",
+    ),
+    "evar": Entry(
+        "mean_cvar", "MeanEVaR", "mean and entropic value at risk", "Ahmadi-Javid (2012)",
+        "exponential cones", Data.ESTIMATES, Number("alpha", 0.05, "tail probability α"),
+        budgets=False, arguments="scenarios, alpha=0.05",
+    ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
 

@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.distributions.entropy import KullbackLeibler as KullbackLeibler
     from rrp_pyomo.uncertainty.distributions.moments import DelageYe as DelageYe
     from rrp_pyomo.uncertainty.distributions.moments import Moments as Moments
-    from rrp_pyomo.uncertainty.distributions.probabilities import ScenarioProbabilities as ScenarioProbabilities
+    from rrp_pyomo.uncertainty.distributions.probabilities import (
+        ScenarioProbabilities as ScenarioProbabilities,
+    )
     from rrp_pyomo.uncertainty.distributions.scenario_sets import Scenarios as Scenarios
-    from rrp_pyomo.uncertainty.distributions.scenario_sets import as_distribution_set as as_distribution_set
+    from rrp_pyomo.uncertainty.distributions.scenario_sets import (
+        as_distribution_set as as_distribution_set,
+    )
     from rrp_pyomo.uncertainty.distributions.wasserstein import Wasserstein as Wasserstein
     from rrp_pyomo.uncertainty.means.algebra import hull as hull
     from rrp_pyomo.uncertainty.means.ellipsoid import Ellipsoid as Ellipsoid

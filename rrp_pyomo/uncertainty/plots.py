@@ -60,3 +60,37 @@ def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Fig
     axes.set_ylabel(f"return of {names[1]}")
     axes.legend(frameon=False)
     return figure
+
+
+def plot_distributions(
+    given: Any, assets: Any, weights: Any, alpha: float, mean_weight: float
+) -> Figure:
+    """The nominal scenarios of two assets and, for weights, the worst distribution's.
+
+    Areas are probabilities. A set that is about moments has its nominal worst case for nominal
+    scenarios, or none without weights: then some of its members are drawn.
+    """
+    from matplotlib.figure import Figure
+
+    at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
+    figure = Figure(figsize=(4.5, 4.0), layout="constrained")
+    axes = figure.subplots()
+
+    def draw(distribution: Any, **style: Any) -> None:
+        first, second = distribution.R[:, at].T
+        areas = 12.0 * len(distribution.p) * distribution.p
+        axes.scatter(first, second, s=areas, linewidths=0, alpha=0.5, **style)
+
+    center = getattr(given, "center", None)
+    if center is not None:
+        draw(center, color="black", label="nominal")
+    else:
+        for member in given.sample(np.random.default_rng(0), 3):
+            draw(member, color="tab:blue", label=None)
+    if weights is not None:
+        draw(given.worst(weights, alpha, mean_weight), color="tab:red", label="worst")
+    axes.set_xlabel(f"return of {names[0]}")
+    axes.set_ylabel(f"return of {names[1]}")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+    return figure

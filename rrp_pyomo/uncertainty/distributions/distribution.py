@@ -62,7 +62,7 @@ class Distribution:
     def __init__(self, scenarios: Matrix, probabilities: Any = None) -> None:
         R = as_floats(scenarios, "scenarios", 2)
         rows = labels_of(scenarios)
-        index = pd.RangeIndex(len(R), name="scenario") if rows is None else pd.Index(rows)
+        index = pd.RangeIndex(len(R), name="scenario") if rows is None else pd.Index(list(rows))
         if len(R) == 0:
             raise InputError(f"scenarios have shape {R.shape}; expected at least one row")
         labels = agreed_labels("asset", R.shape[1], scenarios=labels_of(scenarios, 1))
@@ -152,14 +152,17 @@ def checked_probabilities(given: Any, index: pd.Index) -> FloatArray:
         raise InputError(
             f"the probabilities sum to {p.sum():.9g}; expected 1: divide them by their sum"
         )
-    return p / p.sum()
+    return np.asarray(p / p.sum())
 
 
 def checked_alpha(alpha: object) -> float:
     """A tail probability, 0 < α ≤ 1."""
     number = as_number(alpha, "alpha", least=0.0, most=1.0)
     if number == 0.0:
-        raise InputError("alpha is 0; expected the tail probability, 0 < alpha <= 1: 0.05 for 5 %")
+        raise InputError(
+            f"alpha is {alpha!r}; expected the tail probability, 0 < alpha <= 1: 0.05 is the worst "
+            "5 %"
+        )
     return number
 
 
@@ -169,7 +172,7 @@ def tail(losses: FloatArray, p: FloatArray, alpha: float) -> FloatArray:
     held = np.minimum(np.cumsum(p[order]), alpha)
     q = np.empty_like(p)
     q[order] = np.diff(held, prepend=0.0) / alpha
-    return q / q.sum()
+    return np.asarray(q / q.sum())
 
 
 def covariance_of(R: FloatArray, p: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +125,7 @@ class GroundNorm:
             _state_norms(program, v, length, {1: np.inf, 2: 2, np.inf: 1}[self.kind])
 
 
-def _state_norms(program: Program, v: list[Affine], length: Affine, p: float) -> None:
+def _state_norms(program: Program, v: Sequence[Affine], length: Affine, p: float) -> None:
     """‖v_i‖_p ≤ length_i, row by row."""
     name = program.free_name("norm")
     if p == 2:

@@ -322,7 +322,8 @@ class DelageYe(MomentSet):
         z = program.variable("z", len(root))
         program.subject_to(deviation=norm(z) <= 1.0)
         charge = self._charge(alpha, mean_weight)
-        gradient: Affine = (charge * root.T) @ z - (1.0 + mean_weight) * self._mean
+        along: Any = (charge * root.T) @ z
+        gradient: Affine = along - (1.0 + mean_weight) * self._mean
         return gradient
 
     def _state_loss(self, program: Program, mean: FloatArray) -> Affine:

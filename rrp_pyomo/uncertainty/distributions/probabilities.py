@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from rrp_pyomo.data.validation import Matrix, agreed_labels, as_floats, by_label, frozen
@@ -149,7 +150,7 @@ class ProbabilityBox(ScenarioProbabilities):
             return np.array([values[raised].min() if raised.any() else values.max()])
 
         def excess(x: FloatArray) -> FloatArray:
-            return np.maximum(losses.value(x) - nu.value(x), 0.0)
+            return np.asarray(np.maximum(losses.value(x) - nu.value(x), 0.0))
 
         nu = new("level", None, level, -np.inf)
         s = new("excess", losses.size, excess, 0.0)
@@ -195,9 +196,7 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
 
     @property
     def formula(self) -> str:
-        return (
-            r"\{\hat p + Az \ge 0 : \lVert z \rVert_2 \le 1,\; \mathbf{1}^\top A z = 0\}"
-        )
+        return r"\{\hat p + Az \ge 0 : \lVert z \rVert_2 \le 1,\; \mathbf{1}^\top A z = 0\}"
 
     def _numbers(self) -> dict[str, float]:
         return {"scenarios": len(self.center.p), "directions": self.A.shape[1]}
@@ -207,7 +206,7 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         return not np.abs(self.A).max(initial=0.0) > 1e-15
 
     @property
-    def _can_vanish(self) -> FloatArray:
+    def _can_vanish(self) -> NDArray[np.intp]:
         """The scenarios whose probability p̂_i + A_i z could be negative."""
         return np.flatnonzero(np.linalg.norm(self.A, axis=1) > self.center.p)
 
@@ -225,8 +224,10 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         z = program.variable("z", slope.size)
         program.subject_to(length=norm(z) <= 1.0)
         at = self._can_vanish
-        program.subject_to(nonnegative=self.A[at] @ z >= -self.center.p[at])
-        program.maximize((slope / size) @ z)
+        step: Any = self.A[at] @ z
+        program.subject_to(nonnegative=step >= -self.center.p[at])
+        along: Any = (slope / size) @ z
+        program.maximize(along)
         found = solve_program(program).arrays["z"]
         return self._inside(found)
 
@@ -238,7 +239,7 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         return np.asarray((self.center.p + min(reach, 1.0) * step).clip(min=0.0))
 
     def _bounded(self, losses: Affine, bound: Affine, new: Any) -> list[Bounded]:
-        """p̂'(ℓ + y) + ‖A'(ℓ + y)‖₂ ≤ bound with multipliers y ≥ 0 of p ≥ 0, where these can bind."""
+        """p̂'(ℓ + y) + ‖A'(ℓ + y)‖₂ ≤ bound with y ≥ 0 for p ≥ 0 where it can bind."""
         at = self._can_vanish
         raised = losses
         if at.size:
@@ -247,7 +248,8 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
             spread[at, np.arange(at.size)] = 1.0
             raised = losses + spread @ y
         length = bound - self.center.p @ raised
-        return [Bounded("", InCone((length, self.A.T @ raised), SECOND_ORDER))]
+        vector: Any = self.A.T @ raised
+        return [Bounded("", InCone((length, vector), SECOND_ORDER))]
 
     def _state_probabilities(self, program: Program, p: Affine) -> None:
         z = program.variable("z", self.A.shape[1])
@@ -276,7 +278,7 @@ class ProbabilityMixture(ScenarioProbabilities):
     def __init__(self, parts: Iterable[Any]) -> None:
         given = [as_scenarios(part) for part in parts]
         if not given:
-            raise InputError("the mixture has no parts; give at least one set of scenarios")
+            raise InputError(f"parts are {given!r}; expected at least one set of scenarios")
         first = given[0]
         for k, part in enumerate(given[1:], 2):
             n = len(first.labels)
@@ -294,9 +296,7 @@ class ProbabilityMixture(ScenarioProbabilities):
 
     @property
     def formula(self) -> str:
-        return (
-            r"\{\textstyle\sum_k \lambda_k P_k : \lambda \ge 0,\; \mathbf{1}^\top \lambda = 1\}"
-        )
+        return r"\{\textstyle\sum_k \lambda_k P_k : \lambda \ge 0,\; \mathbf{1}^\top \lambda = 1\}"
 
     def _numbers(self) -> dict[str, float]:
         return {"scenarios": len(self.center.p), "parts": len(self.parts)}

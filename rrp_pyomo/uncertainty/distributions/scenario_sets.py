@@ -297,9 +297,9 @@ class Scenarios(ScenarioSet):
     center: Distribution
 
     def __init__(self, returns: Matrix | Distribution, probabilities: Any = None) -> None:
-        given = isinstance(returns, Distribution) and probabilities is None
-        center = returns if given else Distribution(returns, probabilities)
-        vars(self).update(center=center)
+        if isinstance(returns, Distribution):
+            returns, probabilities = returns.scenarios, returns.p
+        vars(self).update(center=Distribution(returns, probabilities))
 
     @property
     def formula(self) -> str:

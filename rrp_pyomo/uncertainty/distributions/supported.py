@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from rrp_pyomo.data.validation import agreed_labels, index_of, shown
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray, Named
-from rrp_pyomo.modeling import Affine, Variable, maximum
+from rrp_pyomo.modeling import Affine, Variable, maximum, stack
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution
@@ -111,7 +111,9 @@ class Supported:
     def state(self, program: Program, radius: float, ground: GroundNorm, slopes: Any) -> Plan:
         """The plans that cost at most ε and stay in the support."""
         N, n = self.center.R.shape
-        masses, moves, lengths = [], [], []
+        masses: list[Variable] = []
+        moves: list[Variable | None] = []
+        lengths: list[Affine] = []
         gradient: Any = np.zeros(n)
         for slope in map(float, slopes):
             mass = program.variable(program.free_name("mass"), N, lower=0.0, unit=1.0 / N)
@@ -131,10 +133,8 @@ class Supported:
                 program.subject_to(**{program.free_name("inside"): used <= room * mass})
             total = sp.csr_array(sp.kron(sp.identity(n), np.ones((1, N))))
             gradient = gradient - slope * (total @ move)
-        program.subject_to(
-            scenario=sum(masses[1:], masses[0]) == self.center.p,
-            cost=sum(length.sum() for length in lengths) <= radius,
-        )
+        scenario = sum(masses[1:], masses[0]) == self.center.p
+        program.subject_to(scenario=scenario, cost=stack(*lengths).sum() <= radius)
         return Plan(masses, moves, gradient)
 
     def worst(

@@ -148,7 +148,7 @@ class Wasserstein(DistributionSet):
         if self._supported is not None:
             return super()._risk(w, alpha, mean_weight)
         nominal = self.nominal._risk(w, alpha, mean_weight)
-        return nominal + self._charge(alpha, mean_weight) * self._ground.dual(w)
+        return nominal + self._charge(alpha, mean_weight) * float(self._ground.dual(w))
 
     def _worst(self, w: FloatArray, alpha: float, mean_weight: float) -> Distribution:
         center = self.center
@@ -221,7 +221,7 @@ class Wasserstein(DistributionSet):
     def _piecewise_value(self, w: FloatArray, slopes: FloatArray, intercepts: FloatArray) -> float:
         if self._supported is not None and self.radius > 0.0:
             return self._supported.value(w, self.radius, self._ground, slopes, intercepts)
-        charge = self.radius * self._ground.dual(w)
+        charge = self.radius * float(self._ground.dual(w))
         nominal = self.nominal._piecewise_value
         if charge == 0.0 or self.order == 1:
             return nominal(w, slopes, intercepts) + charge * float(slopes.max())
@@ -232,7 +232,7 @@ class Wasserstein(DistributionSet):
             moved = nominal(w, slopes, intercepts + 0.5 * charge * np.exp(-s) * slopes**2)
             return moved + 0.5 * charge * float(np.exp(s))
 
-        span = np.log(max(float(slopes.max()), 1e-9)) + np.array([-15.0, 5.0])
+        span = np.log(max(float(slopes.max()), 1e-9)) + np.array([-25.0, 0.5])
         found = minimize_scalar(bound, bounds=span, method="bounded", options={"xatol": 1e-10})
         return float(found.fun)
 
