@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.mean_cvar import MeanCVaR as MeanCVaR
     from rrp_pyomo.models.mean_cvar import MeanEVaR as MeanEVaR
     from rrp_pyomo.models.mean_variance import MeanVariance as MeanVariance
+    from rrp_pyomo.models.multi_period import MultiPeriod as MultiPeriod
     from rrp_pyomo.models.nlp import RiskParityNLP as RiskParityNLP
     from rrp_pyomo.models.omega_max import largest_omega as largest_omega
     from rrp_pyomo.models.orthants import parity_orthants as parity_orthants
@@ -26,16 +27,24 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.risk_budgeting import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models.robust_risk_budgeting import RobustRiskBudgeting as RobustRiskBudgeting
+    from rrp_pyomo.models.scenario_tree import ScenarioTree as ScenarioTree
     from rrp_pyomo.models.socp import RiskParitySOCP as RiskParitySOCP
+    from rrp_pyomo.models.tree_program import TreeProgram as TreeProgram
+    from rrp_pyomo.models.utility import KinkedUtility as KinkedUtility
+    from rrp_pyomo.models.utility import PowerUtility as PowerUtility
 
 # Imported on first use: the command line lists its problems without them.
 _homes = {
     "black_litterman": ["BlackLitterman"],
     "contributions": ["RiskContributions"],
     "factor_contributions": ["FactorRiskContributions"],
+    "multi_period": ["MultiPeriod"],
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
     "plug_in": ["ErrorMaximisation", "error_maximisation"],
+    "scenario_tree": ["ScenarioTree"],
+    "tree_program": ["TreeProgram"],
+    "utility": ["KinkedUtility", "PowerUtility"],
 }
 for _module, _name in dict.fromkeys((e.module, e.class_name) for e in PROBLEMS.values()):
     _homes.setdefault(_module, []).append(_name)

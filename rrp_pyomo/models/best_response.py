@@ -66,8 +66,10 @@ def least_over(
     totals = [1.0] * X.fully_invested + ([X.gross] if X.gross is not None else [])
     padded = np.zeros((len(equal), 3 * n + 1))
     padded[:, :n] = np.array(equal).reshape(len(equal), n)
+    objective = np.concatenate([g, trading.costs, [trading.largest], np.zeros(n)])
+    size = float(np.abs(objective).max()) or 1.0  # HiGHS takes what is tiny for 0
     result = linprog(
-        np.concatenate([g, trading.costs, [trading.largest], np.zeros(n)]),
+        objective / size,
         A_ub=sp.vstack([block for block, _ in blocks]) if blocks else None,
         b_ub=np.concatenate([bound for _, bound in blocks]) if blocks else None,
         A_eq=padded if equal else None,
@@ -82,7 +84,7 @@ def least_over(
         ),
         method="highs",
     )
-    return float(result.fun) if result.status == 0 else -np.inf
+    return size * float(result.fun) if result.status == 0 else -np.inf
 
 
 class Curvature(NamedTuple):

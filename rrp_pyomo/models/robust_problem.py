@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data import WeightSet
+from rrp_pyomo.data import ResolvedWeightSet, WeightSet
 from rrp_pyomo.data.validation import by_label, index_of
 from rrp_pyomo.errors import SolverError
 from rrp_pyomo.linalg import FloatArray
@@ -239,6 +239,11 @@ class RobustProblem(PortfolioProblem):
         """Where several elements are worst, or nearly: the choice among all of them."""
         return None
 
+    @property
+    def _reachable(self) -> ResolvedWeightSet:
+        """The weights in X among which the best ones are, where the loss is finite."""
+        return self.weight_set
+
     def _curvature(self, x: FloatArray, worst: Worst) -> Curvature | None:
         """By how much the loss at the worst elements grows beside its tangent."""
         return None
@@ -349,7 +354,7 @@ class _Judged:
 
     def _gap(self, worst: Worst) -> tuple[float, float | None]:
         problem, x, g = self.problem, self.x, worst.gradient
-        X, trading = problem.weight_set, problem.trading
+        X, trading = problem._reachable, problem.trading
         own, within = float(g @ x) + trading.cost(x), None
         least = least_over(X, trading, g)
         if least == -np.inf:
@@ -368,7 +373,7 @@ class _Judged:
         adversary = problem._adversary(program, x)
         if adversary is None:
             return None
-        X, trading, curvature = problem.weight_set, problem.trading, None
+        X, trading, curvature = problem._reachable, problem.trading, None
         if least_over(X, trading, self._plain[0].gradient) == -np.inf:
             curvature = problem._curvature(x, self._plain[0])
         least = state_least_over(program, X, trading, adversary.gradient, x, curvature)

@@ -55,15 +55,17 @@ def normalised(X: ResolvedWeightSet, ray: FloatArray) -> FloatArray:
     return ray / (net * size)
 
 
-def state_weights(program: Program, X: ResolvedWeightSet) -> Variable:
-    """The variable x with its bounds, and the rows of X."""
-    x = program.variable("x", X.labels, X.lower, X.upper, unit=1.0 / len(X.labels))
+def state_weights(program: Program, X: ResolvedWeightSet, suffix: str = "") -> Variable:
+    """The variable x with its bounds, and the rows of X; a suffix goes with all of their names."""
+    x = program.variable(f"x{suffix}", X.labels, X.lower, X.upper, unit=1.0 / len(X.labels))
+    rows = {}
     if X.fully_invested:
-        program.subject_to(fully_invested=x.sum() == 1.0)
+        rows["fully_invested"] = x.sum() == 1.0
     if X.gross is not None:
-        program.subject_to(gross=signed(X, x).sum() == X.gross)
-    for name, rows, bound in _inequalities(X):
-        program.subject_to(**{name: rows @ x >= bound})
+        rows["gross"] = signed(X, x).sum() == X.gross
+    for name, matrix, bound in _inequalities(X):
+        rows[name] = matrix @ x >= bound
+    program.subject_to(**{f"{name}{suffix}": row for name, row in rows.items()})
     return x
 
 
