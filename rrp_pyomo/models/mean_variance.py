@@ -137,8 +137,9 @@ class MeanVariance(RobustProblem):
         variance = float(x @ (self._nominal_covariance.operator @ x))
         sizes = [self.risk_aversion / 2 * variance, self.trading.cost(x), self.l2 / np.sqrt(x.size)]
         if self.mean_set is not None:
-            sizes.append(abs(float(self.mean_set.center @ x)))
-            sizes.append(float(np.abs(self.mean_set.center).mean()))
+            center = self.mean_set._center
+            sizes += [abs(float(center @ x)), float(np.abs(center).mean())]
+            sizes.append(self.mean_set._support(-x) + float(center @ x))
         return max(sizes) or 1.0
 
     @property
