@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,12 +16,16 @@ from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable, norm, sum_squares
 from rrp_pyomo.models.best_response import Curvature
 from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
+from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.uncertainty.base import CovarianceSet, JointSet, MeanSet
-from rrp_pyomo.uncertainty.covariances.point import as_covariance_set
-from rrp_pyomo.uncertainty.means.point import as_mean_set
+from rrp_pyomo.uncertainty.covariances.point import CovariancePoint, as_covariance_set
+from rrp_pyomo.uncertainty.means.point import Point, as_mean_set
 from rrp_pyomo.uncertainty.worst_case import WorstCase
+
+if TYPE_CHECKING:
+    from rrp_pyomo.models.equivalences import Equivalent
 
 
 class MeanVariance(RobustProblem):
@@ -259,12 +264,42 @@ class MeanVariance(RobustProblem):
             mean = own if mean is None else mean + own
         else:
             covariance = self.covariance_set.center
-        problem = MeanVariance(
-            None if mean is None else self._by_asset(mean, "mean"),
-            covariance,
-            self.risk_aversion,
-            l2=self.l2,
-            l2_squared=self.l2_squared,
+        return self._varied(
+            mean_set=None if mean is None else Point(self._by_asset(mean, "mean")),
+            covariance_set=CovariancePoint(covariance),
         )
-        problem.weight_set, problem.trading = self.weight_set, self.trading
+
+    # --- what else has the same weights ---------------------------------------------------------
+
+    def equivalent(self, portfolio: Portfolio | None = None) -> tuple[Equivalent, ...]:
+        """Other problems that have the same weights: ridge, lasso, shrinkage, larger λ, ….
+
+        Parameters
+        ----------
+        portfolio : Portfolio, optional
+            The answer: then also those whose numbers depend on it, among them Markowitz's problem
+            for the worst mean and covariance.
+
+        Returns
+        -------
+        tuple of Equivalent
+            Each with a ``name``, the ``problem``, and ``because``.
+        """
+        from rrp_pyomo.models.equivalences import equivalents, equivalents_at
+
+        found = list(equivalents(self))
+        if portfolio is not None:
+            x = self._aligned(portfolio.weights)
+            found += equivalents_at(self, x, portfolio.worst_case or self.worst_case(x))
+        return tuple(found)
+
+    def _varied(self, **changes: Any) -> MeanVariance:
+        """The problem with some of its parts changed."""
+        problem = copy(self)
+        for name in ("_program", "objective_unit"):
+            vars(problem).pop(name, None)
+        for name, value in changes.items():
+            setattr(problem, "_risk_aversion" if name == "risk_aversion" else name, value)
+        if not isinstance(problem.covariance_set, JointSet):
+            problem.covariance = problem.covariance_set.center
         return problem

@@ -14,7 +14,7 @@ from rrp_pyomo import DenseCovariance, FactorCovariance, MeanVariance, WeightSet
 from rrp_pyomo.data import Group
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.models.robust_problem import WorstCaseCertificate
-from rrp_pyomo.uncertainty import Ball, Box, Ellipsoid
+from rrp_pyomo.uncertainty import Ball, Box, Ellipsoid, FrobeniusBall, SamplingError
 
 N = 6
 ASSETS = [f"a{i}" for i in range(N)]
@@ -218,6 +218,62 @@ class TestFactors:
         ).solve()
         assert portfolio.worst_value == pytest.approx(dense.worst_value, rel=1e-7)
         assert portfolio.certificate.relative_gap < 1e-6
+
+
+class TestEquivalent:
+    @pytest.mark.parametrize("weight_set", ["long", "budget", "free", "bounds"])
+    @pytest.mark.parametrize(
+        ("kind", "charges", "names"),
+        [
+            ("point", {"l2_squared": 0.004}, {"ridge as a ball of covariances"}),
+            (
+                "point",
+                {"l1": 0.002, "l2_squared": 0.004},
+                {
+                    "ridge as a ball of covariances",
+                    "lasso as a box of means",
+                    "elastic net as box and ball",
+                },
+            ),
+            ("point", {"l2": 0.002}, {"unsquared norm as a ball of means"}),
+            ("point", {"linf": 0.002}, {"largest weight as a ball of means"}),
+            ("box", {}, {"lasso"}),
+            ("ball", {}, {"unsquared norm"}),
+            ("ellipsoid", {}, {"larger risk aversion"}),
+        ],
+    )
+    def test_have_the_same_weights(self, kind, charges, names, weight_set):
+        mean, covariance = market(11)
+        U, _ = MEAN_SETS[kind](mean, covariance.operator)
+        problem = MeanVariance(U, covariance, 5.0, weight_set=WEIGHT_SETS[weight_set], **charges)
+        portfolio = problem.solve()
+        found = problem.equivalent(portfolio)
+        expected = names | {"Markowitz at the worst case"}
+        if kind == "box" and weight_set == "long":
+            expected.add("Markowitz at the lower means")
+        assert {other.name for other in found} == expected
+        for other in found:
+            weights = other.problem.solve().weights
+            np.testing.assert_allclose(weights, portfolio.weights, atol=3e-6, err_msg=other.name)
+
+    @pytest.mark.parametrize(
+        "covariance_set", [lambda c: FrobeniusBall(c, 1e-3), lambda c: SamplingError(c, 60, 2.0)]
+    )
+    def test_of_sets_of_covariances(self, covariance_set):
+        mean, covariance = market(12)
+        problem = MeanVariance(mean, covariance_set(covariance), 5.0, weight_set=BUDGET)
+        portfolio = problem.solve()
+        found = problem.equivalent(portfolio)
+        assert len(found) >= 2
+        for other in found:
+            weights = other.problem.solve().weights
+            np.testing.assert_allclose(weights, portfolio.weights, atol=3e-6, err_msg=other.name)
+
+    def test_a_uniform_box_is_the_nominal_problem(self):
+        mean, covariance = market(13)
+        problem = MeanVariance(Box(mean, 0.002), covariance, 5.0)
+        names = {other.name for other in problem.equivalent()}
+        assert "the nominal problem" in names
 
 
 class TestInput:

@@ -47,6 +47,12 @@ class QuadraticSet(CovarianceSet):
     def _volatility_expression(self, w: Affine) -> Any:
         return norm(Named("root", self.form.root) @ w)
 
+    def _marginal_risk(self, w: FloatArray) -> FloatArray:
+        return self.form.operator @ w
+
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        return self.form.operator @ directions
+
     def _variance(self, w: FloatArray) -> float:
         return float(w @ (self.form.operator @ w))
 
