@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rrp_pyomo import models as models
 from rrp_pyomo import solvers as solvers
+from rrp_pyomo import transformations as transformations
 from rrp_pyomo._lazy import MOVED, exports
 from rrp_pyomo._version import __version__ as __version__
 from rrp_pyomo.solve.table import SOLVERS
@@ -128,6 +129,7 @@ __all__, __getattr__, __dir__ = exports(
 for _solver in SOLVERS.values():
     if _solver.module:
         solvers.register_on_demand(_solver.pyomo_name, _solver.module)
+transformations.register()
 
 MOVED["rrp_pyomo.modeling"] = {"Program": "rrp_pyomo.program"}
 MOVED["rrp_pyomo.portfolio"] = {

@@ -24,6 +24,7 @@ LAYERS = (
     ("solvers",),
     ("solve",),
     ("uncertainty",),
+    ("transformations",),
     ("portfolio", "plots"),
     ("models",),
     ("backtest",),
