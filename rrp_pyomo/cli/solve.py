@@ -26,7 +26,6 @@ from rrp_pyomo.models.registry import (
     find_problem,
     name_and_number,
     names_of,
-    where_printed,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ PICTURES = (".png", ".pdf", ".svg")
 
 def solve(
     model: Annotated[
-        str, typer.Option(metavar="NAME[:NUMBER]", help=f"Problem {where_printed()}.")
+        str, typer.Option(metavar="NAME[:NUMBER]", help=f"Problem: {names_of(lambda entry: True)}.")
     ],
     dataset: DatasetOption = None,
     returns: ReturnsOption = None,

@@ -189,6 +189,12 @@ class FactorModel:
         return pd.DataFrame(self._estimates.F, index=factors, columns=factors)
 
     @cached_property
+    def factor_mean(self) -> pd.Series:
+        """φ, the sample mean of the factors, shape (m,), per period."""
+        means, factors = self._estimates.factor_means, index_of(self.factor_labels)
+        return pd.Series(means, index=factors, name="factor_mean")
+
+    @cached_property
     def residuals(self) -> pd.DataFrame:
         """ε of (8), shape (p, n)."""
         return pd.DataFrame(self._estimates.residuals, self.dates, index_of(self.labels))

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,6 +157,14 @@ class Entry:
         return f"{self.class_name}({self.arguments or self.data + number})"
 
 
+# Kinds and numbers that several have.
+QUADRATIC, SOCP = "quadratic objective", "second-order cones"
+RISK_AVERSION = Number("risk_aversion", 1.0, "risk aversion λ")
+TAIL = Number("alpha", 0.05, "tail probability α")
+LEVEL = Number("level", 0.95, "confidence that the set holds the truth")
+
+_made_of_estimates = partial(Entry, data=Data.ESTIMATES, budgets=False)
+
 PROBLEMS: dict[str, Entry] = {
     "nlp": Entry(
         "nlp", "RiskParityNLP", "(3)", COSTA_KWON, "nonconvex, products of products",
@@ -185,32 +194,79 @@ PROBLEMS: dict[str, Entry] = {
         "factor_parity", "FactorRiskParity", "parity of factor contributions",
         "Roncalli & Weisang (2016)", "nonconvex quadratic constraints", Data.COVARIANCE,
     ),
-    "mean_variance": Entry(
-        "mean_variance", "MeanVariance", "mean and variance", "Markowitz (1952)",
-        "quadratic objective", Data.ESTIMATES, Number("risk_aversion", 1.0, "risk aversion λ"),
-        budgets=False, arguments="mean, covariance, risk_aversion=1.0", recipe="mean_variance",
+    "mean_variance": _made_of_estimates(
+        "mean_variance", "MeanVariance", "mean and variance", "Markowitz (1952)", QUADRATIC,
+        number=RISK_AVERSION, recipe="mean_variance",
+        arguments="mean, covariance, risk_aversion=1.0",
     ),
-    "mean_cvar": Entry(
+    "minimum_variance": _made_of_estimates(
+        "mean_variance", "MeanVariance", "least variance", "Markowitz (1952)", QUADRATIC,
+        recipe="minimum_variance", arguments="None, covariance",
+    ),
+    "ledoit_wolf": _made_of_estimates(
+        "mean_variance", "MeanVariance", "least variance, covariance shrunk towards one variance",
+        "Ledoit & Wolf (2004)", QUADRATIC, recipe="ledoit_wolf",
+        arguments="None, ledoit_wolf(returns).covariance",
+    ),
+    "bayes_stein": _made_of_estimates(
+        "mean_variance", "MeanVariance", "means shrunk towards that of least variance",
+        "Jorion (1986)", QUADRATIC, number=RISK_AVERSION, recipe="bayes_stein",
+        arguments="*bayes_stein(returns), risk_aversion=1.0",
+    ),
+    "black_litterman": _made_of_estimates(
+        "mean_variance", "MeanVariance", "what 1/n implies, with sample means as views",
+        "Black & Litterman (1992)", QUADRATIC, number=RISK_AVERSION._replace(default=2.5),
+        recipe="black_litterman", arguments="*BlackLitterman(covariance, …), risk_aversion=2.5",
+    ),
+    "ridge": _made_of_estimates(
+        "mean_variance", "MeanVariance", "ridge penalty γ‖x‖₂²", "DeMiguel, Garlappi, Nogales & "
+        "Uppal (2009)", QUADRATIC, number=Number("gamma", 0.01, "weight γ of the ridge penalty"),
+        recipe="ridge", arguments="mean, covariance, l2_squared=0.01",
+    ),
+    "robust_mean_variance": _made_of_estimates(
+        "mean_variance", "MeanVariance", "means in an ellipsoid", "Ceria & Stubbs (2006)", SOCP,
+        number=LEVEL, recipe="robust_mean_variance",
+        arguments="Ellipsoid.of_mean(returns, 0.95, covariance), covariance",
+    ),
+    "box_mean_variance": _made_of_estimates(
+        "mean_variance", "MeanVariance", "means in a box", "Tütüncü & Koenig (2004)", QUADRATIC,
+        number=LEVEL, recipe="box_mean_variance",
+        arguments="Box.of_mean(returns, 0.95, joint=False), covariance",
+    ),
+    "robust_minimum_variance": _made_of_estimates(
+        "mean_variance", "MeanVariance", "least variance, entries of the covariance uncertain",
+        "Lobo & Boyd (2000)", SOCP, number=Number("radius", 2.0, "standard errors in all"),
+        recipe="robust_minimum_variance",
+        arguments="None, ElementwiseError.from_observations(covariance, T, 2.0)",
+    ),
+    "goldfarb_iyengar": _made_of_estimates(
+        "mean_variance", "MeanVariance", "means in a box, loadings in ellipsoids",
+        "Goldfarb & Iyengar (2003)", SOCP, number=LEVEL, recipe="goldfarb_iyengar",
+        arguments="*LoadingEllipsoids.from_regression(model, 0.95)",
+    ),
+    "robust_loadings": _made_of_estimates(
+        "mean_variance", "MeanVariance", "loadings in a ball, for risk and return together",
+        "El Ghaoui & Lebret (1997)", SOCP, number=Number("radius", 1.0, "radius of the ball"),
+        recipe="robust_loadings", arguments="alpha, LoadingsBall(loadings, …, 1.0, factor_mean)",
+    ),
+    "mean_cvar": _made_of_estimates(
         "mean_cvar", "MeanCVaR", "mean and CVaR of scenarios", "Rockafellar & Uryasev (2000)",
-        "linear", Data.ESTIMATES, Number("alpha", 0.05, "tail probability α"), budgets=False,
-        arguments="scenarios, alpha=0.05",
+        "linear", number=TAIL, arguments="scenarios, alpha=0.05",
     ),
-    "moment_cvar": Entry(
+    "moment_cvar": _made_of_estimates(
         "mean_cvar", "MeanCVaR", "worst CVaR of known moments",
-        "El Ghaoui, Oks & Oustry (2003)", "second-order cones", Data.ESTIMATES,
-        Number("alpha", 0.05, "tail probability α"), budgets=False,
-        arguments="Moments(mean, covariance), alpha=0.05", recipe="moment_cvar",
+        "El Ghaoui, Oks & Oustry (2003)", SOCP, number=TAIL, recipe="moment_cvar",
+        arguments="Moments(mean, covariance), alpha=0.05",
     ),
-    "wasserstein_cvar": Entry(
+    "wasserstein_cvar": _made_of_estimates(
         "mean_cvar", "MeanCVaR", "worst CVaR of a Wasserstein ball",
-        "Mohajerin Esfahani & Kuhn (2018)", "second-order cones", Data.ESTIMATES,
-        Number("radius", 0.001, "radius of the ball, in units of returns"), budgets=False,
-        arguments="Wasserstein(scenarios, radius), alpha=0.05", recipe="wasserstein_cvar",
+        "Mohajerin Esfahani & Kuhn (2018)", SOCP, recipe="wasserstein_cvar",
+        number=Number("radius", 0.001, "radius of the ball, in units of returns"),
+        arguments="Wasserstein(scenarios, radius), alpha=0.05",
     ),
-    "evar": Entry(
+    "evar": _made_of_estimates(
         "mean_cvar", "MeanEVaR", "mean and entropic value at risk", "Ahmadi-Javid (2012)",
-        "exponential cones", Data.ESTIMATES, Number("alpha", 0.05, "tail probability α"),
-        budgets=False, arguments="scenarios, alpha=0.05",
+        "exponential cones", number=TAIL, arguments="scenarios, alpha=0.05",
     ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
@@ -257,14 +313,6 @@ def names_of(wanted: Callable[[Entry], bool]) -> str:
     return _listed([name for name, entry in PROBLEMS.items() if wanted(entry)], "or")
 
 
-def where_printed() -> str:
-    """Name and equation of each problem, by source."""
-    by_source: dict[str, list[str]] = {}
-    for name, entry in PROBLEMS.items():
-        by_source.setdefault(entry.source, []).append(f"{name} {entry.equation}")
-    return "; ".join(f"{_listed(names, 'or')} of {src}" for src, names in by_source.items())
-
-
 def problem_table() -> str:
     """The table of ``docs/problems.md`` in Markdown: a row for each problem."""
     rows = [["class", "problem", "kind", "default solver", "`--model`, strategy"]]
@@ -274,7 +322,7 @@ def problem_table() -> str:
         rows.append(
             [
                 f"`{entry.written}`",
-                f"{entry.equation} of {entry.source}",
+                f"{entry.equation}, {entry.source}",
                 entry.kind,
                 f"`{entry.problem.default_solver}`",
                 f"`{name}`" + (f", `{name}:{number.default:g}`" if number else ""),

@@ -35,7 +35,8 @@ def observed(returns: Matrix) -> tuple[pd.Series, FloatArray]:
     values = as_floats(returns, "returns", 2)
     periods, n = values.shape
     labels = agreed_labels("asset", n, returns=labels_of(returns, 1))
-    require_finite(values, "return", labels_of(returns) or range(periods), labels)
+    dates = labels_of(returns)
+    require_finite(values, "return", range(periods) if dates is None else dates, labels)
     if periods < 2:
         raise InputError(f"returns have {periods} period(s); give at least 2")
     return pd.Series(values.mean(axis=0), index_of(labels), name="mean"), values
