@@ -17,8 +17,9 @@ from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.uncertainty.base import DistributionSet
-from rrp_pyomo.uncertainty.distributions.distribution import checked_alpha, tail
+from rrp_pyomo.uncertainty.distributions.distribution import checked_alpha
 from rrp_pyomo.uncertainty.distributions.entropy import KullbackLeibler
+from rrp_pyomo.uncertainty.distributions.moments import MomentSet
 from rrp_pyomo.uncertainty.distributions.scenario_sets import Scenarios, as_distribution_set
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 
@@ -77,6 +78,8 @@ class MeanCVaR(RobustProblem):
         super().__init__(labels, weight_set, l1=l1, previous=previous, turnover=turnover)
         self.alpha = checked_alpha(alpha)
         self.mean_weight = as_number(mean_weight, "mean_weight", least=0.0)
+        # Newton's method has nothing to find where the risk has kinks, as that of scenarios has.
+        self._polishes = isinstance(self.distribution, MomentSet)
 
     @classmethod
     def from_estimates(
@@ -113,9 +116,10 @@ class MeanCVaR(RobustProblem):
 
     def _worst(self, x: FloatArray) -> Worst:
         found = self.distribution._worst(x, self.alpha, self.mean_weight)
-        q = tail(-(found.R @ x), found.p, self.alpha)
-        gradient = -(found.R.T @ (self.mean_weight * found.p + q))
-        return Worst(self._value(x), gradient, WorstCase(distribution=found))
+        return Worst(self._value(x), self._gradient(x), WorstCase(distribution=found))
+
+    def _gradient(self, x: FloatArray) -> FloatArray:
+        return self.distribution._gradient(x, self.alpha, self.mean_weight)
 
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
         gradient = self.distribution._state_gradient(program, x, self.alpha, self.mean_weight)
@@ -180,6 +184,7 @@ class MeanEVaR(MeanCVaR):
         super().__init__(
             given, alpha, mean_weight, weight_set, l1=l1, previous=previous, turnover=turnover
         )
+        self._polishes = True
 
     @property
     def _scenarios(self) -> KullbackLeibler:
@@ -194,12 +199,15 @@ class MeanEVaR(MeanCVaR):
         return self._worst(x).value
 
     def _worst(self, x: FloatArray) -> Worst:
+        gradient = self._gradient(x)
+        p = self._scenarios._worst_probabilities(-(self._scenarios.center.R @ x))
+        worst_case = WorstCase(distribution=self._scenarios._with(p))
+        return Worst(float(gradient @ x), gradient, worst_case)
+
+    def _gradient(self, x: FloatArray) -> FloatArray:
         center = self._scenarios.center
-        losses = -(center.R @ x)
-        p = self._scenarios._worst_probabilities(losses)
-        mixed = self.mean_weight * center.p + p
-        found = self._scenarios._with(p)
-        return Worst(float(mixed @ losses), -(center.R.T @ mixed), WorstCase(distribution=found))
+        p = self._scenarios._worst_probabilities(-(center.R @ x))
+        return np.asarray(-(center.R.T @ (self.mean_weight * center.p + p)))
 
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
         center = self._scenarios.center

@@ -202,7 +202,7 @@ class RobustProblem(PortfolioProblem):
 
     maximising: ClassVar[bool] = False
     # Whether Newton's method may look for the last digits of an answer.
-    _polishes: ClassVar[bool] = True
+    _polishes: bool = True
 
     def __init__(
         self,
@@ -312,7 +312,9 @@ class _Judged:
         better = _Judged(problem, point, self.status)
         if better._missed > _ROUNDING or better._plain[1] > self._plain[1]:
             return self
-        return better
+        # At a kink a smaller bound may go with a larger loss.
+        is_worse = better._loss > self._loss + _ROUNDING * self._size(self._plain[0])
+        return self if is_worse else better
 
     @cached_property
     def _plain(self) -> tuple[Worst, float, float | None]:
@@ -320,9 +322,12 @@ class _Judged:
         return worst, *self._gap(worst)
 
     @property
+    def _loss(self) -> float:
+        return self._plain[0].value + self.problem.trading.cost(self.x)
+
+    @property
     def worst_value(self) -> float:
-        loss = self._plain[0].value + self.problem.trading.cost(self.x)
-        return self.problem._objective_of(loss)
+        return self.problem._objective_of(self._loss)
 
     @cached_property
     def _missed(self) -> float:

@@ -20,7 +20,7 @@ from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.modeling.operators import Expression
 from rrp_pyomo.program import Program
-from rrp_pyomo.uncertainty.distributions.distribution import Distribution, checked_alpha
+from rrp_pyomo.uncertainty.distributions.distribution import Distribution, checked_alpha, tail
 from rrp_pyomo.uncertainty.members import nearest_member
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 
@@ -525,6 +525,12 @@ class DistributionSet(UncertaintySet):
         program.definitions.append((t, quantile))
         slopes = [mean_weight, mean_weight + 1.0 / alpha]
         return self._piecewise(w, slopes, [t, (1.0 - 1.0 / alpha) * t])
+
+    def _gradient(self, w: FloatArray, alpha: float, mean_weight: float) -> FloatArray:
+        """A subgradient of the risk, the one of its worst distribution."""
+        worst = self._worst(w, alpha, mean_weight)
+        q = tail(-(worst.R @ w), worst.p, alpha)
+        return np.asarray(-(worst.R.T @ (mean_weight * worst.p + q)))
 
     @abstractmethod
     def _state_gradient(

@@ -83,6 +83,12 @@ class MomentSet(DistributionSet):
         deviation = _factor(alpha) * float(np.linalg.norm(root @ w))
         return deviation - (1.0 + mean_weight) * float(mean @ w)
 
+    def _gradient(self, w: FloatArray, alpha: float, mean_weight: float) -> FloatArray:
+        mean, root = self._extreme(w, alpha, mean_weight)
+        u = root @ w
+        sigma = float(np.linalg.norm(u)) or 1.0
+        return np.asarray((_factor(alpha) / sigma) * (u @ root) - (1.0 + mean_weight) * mean)
+
     def _state_gradient(
         self, program: Program, w: FloatArray, alpha: float, mean_weight: float
     ) -> Affine:
