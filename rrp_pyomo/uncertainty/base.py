@@ -126,6 +126,10 @@ class MeanSet(UncertaintySet):
     def _worst(self, d: FloatArray) -> FloatArray:
         """The element that attains σ(d)."""
 
+    def _worst_rows(self, directions: FloatArray) -> FloatArray:
+        """The worst element in each direction, a row each."""
+        return np.array([self._worst(d) for d in directions]).reshape(len(directions), self.size)
+
     def _support(self, d: FloatArray) -> float:
         return float(d @ self._worst(d))
 
@@ -198,8 +202,7 @@ class MeanSet(UncertaintySet):
 
     def _borders(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Members on the border, in random directions."""
-        directions = rng.standard_normal((count, self.size))
-        return np.array([self._worst(d) for d in directions]).reshape(count, self.size)
+        return self._worst_rows(rng.standard_normal((count, self.size)))
 
     # --- the algebra: what is made of sets, said in `means.algebra` ------------------------------
 

@@ -24,13 +24,26 @@ def nearest_member(given: Any, point: FloatArray) -> FloatArray:
     return _solved(given, program)
 
 
-def best_member(given: Any, direction: FloatArray) -> FloatArray:
-    """The member of a set with the largest value in a direction."""
+def best_members(given: Any, directions: FloatArray) -> FloatArray:
+    """The members of a set with the largest values in some directions, a row each."""
     program = Program("best_member")
     z = program.variable("deviation", given.size)
     given.state_member(program, _at(given, z))
-    program.maximize(z @ (direction / np.linalg.norm(direction)))
-    return _solved(given, program)
+    if len(directions) == 1:
+        program.maximize(z @ _normalised(directions[0]))
+        return _solved(given, program)[None, :]
+    direction = program.parameter("direction", np.zeros(given.size), range(given.size))
+    program.maximize(direction @ z)
+    found = np.empty(directions.shape)
+    for row, d in zip(found, directions, strict=True):
+        program.set(direction=_normalised(d))
+        row[:] = _solved(given, program)
+    return found
+
+
+def _normalised(direction: FloatArray) -> FloatArray:
+    unit: FloatArray = direction / np.linalg.norm(direction)
+    return unit
 
 
 def common_member(parts: tuple[Any, ...]) -> tuple[FloatArray, float]:

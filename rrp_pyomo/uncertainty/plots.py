@@ -5,41 +5,73 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rrp_pyomo.data.validation import by_label, selection
+from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from rrp_pyomo.uncertainty.base import MeanSet
 
 
-def plot_means(given: Any, assets: Any = None, weights: Any = None) -> Figure:
-    """The set's shadow on two assets, its centre and, for weights, the worst mean."""
-    from matplotlib.figure import Figure
+def plot_means(given: MeanSet, assets: Any = None, weights: Any = None) -> Figure:
+    """The set's shadow on two assets, its centre and, for weights, the worst mean.
 
+    Parameters
+    ----------
+    given : MeanSet
+    assets : pair of labels, optional
+        The first two by default.
+    weights : Series, mapping or (n,) array, optional
+
+    Raises
+    ------
+    InputError
+        Another number of assets than two, or a set of a single asset.
+    """
     at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
-    angles = np.linspace(0.0, 2.0 * np.pi, 181)
-    border = []
-    for angle in angles:
-        d = np.zeros(given.size)
-        d[at] = np.cos(angle), np.sin(angle)
-        border.append(given.worst(d).to_numpy()[at])
-    figure = Figure(figsize=(4.5, 4.0), layout="constrained")
+    if len(at) != 2:
+        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
+    figure = Figure(figsize=(4.8, 3.6), layout="constrained")
     axes = figure.subplots()
-    axes.fill(*np.transpose(border), alpha=0.25, label=type(given).__name__)
-    axes.plot(*given.center.to_numpy()[at], "o", color="black", label="nominal")
+    border = _border(given, at)
+    axes.fill(*border.T, facecolor="#56B4E9", edgecolor="#0072B2", alpha=0.4, label="set")
+    axes.plot(*given._center[at], "o", color="black", label="nominal mean")
     if weights is not None:
-        worst = given.worst(-by_label(weights, given.labels, "weights")).to_numpy()[at]
-        axes.plot(*worst, "s", color="tab:red", label="worst")
-    axes.set_xlabel(f"mean of {names[0]}")
-    axes.set_ylabel(f"mean of {names[1]}")
+        x = by_label(weights, given.labels, "weights")
+        axes.plot(*given._worst(-x)[at], "s", color="#D55E00", label="worst mean")
+    for axis, name in ((axes.xaxis, names[0]), (axes.yaxis, names[1])):
+        axis.set_label_text(f"mean of {name}", parse_math=False)
+        axis.set_major_locator(MaxNLocator(5))
+    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure
 
 
+def _border(given: MeanSet, at: list[int]) -> FloatArray:
+    """Points of the shadow's border in turn: more of them where it bends."""
+
+    def points(angles: FloatArray) -> FloatArray:
+        directions = np.zeros((angles.size, given.size))
+        directions[:, at[0]], directions[:, at[1]] = np.cos(angles), np.sin(angles)
+        return given._worst_rows(directions)[:, at]
+
+    angles = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
+    border = points(angles)
+    for _ in range(2):
+        gaps = np.linalg.norm(np.roll(border, -1, axis=0) - border, axis=1)
+        wide = gaps > 0.02 * gaps.sum()
+        between = (angles + 0.5 * ((np.roll(angles, -1) - angles) % (2.0 * np.pi)))[wide]
+        order = np.argsort(np.concatenate([angles, between]), kind="stable")
+        border = np.concatenate([border, points(between)])[order]
+        angles = np.concatenate([angles, between])[order]
+    return border
+
+
 def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Figure:
     """The covariances of two assets' returns as ellipses: centre, members, the worst one."""
-    from matplotlib.figure import Figure
-
     at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
     angles = np.linspace(0.0, 2.0 * np.pi, 181)
     circle = np.array([np.cos(angles), np.sin(angles)])

@@ -42,7 +42,7 @@ from rrp_pyomo.modeling.constraints import Bounded
 from rrp_pyomo.uncertainty.base import MeanSet
 from rrp_pyomo.uncertainty.means.point import Point
 from rrp_pyomo.uncertainty.means.support import at_most, support_term
-from rrp_pyomo.uncertainty.members import best_member, common_member
+from rrp_pyomo.uncertainty.members import best_members, common_member
 
 # Sets whose smallest common inflation is closer to 1 than this only touch.
 _TOUCHING = 1e-6
@@ -119,7 +119,12 @@ class Intersection(_Several):
                 element = part._worst(d)
                 if all(other is part or other._excess(element) <= 0.0 for other in self.parts):
                     return element
-        return self._pulled_inside(best_member(self, d))
+        return self._pulled_inside(best_members(self, d[None, :])[0])
+
+    def _worst_rows(self, directions: FloatArray) -> FloatArray:
+        if self.is_point:
+            return super()._worst_rows(directions)
+        return np.array([self._pulled_inside(u) for u in best_members(self, directions)])
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         for part in self.parts:

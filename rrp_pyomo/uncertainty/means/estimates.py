@@ -54,7 +54,7 @@ def normal_half_widths(values: FloatArray, level: float, joint: bool) -> FloatAr
     """t_{T−1} · s_i/√T, of the level 1 − (1 − level)/n an asset where all hold together."""
     periods, n = values.shape
     tail = (1.0 - level) / (n if joint else 1)
-    quantile = stats.t.ppf(1.0 - tail / 2.0, periods - 1) if level else 0.0
+    quantile = stats.t.ppf(1.0 - tail / 2.0, periods - 1)
     widths: FloatArray = quantile * values.std(axis=0, ddof=1) / np.sqrt(periods)
     return widths
 

@@ -103,6 +103,8 @@ class Box(MeanSet):
         level = tail_level(level)
         if method not in ("normal", "bootstrap"):
             raise InputError(f"method is {brief(method)}; expected 'normal' or 'bootstrap'")
+        if level == 0.0:
+            return cls(mean, 0.0)
         if method == "normal":
             return cls(mean, normal_half_widths(values, level, joint))
         draws = int(as_number(draws, "draws", least=1))

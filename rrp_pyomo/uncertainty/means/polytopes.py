@@ -189,7 +189,7 @@ class Vertices(MeanSet):
         labels = agreed_labels("asset", n, points=labels_of(points, 1))
         names = agreed_labels("point", k, points=labels_of(points))
         require_finite(array, "point", names, labels)
-        center = array[0] if k == 1 else array.mean(axis=0)
+        center = array[0] if (array == array[0]).all() else array.mean(axis=0)
         vars(self).update(labels=labels, _center=frozen(center), _points=array, names=names)
 
     @property
@@ -359,6 +359,18 @@ class Polyhedron(MeanSet):
         tight = bounds > 0.0
         z = z / max(1.0, float((self.A[tight] @ z / bounds[tight]).max(initial=0.0)))
         return z, -length * found.ineqlin.marginals
+
+    def _borders(self, rng: np.random.Generator, count: int) -> FloatArray:
+        """Where rays from the centre leave the set."""
+        rays = rng.standard_normal((count, self.size))
+        speeds = np.maximum(rays @ self.A.T, np.finfo(float).tiny)
+        reach = (self.b / speeds).min(axis=1, initial=np.inf)
+        if not (reach < 1e100).all():
+            raise InputError(
+                f"{self!r} is unbounded, and members cannot be drawn in all directions; choose an "
+                "A with rows that bound it"
+            )
+        return self._center + reach[:, None] * rays
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         deviation = u - self._center * scale
