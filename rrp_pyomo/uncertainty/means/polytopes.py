@@ -370,7 +370,8 @@ class Polyhedron(MeanSet):
                 f"{self!r} is unbounded, and members cannot be drawn in all directions; choose an "
                 "A with rows that bound it"
             )
-        return self._center + reach[:, None] * rays
+        borders: FloatArray = self._center + reach[:, None] * rays
+        return borders
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         deviation = u - self._center * scale
