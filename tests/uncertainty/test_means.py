@@ -61,6 +61,17 @@ def test_the_worst_element_is_a_member_and_attains_it(name: str) -> None:
 
 
 @by_name
+def test_how_the_worst_element_moves(name: str) -> None:
+    given, d = CASES[name].given, DIRECTIONS[1]
+    directions = np.random.default_rng(3).normal(size=(N, 3))
+    h = 1e-3 if "intersection" in name else 1e-5  # those take small solves
+    moved = [(given.worst(d + h * e) - given.worst(d - h * e)) / (2 * h) for e in directions.T]
+    accuracy = 5e-4 if "intersection" in name else 1e-8
+    found = given._worst_changes(d, directions)
+    np.testing.assert_allclose(found, np.column_stack(moved), atol=accuracy)
+
+
+@by_name
 def test_members_never_exceed_the_support_function(name: str) -> None:
     given = CASES[name].given
     members = given.sample(np.random.default_rng(1), 1000)

@@ -121,6 +121,14 @@ class Intersection(_Several):
                     return element
         return self._pulled_inside(best_members(self, d[None, :])[0])
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        if self.is_point:
+            return np.zeros_like(directions)
+        step = 1e-4 * float(np.abs(d).max())
+        rows = self._worst_rows(np.vstack([d, d + step * directions.T]))
+        changes: FloatArray = (rows[1:] - rows[0]).T / step
+        return changes
+
     def _worst_rows(self, directions: FloatArray) -> FloatArray:
         if self.is_point:
             return super()._worst_rows(directions)
@@ -173,6 +181,11 @@ class MinkowskiSum(_Several):
     def _worst(self, d: FloatArray) -> FloatArray:
         worst: FloatArray = np.sum([part._worst(d) for part in self.parts], axis=0)
         return worst
+
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        changes = [part._worst_changes(d, directions) for part in self.parts]
+        total: FloatArray = np.sum(changes, axis=0)
+        return total
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         first, *others = self.parts
@@ -237,7 +250,13 @@ class Hull(_Several):
         return max(part._support(d) for part in self.parts)
 
     def _worst(self, d: FloatArray) -> FloatArray:
-        return self.parts[int(np.argmax([part._support(d) for part in self.parts]))]._worst(d)
+        return self._largest(d)._worst(d)
+
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return self._largest(d)._worst_changes(d, directions)
+
+    def _largest(self, d: FloatArray) -> MeanSet:
+        return self.parts[int(np.argmax([part._support(d) for part in self.parts]))]
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         shares = program.variable(program.free_name("hull_share"), len(self.parts), lower=0.0)
@@ -300,6 +319,10 @@ class Image(MeanSet):
     def _worst(self, d: FloatArray) -> FloatArray:
         return self._matrix @ self.inner._worst(self._matrix.T @ d)
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        B = self._matrix
+        return B @ self.inner._worst_changes(B.T @ d, B.T @ directions)
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         f = program.variable(program.free_name("source"), self.inner.labels, unit=self.inner._unit)
         self.inner.state_member(program, f, scale)
@@ -353,6 +376,9 @@ class Multiple(MeanSet):
 
     def _worst(self, d: FloatArray) -> FloatArray:
         return self._center + self.factor * (self.inner._worst(d) - self._center)
+
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return self.factor * self.inner._worst_changes(d, directions)
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         if self.is_point:

@@ -201,11 +201,10 @@ class Ellipsoid(MeanSet):
         return worst
 
     def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
-        R = self._root if isinstance(self._root, np.ndarray) else self._root.toarray()
-        exposure, changes = R @ d, R @ directions
+        exposure, changes = self._root @ d, self._root @ directions
         size = float(np.linalg.norm(exposure)) or 1.0
         across = changes - np.outer(exposure / size, (exposure / size) @ changes)
-        moved: FloatArray = (self.radius / size) * (R.T @ across)
+        moved: FloatArray = (self.radius / size) * transposed_product(self._root, across)
         return moved
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
@@ -248,7 +247,8 @@ def transposed_product(root: Root, y: Any) -> Any:
             products.append(part.T @ piece)
             continue
         if part.diagonal is not None:
-            products.append(part.diagonal * piece)
+            diagonal = part.diagonal if np.ndim(piece) < 2 else part.diagonal[:, None]
+            products.append(diagonal * piece)
         products += [factor.right.T @ (factor.left.T @ piece) for factor in part.factors]
     return reduce(lambda a, b: a + b, products)
 

@@ -131,6 +131,9 @@ class Budgeted(MeanSet):
         z[order] = np.clip(self.budget - np.arange(self.size), 0.0, 1.0)
         return self._center + self._half_width * z * np.sign(d)
 
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return np.zeros_like(directions)
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         z = program.variable(program.free_name("budgeted_share"), self.size, lower=0.0)
         deviation, moved = u - self._center * scale, self._half_width * z
@@ -218,6 +221,9 @@ class Vertices(MeanSet):
     def _worst(self, d: FloatArray) -> FloatArray:
         worst: FloatArray = self._points[int((self._points @ d).argmax())]
         return worst
+
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return np.zeros_like(directions)
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         share = program.variable(program.free_name("vertex_share"), len(self.names), lower=0.0)
@@ -372,6 +378,9 @@ class Polyhedron(MeanSet):
             )
         borders: FloatArray = self._center + reach[:, None] * rays
         return borders
+
+    def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
+        return np.zeros_like(directions)
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         deviation = u - self._center * scale
