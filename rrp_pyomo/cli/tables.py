@@ -83,10 +83,11 @@ def guarantee(portfolio: Portfolio) -> list[str]:
         f"{portfolio.worst_value:.4g}."
     ]
     if (P := worst.distribution) is not None:
-        likely = P.probabilities.sort_values(ascending=False)
+        returns = P.scenarios.to_numpy() @ portfolio.weights.to_numpy()
         lines.append(
-            f"The worst distribution has {len(likely)} scenarios, the likeliest "
-            f"{likely.index[0]} with probability {likely.iloc[0]:.3g}."
+            f"Under the worst distribution, of {len(returns)} scenarios, the weights earn "
+            f"{P.probabilities.to_numpy() @ returns:.3%} a period on average and {returns.min():.3%} "
+            "in the worst of them."
         )
     if worst.loadings is not None or worst.distribution is not None:
         lines.append("The worst elements are in the file of --json.")

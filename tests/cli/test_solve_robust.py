@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,10 @@ def test_a_set_of_means_and_one_of_loadings(files, tmp_path) -> None:
 
 def test_a_set_of_distributions(files, tmp_path) -> None:
     printed, written = solve(files, "wasserstein_cvar:0.01", tmp_path / "out.json")
-    assert f"the objective is at most {written['worst_value']:.4g}. The worst distr" in printed
+    assert f"the objective is at most {written['worst_value']:.4g}. Under the worst" in printed
+    assert re.search(
+        r"of 9\d scenarios, the weights earn \S+% a period on average and -\S+%", printed
+    )
     assert written["worst_value"] > written["nominal_value"]
     distribution = written["worst_case"]["distribution"]
     assert sum(map(float, _numbers(distribution["probabilities"]))) == pytest.approx(1.0)
