@@ -86,8 +86,8 @@ def guarantee(portfolio: Portfolio) -> list[str]:
         returns = P.scenarios.to_numpy() @ portfolio.weights.to_numpy()
         lines.append(
             f"Under the worst distribution, of {len(returns)} scenarios, the weights earn "
-            f"{P.probabilities.to_numpy() @ returns:.3%} a period on average and {returns.min():.3%} "
-            "in the worst of them."
+            f"{P.probabilities.to_numpy() @ returns:.3%} a period on average and "
+            f"{returns.min():.3%} in the worst of them."
         )
     if worst.loadings is not None or worst.distribution is not None:
         lines.append("The worst elements are in the file of --json.")
