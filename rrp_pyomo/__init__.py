@@ -55,12 +55,14 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import ErrorMaximisation as ErrorMaximisation
     from rrp_pyomo.models import FactorRiskContributions as FactorRiskContributions
     from rrp_pyomo.models import FactorRiskParity as FactorRiskParity
+    from rrp_pyomo.models import Frontier as Frontier
     from rrp_pyomo.models import KinkedUtility as KinkedUtility
     from rrp_pyomo.models import MeanCVaR as MeanCVaR
     from rrp_pyomo.models import MeanEVaR as MeanEVaR
     from rrp_pyomo.models import MeanVariance as MeanVariance
     from rrp_pyomo.models import MultiPeriod as MultiPeriod
     from rrp_pyomo.models import PowerUtility as PowerUtility
+    from rrp_pyomo.models import Resampled as Resampled
     from rrp_pyomo.models import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models import RiskContributions as RiskContributions
     from rrp_pyomo.models import RiskParityNLP as RiskParityNLP
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models import ScenarioTree as ScenarioTree
     from rrp_pyomo.models import TreeProgram as TreeProgram
+    from rrp_pyomo.models import efficient_frontier as efficient_frontier
     from rrp_pyomo.models import error_maximisation as error_maximisation
     from rrp_pyomo.models import largest_omega as largest_omega
     from rrp_pyomo.models import parity_orthants as parity_orthants

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "rrp_pyomo"
 LAYERS = (
     ("_version",),
     ("errors", "_lazy", "_extras", "linalg"),
-    ("_files", "_processes"),
+    ("_files", "_processes", "_progress"),
     ("data",),
     ("forms",),
     ("modeling",),

@@ -141,7 +141,7 @@ def backtest(
 
 def _run(plan: Backtest, workers: int) -> BacktestResult:
     """With a bar where strategies are run one by one."""
-    from rrp_pyomo.paper.progress import progress_bar
+    from rrp_pyomo._progress import progress_bar
 
     one_by_one = plan.leave_out or workers > 1
     with progress_bar("strategies", "strategies", len(plan.names), 0, one_by_one) as advance:

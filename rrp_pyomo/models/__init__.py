@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         FactorRiskContributions as FactorRiskContributions,
     )
     from rrp_pyomo.models.factor_parity import FactorRiskParity as FactorRiskParity
+    from rrp_pyomo.models.frontier import Frontier as Frontier
+    from rrp_pyomo.models.frontier import efficient_frontier as efficient_frontier
     from rrp_pyomo.models.mean_cvar import MeanCVaR as MeanCVaR
     from rrp_pyomo.models.mean_cvar import MeanEVaR as MeanEVaR
     from rrp_pyomo.models.mean_variance import MeanVariance as MeanVariance
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.plug_in import ErrorMaximisation as ErrorMaximisation
     from rrp_pyomo.models.plug_in import error_maximisation as error_maximisation
     from rrp_pyomo.models.qclp import RiskParityQCLP as RiskParityQCLP
+    from rrp_pyomo.models.resampled import Resampled as Resampled
     from rrp_pyomo.models.risk_budgeting import RiskBudgeting as RiskBudgeting
     from rrp_pyomo.models.robust import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models.robust_risk_budgeting import RobustRiskBudgeting as RobustRiskBudgeting
@@ -38,10 +41,12 @@ _homes = {
     "black_litterman": ["BlackLitterman"],
     "contributions": ["RiskContributions"],
     "factor_contributions": ["FactorRiskContributions"],
+    "frontier": ["Frontier", "efficient_frontier"],
     "multi_period": ["MultiPeriod"],
     "omega_max": ["largest_omega"],
     "orthants": ["parity_orthants"],
     "plug_in": ["ErrorMaximisation", "error_maximisation"],
+    "resampled": ["Resampled"],
     "scenario_tree": ["ScenarioTree"],
     "tree_program": ["TreeProgram"],
     "utility": ["KinkedUtility", "PowerUtility"],

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from rrp_pyomo.data import Covariance, DenseCovariance
+from rrp_pyomo.data import Covariance, DenseCovariance, WeightSet
 from rrp_pyomo.data.updated_covariance import UpdatedCovariance
 from rrp_pyomo.data.validation import Labels, Matrix, Vector, as_number, by_label, index_of
 from rrp_pyomo.data.views import Views, ViewsLike, by_view, view_covariance
 from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.models.mean_variance import MeanVariance
 from rrp_pyomo.uncertainty import Ellipsoid
 
 # What rounding leaves of an eigenvalue of PτΣP' + Ω, as correlations, and of a contradiction.
@@ -172,6 +173,27 @@ class BlackLitterman:
         right = self.views.q.to_numpy() / self.risk_aversion - seen / (1.0 + tau)
         inverse, _ = _pseudo_inverse(self.omega.to_numpy() / tau + sigma / (1.0 + tau))
         return pd.Series(inverse @ right, self.views.q.index, name="view_weight")
+
+    def problem(
+        self,
+        weight_set: WeightSet | None = None,
+        *,
+        predictive: bool = False,
+        **arguments: Any,
+    ) -> MeanVariance:
+        """The portfolio of the posterior mean, with the market's risk aversion.
+
+        Parameters
+        ----------
+        weight_set : WeightSet, optional
+        predictive : bool
+            Under Σ + M instead of Σ. Free weights without views are then w/(1 + τ), not w.
+        **arguments
+            What else :class:`MeanVariance` takes.
+        """
+        covariance = self.predictive_covariance if predictive else self.returns_covariance
+        given = {"risk_aversion": self.risk_aversion, "weight_set": weight_set, **arguments}
+        return MeanVariance(self.mean, covariance, **given)
 
     def ellipsoid(self, level: float = 0.95) -> Ellipsoid:
         """The set of means that holds the true one with this posterior probability.

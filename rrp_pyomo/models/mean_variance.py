@@ -152,21 +152,26 @@ class MeanVariance(RobustProblem):
         assert self.covariance is not None
         return self.covariance
 
-    def _state(self, program: Program, x: Variable) -> None:
-        utility: Any = 0.0
+    def _net_return(self, program: Program, x: Variable) -> Any:
+        """The worst mean return less costs and penalties, concave, with the limits on trading."""
+        worst: Any = 0.0
         if self.mean_set is not None:
-            utility = utility - self.mean_set.support(-x)
-        if isinstance(self.covariance_set, JointSet):
-            utility = utility - self.covariance_set.loss(x, self.risk_aversion)
-        elif self.risk_aversion:
-            aversion = program.parameter("risk_aversion", self.risk_aversion)
-            utility = utility - (0.5 * aversion) * self.covariance_set.variance(x)
+            worst = worst - self.mean_set.support(-x)
         charges = self.trading.state(program, x)
         if self.l2:
             charges = charges + self.l2 * norm(x)
         if self.l2_squared:
             charges = charges + self.l2_squared * sum_squares(x)
-        program.maximize((utility - charges) * (1.0 / self.objective_unit))
+        return worst - charges
+
+    def _state(self, program: Program, x: Variable) -> None:
+        utility = self._net_return(program, x)
+        if isinstance(self.covariance_set, JointSet):
+            utility = utility - self.covariance_set.loss(x, self.risk_aversion)
+        elif self.risk_aversion:
+            aversion = program.parameter("risk_aversion", self.risk_aversion)
+            utility = utility - (0.5 * aversion) * self.covariance_set.variance(x)
+        program.maximize(utility * (1.0 / self.objective_unit))
 
     # --- the worst case -------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import pandas as pd
 from rrp_pyomo._extras import require_extra
 from rrp_pyomo._files import KEPT, to_csv, write_atomically
 from rrp_pyomo._processes import require_at_least
+from rrp_pyomo._progress import progress_bar
 from rrp_pyomo._version import __version__
 from rrp_pyomo.backtest.engine import Panel
 from rrp_pyomo.backtest.plots import plot_omega_sweep
@@ -30,7 +31,6 @@ from rrp_pyomo.paper.experiments import (
     WealthPaths,
     chunks_of,
 )
-from rrp_pyomo.paper.progress import progress_bar
 from rrp_pyomo.paper.runner import RunFolder, run_chunks
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import pandas as pd
 from rrp_pyomo._extras import require_extra
 from rrp_pyomo._files import KEPT, to_csv, write_atomically
 from rrp_pyomo._processes import require_at_least
+from rrp_pyomo._progress import progress_bar
 from rrp_pyomo._version import __version__
 from rrp_pyomo.backtest.report import Report
 from rrp_pyomo.data import DenseCovariance
 from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
 from rrp_pyomo.paper.experiments import chunks_of
-from rrp_pyomo.paper.progress import progress_bar
 from rrp_pyomo.paper.runner import RunFolder
 
 PROBLEMS = {"nlp_3": RiskParityNLP, "qclp_4": RiskParityQCLP}
