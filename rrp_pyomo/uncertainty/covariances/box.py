@@ -154,6 +154,12 @@ class CovarianceBox(SemidefiniteSet):
         signs = np.where(w < 0.0, -1.0, 1.0)
         return self._corner_of(signs) or super()._worst(w)
 
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        corner = self._corner_of(np.where(w < 0.0, -1.0, 1.0))
+        if corner is None:
+            return super()._marginal_changes(w, directions)
+        return corner.operator @ directions
+
     # --- the entries ----------------------------------------------------------------------------
 
     @cached_property

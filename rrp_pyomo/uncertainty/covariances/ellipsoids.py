@@ -151,6 +151,21 @@ class ElementwiseError(SemidefiniteSet):
         nominal = variance_by_root(self.center.root, w, h)
         return nominal + (self.radius * unit**2 / head) * norm(K @ q)
 
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        if not self.is_second_order:
+            return super()._marginal_changes(w, directions)
+        nominal = self.center.operator @ directions
+        squares = self._errors**2
+        spread = squares @ w**2
+        size = float(np.sqrt(w**2 @ spread))
+        if not size * self.radius:
+            return nominal
+        moved = squares @ (2.0 * w[:, None] * directions)
+        total = spread[:, None] * directions + w[:, None] * moved
+        total -= np.outer(w * spread, w**2 @ moved) / size**2
+        changes: FloatArray = nominal + (self.radius / size) * total
+        return changes
+
     # --- the entries ----------------------------------------------------------------------------
 
     def _triangular(self, scale: FloatArray) -> FloatArray:

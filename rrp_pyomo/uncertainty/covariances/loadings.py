@@ -169,6 +169,11 @@ class LoadingSet(CovarianceSet):
             return self.center
         return with_parts(self.center, V=self.center.V + self._change_at(w))
 
+    def _marginal_risk(self, w: FloatArray) -> FloatArray:
+        V = self.center.V if self.is_point else self.center.V + self._change_at(w)
+        risk: FloatArray = V.T @ (self.center.F @ (V @ w)) + self.center.D * w
+        return risk
+
     def worst_loadings(self, w: Any) -> pd.DataFrame:
         """V* of the member that attains v(w), shape (m, n)."""
         worst = self._worst(by_label(w, self.labels, "weights"))
@@ -544,9 +549,8 @@ class LoadingsBall(LoadingSet, JointSet):
         if isinstance(w, Expression):
             return self._loss_expression(self._ordered(w), aversion)
         x = by_label(w, self.labels, "weights")
-        V = self._jointly_worst(x, aversion)
-        covariance = with_parts(self.center, V=V)
-        return 0.5 * aversion * covariance.variance(x) - float(x @ self._mean_of(V))
+        worst = self.worst(x, aversion)
+        return 0.5 * aversion * worst.covariance.variance(x) - float(x @ self._mean_of(worst.covariance.V))
 
     def worst(self, w: Any, risk_aversion: float | None = None) -> Any:
         """The member that attains v(w), or :meth:`loss` where there is a risk aversion.

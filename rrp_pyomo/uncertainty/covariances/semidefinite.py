@@ -154,6 +154,10 @@ class SemidefiniteSet(CovarianceSet):
             entries = self._within(self._solved(w))
         return DenseCovariance(entries, self.labels)
 
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        # A conic solve for each direction, with its errors: Newton's method has no use for that.
+        return np.full(directions.shape, np.nan)
+
     def _solved(self, w: FloatArray) -> FloatArray:
         """The psd matrix of E with the largest w'Σw, to a conic solver's accuracy."""
         triangle, scale = self._triangle, self._scale
