@@ -188,8 +188,9 @@ class CovarianceBox(SemidefiniteSet):
         missed = np.maximum(entries - self._upper, self._lower - entries)
         return max(0.0, float((missed / np.outer(self._deviations, self._deviations)).max()))
 
-    def _within(self, entries: FloatArray) -> FloatArray:
-        return super()._within(np.clip(entries, self._lower, self._upper))
+    def _drawn_in(self, entries: FloatArray) -> FloatArray:
+        change = np.clip(entries, self._lower, self._upper) - self._nominal
+        return self._nominal + change
 
     def _deviation(self, rng: np.random.Generator) -> FloatArray:
         corner = rng.beta(0.3, 0.3, self._triangle.count)

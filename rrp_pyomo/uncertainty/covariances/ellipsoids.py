@@ -28,6 +28,9 @@ from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import as_covariance, as_symmetric
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet
 
+# What entries of the centre's size are rounded by, and its errors cannot tell.
+_ROUNDING = 1e-14
+
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
 class ElementwiseError(SemidefiniteSet):
@@ -193,12 +196,21 @@ class ElementwiseError(SemidefiniteSet):
         size = float(np.linalg.norm(self._errors * np.outer(w, w)))
         return self._nominal + change * (self.radius / size) if size else self._nominal
 
+    def _in_errors(self, matrix: FloatArray) -> float:
+        """‖matrix / S‖_F over the entries that have an error."""
+        known = self._errors == 0.0
+        multiples = np.divide(matrix, self._errors, where=~known, out=np.zeros_like(matrix))
+        return float(np.linalg.norm(multiples))
+
+    def _drawn_in(self, entries: FloatArray) -> FloatArray:
+        change = np.where(self._errors == 0.0, 0.0, entries - self._nominal)
+        return self._nominal + change / max(1.0, self._in_errors(change) / (self.radius or 1.0))
+
     def _excess(self, entries: FloatArray) -> float:
         change, known = entries - self._nominal, self._errors == 0.0
-        size = np.linalg.norm(np.divide(change, self._errors, where=~known, out=0.0 * change))
+        over = self._in_errors(change) - self.radius - _ROUNDING * self._in_errors(self._nominal)
         wrong = np.abs(change[known] / np.outer(self._deviations, self._deviations)[known])
-        over = float(size) / self.radius - 1.0 if self.radius else float(size)
-        return max(0.0, over, float(wrong.max(initial=0.0)))
+        return max(0.0, over / (self.radius or 1.0), float(wrong.max(initial=0.0)))
 
     def _deviation(self, rng: np.random.Generator) -> FloatArray:
         u = rng.standard_normal((self.size, self.size))
@@ -336,15 +348,27 @@ class CovarianceEllipsoid(SemidefiniteSet):
         entries = self._root.T @ u / triangle.multiplicity * self._scale
         return triangle.matrix(self.radius * entries)
 
-    def _excess(self, entries: FloatArray) -> float:
+    def _in_errors(self, matrix: FloatArray) -> tuple[FloatArray, float]:
+        """The shortest u with mat(R'u) nearest to a matrix, and what that misses."""
         triangle = self._triangle
-        change = triangle.of(entries - self._nominal) / self._scale * triangle.multiplicity
+        entries = triangle.of(matrix) / self._scale * triangle.multiplicity
+        u, *_ = np.linalg.lstsq(self._root.T, entries, rcond=None)
+        missed = float(np.abs(entries - self._root.T @ u).max())
+        return u.astype(np.float64, copy=False), missed
+
+    def _drawn_in(self, entries: FloatArray) -> FloatArray:
         if self.is_point:
-            return float(np.abs(change).max())
-        u, *_ = np.linalg.lstsq(self._root.T, change, rcond=None)
-        outside = float(np.abs(change - self._root.T @ u).max())
-        outside = outside if outside > 1e-12 else 0.0
-        return max(0.0, float(np.linalg.norm(u)) / self.radius - 1.0, outside)
+            return self._nominal
+        u, _ = self._in_errors(entries - self._nominal)
+        return self._nominal + self._change(u / max(self.radius, float(np.linalg.norm(u))))
+
+    def _excess(self, entries: FloatArray) -> float:
+        u, outside = self._in_errors(entries - self._nominal)
+        if self.is_point:
+            return float(np.linalg.norm(u)) + outside
+        least = _ROUNDING * float(np.linalg.norm(self._in_errors(self._nominal)[0]))
+        over = (float(np.linalg.norm(u)) - least) / self.radius - 1.0
+        return max(0.0, over, outside if outside > 1e-12 else 0.0)
 
     def _deviation(self, rng: np.random.Generator) -> FloatArray:
         u = rng.standard_normal(len(self._root))

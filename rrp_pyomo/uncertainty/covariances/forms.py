@@ -210,10 +210,10 @@ class SamplingError(QuadraticSet):
         values, vectors = np.linalg.eigh(nominal / scale / scale[:, None])
         kept = values > self.size * np.finfo(float).eps * values[-1]
         inverse_root = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+        root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T * scale
         gap = inverse_root.T @ (entries - nominal) @ inverse_root
         # What a singular centre cannot have: deviations outside of its range.
-        back = np.linalg.pinv(inverse_root)
-        outside = (entries - nominal - back.T @ gap @ back) / scale / scale[:, None]
+        outside = (entries - nominal - root.T @ gap @ root) / scale / scale[:, None]
         near = np.linalg.norm(gap) - self.relative_error <= tolerance * max(
             1.0, self.relative_error
         )

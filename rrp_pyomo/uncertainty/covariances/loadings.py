@@ -101,50 +101,66 @@ class LoadingSet(CovarianceSet):
         D = self.center.D
         return w * np.sqrt(D) if D.any() else None
 
-    def _exposures(self, w: Affine) -> Affine:
-        """√Λ u, as variables of their own: m rows over all assets."""
+    def _exposures(self, w: Affine) -> tuple[Affine, float]:
+        """√Λ u, as variables of their own, m rows over all assets; and their size."""
         roots = np.sqrt(self._variances)[:, None] * (self._map @ self.center.V)
         m = len(roots)
         names = tuple(f"{k + 1}" for k in range(m))
         exposures = LinearMap((Factor(np.eye(m), roots, "principal_exposure", names),))
-        result: Affine = exposures @ w
-        return result
+        unit = w.magnitude * float(np.linalg.norm(roots, axis=0).sum())
+        return exposures @ w, unit or 1.0
 
     def _variance_expression(self, w: Affine, h: Any) -> Any:
         if self.is_point or not self._variances.any():
             return variance_by_root(self.center.root, w, h)
-        program, residual = w.program, self._residual(w)
-        exposures = self._exposures(w)
+        residual = self._residual(w)
+        exposures, unit = self._exposures(w)
         largest = float(self._variances.max())
         radius = self._state_radius(w, np.sqrt(largest))
         if self.is_closed:
-            total = _length_variable(program, exposures, radius)
+            total = _length_variable(w.program, exposures, radius)
             parts = total if residual is None else stack(total, residual)
             return sum_squares(parts) if isinstance(h, float) else quad_over_lin(parts, h)
-        sigma = self._multiplier(program, w, h)
-        variance: Any = quad_over_lin(radius, sigma)
-        for exposure, ratio in zip(exposures, self._variances / largest, strict=True):
-            if ratio > 0.0:
-                variance = variance + quad_over_lin(exposure, h - ratio * sigma)
+        sigma, rests = self._multiplier(w, h)
+        # Cones of numbers of order 1: the exposures in units of their size at equal weights.
+        systematic: Any = quad_over_lin(radius * (1.0 / unit), sigma)
+        for exposure, rest, own in zip(exposures, rests, self._variances, strict=True):
+            if own > 0.0:
+                systematic = systematic + quad_over_lin(exposure * (1.0 / unit), rest)
+        variance = systematic * unit**2
         if residual is not None:
             own = sum_squares(residual) if isinstance(h, float) else quad_over_lin(residual, h)
             variance = variance + own
         return variance
 
-    def _multiplier(self, program: Any, w: Affine, h: Any) -> Variable:
-        """σ in multiples of h/Λ_1, with its best value at a point."""
-        unit = h.magnitude if isinstance(h, Affine) else 1.0
-        sigma: Variable = program.variable(program.free_name("multiplier"), lower=0.0, unit=unit)
+    def _multiplier(
+        self, w: Affine, h: Any = 1.0, a: FloatArray | None = None, slope: FloatArray | None = None
+    ) -> tuple[Variable, Variable]:
+        """σ in multiples of h/Λ_1, with its best value at a point, and h − Λ_i/Λ_1 σ.
+
+        Small sets have a small one: its unit is what is best at equal weights.
+        """
+        a = self._variances if a is None else a
+        linear = np.zeros(a.size) if slope is None else slope
+
+        def share(x: FloatArray) -> float:
+            u = self._map @ (self.center.V @ x)
+            return _best_multiplier(a, a * u + linear, self._radius_at(x))
 
         def best(point: FloatArray) -> FloatArray:
             size = float(h.value(point)[0]) if isinstance(h, Affine) else 1.0
-            value = w.value(point)
-            u = self._map @ (self.center.V @ value)
-            share = _best_multiplier(self._variances, self._variances * u, self._radius_at(value))
-            return np.array([size * share])
+            return np.array([size * share(w.value(point))])
 
+        unit = h.magnitude if isinstance(h, Affine) else 1.0
+        unit *= max(share(np.full(w.size, w.magnitude)), 1e-12)
+        program = w.program
+        sigma: Variable = program.variable(program.free_name("multiplier"), lower=0.0, unit=unit)
         program.definitions.append((sigma, best))
-        return sigma
+        rests = (-a / a.max())[:, None] @ sigma
+        rests = rests + (np.ones((a.size, 1)) @ h if isinstance(h, Affine) else h)
+        size = h.magnitude if isinstance(h, Affine) else 1.0
+        name = program.free_name("remainder")
+        return sigma, program.define(name, rests, a.size, lower=0.0, unit=size)
 
     def _volatility_expression(self, w: Affine) -> Any:
         if self.is_point or not self._variances.any():
@@ -152,7 +168,7 @@ class LoadingSet(CovarianceSet):
         if not self.is_closed:
             return smallest_mean(self, w)
         radius = self._state_radius(w, float(np.sqrt(self._variances.max())))
-        total = _length_variable(w.program, self._exposures(w), radius)
+        total = _length_variable(w.program, self._exposures(w)[0], radius)
         residual = self._residual(w)
         return norm(total) if residual is None else norm(total, residual)
 
@@ -550,7 +566,9 @@ class LoadingsBall(LoadingSet, JointSet):
             return self._loss_expression(self._ordered(w), aversion)
         x = by_label(w, self.labels, "weights")
         worst = self.worst(x, aversion)
-        return 0.5 * aversion * worst.covariance.variance(x) - float(x @ self._mean_of(worst.covariance.V))
+        return 0.5 * aversion * worst.covariance.variance(x) - float(
+            x @ self._mean_of(worst.covariance.V)
+        )
 
     def worst(self, w: Any, risk_aversion: float | None = None) -> Any:
         """The member that attains v(w), or :meth:`loss` where there is a risk aversion.
@@ -600,30 +618,19 @@ class LoadingsBall(LoadingSet, JointSet):
         if not a.any():
             return nominal + self.radius * float(np.linalg.norm(c)) * norm(w) + loss
         largest = float(a.max())
-        sigma = self._joint_multiplier(w, a, c)
+        sigma, rests = self._multiplier(w, a=a, slope=-0.5 * c)
         loss = loss + quad_over_lin(w * (np.sqrt(largest) * self.radius), sigma)
         V = self._map @ self.center.V
-        for a_i, c_i, row in zip(a, c, V, strict=True):
-            if a_i <= _NEGLIGIBLE * largest:
+        sizes = np.abs(V).max(axis=1) + self.radius
+        for a_i, c_i, row, rest, size in zip(a, c, V, rests, sizes, strict=True):
+            if a_i <= _NEGLIGIBLE * max(largest, abs(c_i) / size):
                 loss = loss + (c_i**2 / (4.0 * largest)) * sigma - (c_i * row) @ w
                 continue
             root = np.sqrt(a_i)
             bent = (root * row) @ w - c_i / (2.0 * root)
-            loss = loss + quad_over_lin(bent, 1.0 - (a_i / largest) * sigma)
+            loss = loss + quad_over_lin(bent, rest)
             loss = loss - c_i**2 / (4.0 * a_i)
         return loss
-
-    def _joint_multiplier(self, w: Affine, a: FloatArray, c: FloatArray) -> Variable:
-        program = w.program
-        sigma: Variable = program.variable(program.free_name("multiplier"), lower=0.0)
-
-        def best(point: FloatArray) -> FloatArray:
-            x = w.value(point)
-            slope = a * (self._map @ (self.center.V @ x)) - 0.5 * c
-            return np.array([_best_multiplier(a, slope, self._radius_at(x))])
-
-        program.definitions.append((sigma, best))
-        return sigma
 
     def select(self, labels: Iterable[Hashable]) -> LoadingsBall:
         """The set of the means and covariances of some of the assets, with the same factors."""

@@ -70,15 +70,19 @@ def is_semidefinite(matrix: FloatArray, tolerance: float = 1e-12) -> bool:
     return bool(values[0] >= -tolerance * max(1.0, values[-1]))
 
 
+def is_definite(matrix: FloatArray) -> bool:
+    """Whether a symmetric matrix is positive definite by more than rounding."""
+    return bool(np.linalg.eigvalsh(correlated(matrix))[0] > 1e-9)
+
+
 def reach(center: FloatArray, deviation: FloatArray) -> float:
     """The largest t ≤ 1 for which center + t · deviation is positive semidefinite."""
     if is_semidefinite(center + deviation, 0.0):
         return 1.0
-    try:
-        L = np.linalg.cholesky(center)
-    except np.linalg.LinAlgError:  # a singular centre is left by few directions
+    if not is_definite(center):  # which few directions do not leave
         shares = 0.5 ** np.arange(40)
         return next((t for t in shares if is_semidefinite(center + t * deviation)), 0.0)
+    L = np.linalg.cholesky(center)
     inner = np.linalg.solve(L, np.linalg.solve(L, deviation).T)
     least = float(np.linalg.eigvalsh(0.5 * (inner + inner.T))[0])
     return min(1.0, (1.0 - 1e-12) / -least) if least < 0.0 else 1.0

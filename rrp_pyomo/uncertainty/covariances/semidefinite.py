@@ -21,6 +21,7 @@ from rrp_pyomo.uncertainty.base import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import (
     entries_of,
+    is_definite,
     is_semidefinite,
     reach,
     sampled,
@@ -89,6 +90,10 @@ class SemidefiniteSet(CovarianceSet):
     @abstractmethod
     def _loosest(self, w: FloatArray) -> FloatArray:
         """The matrix of E with the largest w'Σw, which need not be psd."""
+
+    @abstractmethod
+    def _drawn_in(self, entries: FloatArray) -> FloatArray:
+        """The matrix between this one and the centre that is in E, to rounding."""
 
     @abstractmethod
     def _excess(self, entries: FloatArray) -> float:
@@ -174,14 +179,12 @@ class SemidefiniteSet(CovarianceSet):
     def _within(self, entries: FloatArray) -> FloatArray:
         """The matrix brought back to the set, which a solver's rounding errors leave."""
         nominal = self._nominal
-        over = self._excess(entries)
-        if over > 0.0:
-            entries = nominal + (entries - nominal) / (1.0 + over)
+        entries = self._drawn_in(entries)
         if is_semidefinite(entries, 0.0):
             return entries
-        if is_semidefinite(nominal - 1e-9 * np.diag(nominal.diagonal()), 0.0):
+        if is_definite(nominal):
             return nominal + reach(nominal, entries - nominal) * (entries - nominal)
-        return clipped(entries)[0]
+        return self._drawn_in(clipped(entries)[0])
 
     def contains(self, element: Any, tolerance: float = 1e-9) -> bool:
         """Whether the entries are in the set and psd, to a tolerance relative to their size."""
