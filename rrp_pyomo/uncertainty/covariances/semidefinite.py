@@ -155,9 +155,10 @@ class SemidefiniteSet(CovarianceSet):
         if self.is_point or not w.any():
             return self.center
         entries = self._loosest(w)
-        if not is_semidefinite(entries):
-            entries = self._within(self._solved(w))
-        return DenseCovariance(entries, self.labels)
+        if is_semidefinite(entries):
+            return DenseCovariance(entries, self.labels)
+        # Around a singular centre a solver's last digits may leave the cone.
+        return DenseCovariance(self._within(self._solved(w)), self.labels, repair="clip")
 
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
         # A conic solve for each direction, with its errors: Newton's method has no use for that.
