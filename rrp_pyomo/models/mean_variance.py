@@ -223,12 +223,20 @@ class MeanVariance(RobustProblem):
         return Worst(value, gradient, WorstCase(labelled, covariance, loadings))
 
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
-        if isinstance(self.covariance_set, JointSet) or (self.mean_set is None and not self.l2):
+        risk = None
+        if isinstance(self.covariance_set, CovarianceSet) and self.risk_aversion:
+            risk = self.covariance_set._state_worst(program, x)
+        if self.mean_set is None and not self.l2 and risk is None:
             return None
         rest = self._loss_at(x, None)
         size = float(np.linalg.norm(x))
         gradient: Any = rest.gradient - (self.l2 / (size or 1.0)) * x
         loss: Any = rest.value - self.l2 * size
+        assert rest.elements.covariance is not None
+        marginal_risk = rest.elements.covariance.operator @ x
+        if risk is not None:
+            change = self.risk_aversion * (risk.marginal_risk - marginal_risk)
+            gradient, loss = gradient + change, loss + 0.5 * (change @ x)
         if self.mean_set is not None:
             mean = program.variable("mean", x.size, unit=self.mean_set._unit)
             self.mean_set.state_member(program, mean)
@@ -243,13 +251,16 @@ class MeanVariance(RobustProblem):
             if self.mean_set is not None:
                 at = self.mean_set._pulled_inside(solution.arrays["mean"])
             chosen = self._loss_at(x, at)
+            if risk is not None:
+                covariance, marginal = risk.read(solution)
+                change = self.risk_aversion * (marginal - marginal_risk)
+                chosen = chosen.moved(change, 0.5 * float(change @ x), covariance)
             if not self.l2:
                 return chosen
             direction = solution.arrays["direction"]
             direction = direction / max(1.0, float(np.linalg.norm(direction)))
             change = self.l2 * (direction - x / (size or 1.0))
-            value = chosen.value + float(change @ x)
-            return Worst(value, chosen.gradient + change, chosen.elements)
+            return chosen.moved(change, float(change @ x))
 
         return Adversary(gradient, loss, read)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data import ResolvedWeightSet, WeightSet
+from rrp_pyomo.data import Covariance, FactorCovariance, ResolvedWeightSet, WeightSet
 from rrp_pyomo.data.validation import by_label, index_of
 from rrp_pyomo.errors import SolverError
 from rrp_pyomo.linalg import FloatArray
@@ -56,6 +56,17 @@ class Worst(NamedTuple):
     value: float
     gradient: FloatArray
     elements: WorstCase
+
+    def moved(
+        self, gradient: FloatArray, value: float, covariance: Covariance | None = None
+    ) -> Worst:
+        """With changes of gradient and value, and another worst covariance."""
+        elements = self.elements
+        if covariance is not None:
+            elements = replace(elements, covariance=covariance)
+            if elements.loadings is not None and isinstance(covariance, FactorCovariance):
+                elements = replace(elements, loadings=covariance.loadings)
+        return Worst(self.value + value, self.gradient + gradient, elements)
 
 
 class Adversary(NamedTuple):

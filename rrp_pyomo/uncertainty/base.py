@@ -7,8 +7,8 @@ function, and what a user needs is the element that attains it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -308,6 +308,21 @@ def differences(function: Any, at: FloatArray, directions: FloatArray) -> FloatA
     return np.column_stack(columns)
 
 
+class Choice(NamedTuple):
+    """The choice of a covariance, stated on a program.
+
+    Attributes
+    ----------
+    marginal_risk : Affine
+        Σw of the member that is chosen, or a mean of several members'.
+    read : callable
+        From the solved program to a member, and Σw as it was chosen.
+    """
+
+    marginal_risk: Affine
+    read: Callable[[Any], tuple[Covariance, FloatArray]]
+
+
 class CovarianceSet(UncertaintySet):
     """A convex compact set U of covariance matrices, per-period variances.
 
@@ -379,6 +394,13 @@ class CovarianceSet(UncertaintySet):
     @abstractmethod
     def _worst(self, w: FloatArray) -> Covariance:
         """The member that attains v(w)."""
+
+    def _state_worst(self, program: Any, w: FloatArray) -> Choice | None:
+        """The choice among members that are worst for w, or nearly; None where there is but one.
+
+        Which of them is the worst decides how much the certificate of an answer proves.
+        """
+        return None
 
     def _marginal_risk(self, w: FloatArray) -> FloatArray:
         """Σ*w at the worst member Σ* for w: half the gradient of v."""

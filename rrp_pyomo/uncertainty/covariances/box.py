@@ -18,6 +18,7 @@ from rrp_pyomo.modeling import Affine, InCone, abs, norm
 from rrp_pyomo.modeling.cones import Semidefinite
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.uncertainty.base import Choice
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import as_symmetric, is_semidefinite
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet, Triangle
@@ -154,6 +155,12 @@ class CovarianceBox(SemidefiniteSet):
         signs = np.where(w < 0.0, -1.0, 1.0)
         return self._corner_of(signs) or super()._worst(w)
 
+    def _state_worst(self, program: Program, w: FloatArray) -> Choice | None:
+        # Long-only weights have one worst member where the upper corner is psd.
+        if w.min() >= 0.0 and self._corner is not None:
+            return None
+        return super()._state_worst(program, w)
+
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
         corner = self._corner_of(np.where(w < 0.0, -1.0, 1.0))
         if corner is None:
@@ -179,7 +186,7 @@ class CovarianceBox(SemidefiniteSet):
 
     def _state_entries(self, program: Program, scale: FloatArray) -> Affine:
         L, U = self._triangle.of(self._lower) / scale, self._triangle.of(self._upper) / scale
-        return program.variable("entries", self._triangle.count, L, U)
+        return program.variable(program.free_name("entries"), self._triangle.count, L, U)
 
     def _loosest(self, w: FloatArray) -> FloatArray:
         return np.where(np.outer(w, w) >= 0.0, self._upper, self._lower)

@@ -24,6 +24,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, norm, square
 from rrp_pyomo.program import Program
+from rrp_pyomo.uncertainty.base import Choice
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import as_covariance, as_symmetric
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet
@@ -154,6 +155,9 @@ class ElementwiseError(SemidefiniteSet):
         nominal = variance_by_root(self.center.root, w, h)
         return nominal + (self.radius * unit**2 / head) * norm(K @ q)
 
+    def _state_worst(self, program: Program, w: FloatArray) -> Choice | None:
+        return None if self.is_second_order else super()._state_worst(program, w)
+
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
         if not self.is_second_order:
             return super()._marginal_changes(w, directions)
@@ -185,8 +189,8 @@ class ElementwiseError(SemidefiniteSet):
 
     def _state_entries(self, program: Program, scale: FloatArray) -> Affine:
         triangle = self._triangle
-        u = program.variable("u", triangle.count)
-        program.subject_to(ball=norm(u) <= self.radius)
+        u = program.variable(program.free_name("u"), triangle.count)
+        program.subject_to(**{program.free_name("ball"): norm(u) <= self.radius})
         errors = triangle.of(self._errors) / np.sqrt(triangle.multiplicity) / scale
         entries: Affine = u * errors + triangle.of(self._nominal) / scale
         return entries
@@ -328,8 +332,8 @@ class CovarianceEllipsoid(SemidefiniteSet):
 
     def _state_entries(self, program: Program, scale: FloatArray) -> Affine:
         triangle = self._triangle
-        u = program.variable("u", len(self._root))
-        program.subject_to(ball=norm(u) <= self.radius)
+        u = program.variable(program.free_name("u"), len(self._root))
+        program.subject_to(**{program.free_name("ball"): norm(u) <= self.radius})
         spread = self._root.T / triangle.multiplicity[:, None]
         entries: Any = spread @ u + triangle.of(self._nominal) / scale
         return cast(Affine, entries)

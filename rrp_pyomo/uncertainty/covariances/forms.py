@@ -56,12 +56,6 @@ class QuadraticSet(CovarianceSet):
     def _variance(self, w: FloatArray) -> float:
         return float(w @ (self.form.operator @ w))
 
-    def _marginal_risk(self, w: FloatArray) -> FloatArray:
-        return self.form.operator @ w
-
-    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
-        return self.form.operator @ directions
-
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
 class FrobeniusBall(QuadraticSet):

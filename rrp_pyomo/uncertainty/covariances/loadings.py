@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import f as fisher
 
 from rrp_pyomo.data import Covariance, FactorCovariance, FactorModel
@@ -31,7 +32,7 @@ from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Named
 from rrp_pyomo.modeling import Affine, Variable, norm, quad_over_lin, stack, sum_squares
 from rrp_pyomo.modeling.operators import Expression
-from rrp_pyomo.uncertainty.base import CovarianceSet, JointSet
+from rrp_pyomo.uncertainty.base import Choice, CovarianceSet, JointSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import is_semidefinite, with_parts
 from rrp_pyomo.uncertainty.covariances.signs import absolute
@@ -39,6 +40,9 @@ from rrp_pyomo.uncertainty.covariances.trust_region import largest_on_ball
 from rrp_pyomo.uncertainty.means.norms import Box, nonnegative
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 
+# Weights below this part of the largest one are not held; a second worst change of the exposures
+# may lose this part of what the worst one adds.
+_HELD, _TIED = 1e-6, 1e-4
 # Eigenvalues and shapes that agree to this are called equal: the worst case is then closed.
 _EQUAL = 1e-12
 
@@ -79,8 +83,15 @@ class LoadingSet(CovarianceSet):
         """An expression, of one row or several, whose norm is at least factor · r(w)."""
 
     @abstractmethod
-    def _moved(self, w: FloatArray, change: FloatArray) -> FloatArray:
-        """The change of the loadings with which exposures change by ``change``, (m, n)."""
+    def _pattern(self, w: FloatArray, undecided: float | None = None) -> FloatArray:
+        """p with the loadings V⁰ + yp' of the member whose exposures are V⁰w + y, (n,).
+
+        ``undecided`` is the sign of assets whose loadings do not count for the exposures.
+        """
+
+    def _undecided(self, w: FloatArray) -> NDArray[np.intp]:
+        """Assets whose loadings do not count for v(w), and may lie anywhere in their set."""
+        return np.flatnonzero(np.zeros(w.size))
 
     # --- what follows ---------------------------------------------------------------------------
 
@@ -172,13 +183,61 @@ class LoadingSet(CovarianceSet):
         residual = self._residual(w)
         return norm(total) if residual is None else norm(total, residual)
 
-    def _change_at(self, w: FloatArray, slope: FloatArray | None = None) -> FloatArray:
-        """The change of the loadings that is worst, in all v(w) or beside a linear ``slope``."""
-        u = self._map @ (self.center.V @ w)
-        slope = self._variances * u if slope is None else slope
-        z = largest_on_ball(self._variances, slope, self._radius_at(w))
-        change = np.linalg.solve(self._map, z).astype(np.float64, copy=False)
-        return self._moved(w, change)
+    def _worst_exposures(self, w: FloatArray) -> FloatArray:
+        """z, by which the worst exposures differ from V⁰w, in the coordinates of the ball."""
+        slope = self._variances * (self._map @ (self.center.V @ w))
+        return largest_on_ball(self._variances, slope, self._radius_at(w))
+
+    def _change_at(self, w: FloatArray) -> FloatArray:
+        """The worst change of the loadings."""
+        return np.outer(self._back @ self._worst_exposures(w), self._pattern(w))
+
+    @cached_property
+    def _back(self) -> FloatArray:
+        """From the coordinates of the ball to exposures."""
+        return np.linalg.inv(self._map).astype(np.float64, copy=False)
+
+    def _state_worst(self, program: Any, w: FloatArray) -> Choice | None:
+        if self.is_point or not w.any():
+            return None
+        Lambda, V, F, D = self._variances, self.center.V, self.center.F, self.center.D
+        u, z = self._map @ (V @ w), self._worst_exposures(w)
+        gained = float(z @ (Lambda * (z + 2.0 * u)))
+        # Where V⁰w has no part along the largest Λ, all ways of the same length there are worst.
+        top = np.flatnonzero(Lambda >= Lambda.max() * (1.0 - _EQUAL))
+        length = float(np.linalg.norm(z[top]))
+        tied = 4.0 * float(Lambda[top] @ np.abs(u[top] * z[top])) <= _TIED * gained
+        undecided = self._undecided(w)
+        if not tied and not undecided.size:
+            return None
+        settled = np.where(np.isin(np.arange(z.size), top), 0.0, z) if tied else z
+        pattern, ends = self._pattern(w, 0.0), self._pattern(w, 1.0)
+        exposures = V @ w + self._back @ settled
+        own = float(z @ (Lambda * (u + z)))
+        marginal_risk: Any = V.T @ (F @ exposures) + D * w + own * pattern
+        way = sign = None
+        if tied:
+            way = program.variable(program.free_name("way"), int(top.size), unit=length or 1.0)
+            program.subject_to(**{program.free_name("length"): norm(way) <= length})
+            marginal_risk = (V.T @ (F @ self._back[:, top])) @ way + marginal_risk
+        if undecided.size:
+            sign = program.variable(program.free_name("sign"), int(undecided.size), -1.0, 1.0)
+            spread = np.zeros((w.size, undecided.size))
+            spread[undecided, np.arange(undecided.size)] = own * ends[undecided]
+            marginal_risk = spread @ sign + marginal_risk
+
+        def read(solution: Any) -> tuple[Covariance, FloatArray]:
+            chosen, signs = z.copy(), self._pattern(w, 0.0)
+            if way is not None:
+                found = solution.arrays[way.name]
+                size = float(np.linalg.norm(found))
+                chosen[top] = found * (length / size) if size else z[top]
+            if sign is not None:
+                signs[undecided] = np.clip(solution.arrays[sign.name], -1, 1) * ends[undecided]
+            change = np.outer(self._back @ chosen, signs)
+            return with_parts(self.center, V=V + change), marginal_risk.value(solution.x)
+
+        return Choice(marginal_risk, read)
 
     def _worst(self, w: FloatArray) -> Covariance:
         if self.is_point or not w.any():
@@ -387,13 +446,18 @@ class LoadingEllipsoids(LoadingSet):
         program.subject_to(**{name: radii @ size <= reach})
         return reach
 
-    def _moved(self, w: FloatArray, change: FloatArray) -> FloatArray:
-        # Assets that are not held may lie anywhere: they are put where long positions fear them.
-        signs = np.sign(w) + (w == 0.0) * (1.0 if w.min() >= 0.0 else 0.0)
+    def _undecided(self, w: FloatArray) -> NDArray[np.intp]:
+        small = np.abs(w) <= _HELD * np.abs(w).max()
+        return np.flatnonzero(small & (self._radii > 0.0))
+
+    def _pattern(self, w: FloatArray, undecided: float | None = None) -> FloatArray:
+        signs = np.sign(w)
+        if undecided is not None:
+            signs[self._undecided(w)] = undecided
+        elif w.min() >= 0.0:  # what is not held is put where long positions fear it
+            signs = np.ones(w.size)
         total = float(self._radii @ np.abs(w))
-        if not total:
-            return np.zeros_like(self.center.V)
-        return np.outer(change, self._radii * signs) / total
+        return self._radii * signs / total if total else np.zeros(w.size)
 
     def _excess(self, change: FloatArray) -> float:
         sizes = np.sqrt(np.einsum("ki,kl,li->i", change, self._shape, change).clip(min=0.0))
@@ -522,8 +586,8 @@ class LoadingsBall(LoadingSet, JointSet):
         reach: Affine = w * (factor * self.radius)
         return reach
 
-    def _moved(self, w: FloatArray, change: FloatArray) -> FloatArray:
-        return np.outer(change, w) / (float(w @ w) or 1.0)
+    def _pattern(self, w: FloatArray, undecided: float | None = None) -> FloatArray:
+        return w / (float(w @ w) or 1.0)
 
     def _excess(self, change: FloatArray) -> float:
         missed = float(np.linalg.norm(change)) - self.radius
@@ -594,7 +658,7 @@ class LoadingsBall(LoadingSet, JointSet):
         a, c = 0.5 * aversion * self._variances, self._principal_mean
         slope = a * (self._map @ (self.center.V @ x)) - 0.5 * c
         z = largest_on_ball(a, slope, self._radius_at(x))
-        return self.center.V + self._moved(x, self._map.T @ z)
+        return self.center.V + np.outer(self._back @ z, self._pattern(x))
 
     @property
     def _principal_mean(self) -> FloatArray:

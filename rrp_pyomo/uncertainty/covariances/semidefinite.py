@@ -17,7 +17,7 @@ from rrp_pyomo.modeling import Affine, InCone, norm
 from rrp_pyomo.modeling.cones import Semidefinite
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import CovarianceSet
+from rrp_pyomo.uncertainty.base import Choice, CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import (
     entries_of,
@@ -163,6 +163,24 @@ class SemidefiniteSet(CovarianceSet):
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
         # A conic solve for each direction, with its errors: Newton's method has no use for that.
         return np.full(directions.shape, np.nan)
+
+    def _state_worst(self, program: Any, w: FloatArray) -> Choice | None:
+        if self.is_point:
+            return None
+        triangle, scale, n = self._triangle, self._scale, self.size
+        entries = self._state_entries(program, scale)
+        matrix = triangle.expansion(n) @ entries
+        program.subject_to(**{program.free_name("psd"): InCone((matrix,), Semidefinite())})
+        d = self._deviations
+        rows = sp.kron(sp.identity(n), (w * d)[None, :], format="csr")
+        marginal_risk = (rows @ matrix) * d
+
+        def read(solution: Any) -> tuple[Covariance, FloatArray]:
+            found = self._within(triangle.matrix(entries.value(solution.x) * scale))
+            member = DenseCovariance(found, self.labels, repair="clip")
+            return member, member.operator @ w
+
+        return Choice(marginal_risk, read)
 
     def _solved(self, w: FloatArray) -> FloatArray:
         """The psd matrix of E with the largest w'Σw, to a conic solver's accuracy."""
