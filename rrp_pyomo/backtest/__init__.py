@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.strategies import MinimumVariance as MinimumVariance
     from rrp_pyomo.backtest.strategies import Registered as Registered
     from rrp_pyomo.backtest.strategies import Relaxation as Relaxation
+    from rrp_pyomo.backtest.strategies import ResampledMeanVariance as ResampledMeanVariance
     from rrp_pyomo.backtest.strategies import RiskParity as RiskParity
     from rrp_pyomo.backtest.strategies import Robust as Robust
 
@@ -45,6 +46,7 @@ __all__, __getattr__, __dir__ = exports(
             "MinimumVariance",
             "Registered",
             "Relaxation",
+            "ResampledMeanVariance",
             "RiskParity",
             "Robust",
         ),

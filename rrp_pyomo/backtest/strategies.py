@@ -23,7 +23,7 @@ from rrp_pyomo.errors import (
 )
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import sum_squares
-from rrp_pyomo.models import RiskParitySOCP, largest_omega
+from rrp_pyomo.models import MeanVariance, Resampled, RiskParitySOCP, largest_omega
 from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.nominal import NominalRiskParity
 from rrp_pyomo.models.registry import PROBLEMS, find_problem, name_and_number
@@ -298,6 +298,51 @@ class Registered:
 
 
 @dataclass(frozen=True, eq=False)
+class ResampledMeanVariance:
+    """Markowitz's portfolio averaged over samples drawn from N(μ̂, Σ⁰).
+
+    Parameters
+    ----------
+    risk_aversion : float
+        λ > 0.
+    draws : int
+    average : {"risk_aversion", "rank"}
+        As :class:`~rrp_pyomo.Resampled` takes it.
+    weight_set : WeightSet, optional
+        With bounds.
+    seed : int
+        Every window has the same draws of normals.
+    """
+
+    risk_aversion: float = 1.0
+    draws: int = 50
+    average: str = "risk_aversion"
+    weight_set: WeightSet | None = None
+    seed: int = 0
+    name: str = "resampled"
+
+    def __post_init__(self) -> None:
+        _require_fields(self)
+        as_number(self.risk_aversion, "risk_aversion", least=0.0)
+
+    def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
+        problem = MeanVariance(
+            estimate.returns.mean(),
+            estimate.covariance,
+            self.risk_aversion,
+            weight_set=self.weight_set,
+        )
+        resampled = Resampled(
+            problem,
+            self.draws,
+            average=self.average,
+            observations=len(estimate.returns),
+            seed=self.seed,
+        )
+        return resampled.solve().weights.to_numpy()
+
+
+@dataclass(frozen=True, eq=False)
 class Custom:
     """Weights by a function of the user's.
 
@@ -352,6 +397,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "nominal": RiskParity,
     "worst_case": lambda: RiskParity(worst_case=True),
     "robust": Robust,
+    "resampled": ResampledMeanVariance,
 }
 
 
