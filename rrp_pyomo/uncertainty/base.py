@@ -279,7 +279,7 @@ class MeanSet(UncertaintySet):
         at, chosen = selection(labels, self.labels)
         return self.through(np.eye(self.size)[at], chosen)
 
-    def plot(self, assets: Any = None, weights: Any = None) -> Any:
+    def plot(self, assets: Any = None, weights: Any = None, ax: Any = None) -> Any:
         """The set's shadow on two assets, with its centre and, for weights, the worst mean.
 
         Parameters
@@ -287,10 +287,16 @@ class MeanSet(UncertaintySet):
         assets : pair of labels, optional
             The first two by default.
         weights : Series or (n,) array, optional
+        ax : matplotlib Axes, optional
+            Where other sets are shown already.
+
+        Returns
+        -------
+        matplotlib Figure
         """
         from rrp_pyomo.uncertainty.plots import plot_means
 
-        return plot_means(self, assets, weights)
+        return plot_means(self, assets, weights, ax)
 
     def _labelled(self, values: FloatArray) -> pd.Series:
         return pd.Series(values, index=index_of(self.labels), name="mean")

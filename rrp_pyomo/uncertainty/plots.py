@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from rrp_pyomo.data.validation import by_label, selection
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
+# Okabe & Ito's colours, which colour-blind readers can tell apart.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
-def plot_means(given: Any, assets: Any = None, weights: Any = None) -> Figure:
+
+def plot_means(given: Any, assets: Any = None, weights: Any = None, ax: Any = None) -> Figure:
     """The set's shadow on two assets, its centre and, for weights, the worst mean.
 
     Parameters
@@ -22,6 +24,8 @@ def plot_means(given: Any, assets: Any = None, weights: Any = None) -> Figure:
     assets : pair of labels, optional
         The first two by default.
     weights : Series, mapping or (n,) array, optional
+    ax : Axes, optional
+        Where other sets are shown already.
 
     Raises
     ------
@@ -31,19 +35,21 @@ def plot_means(given: Any, assets: Any = None, weights: Any = None) -> Figure:
     at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
     if len(at) != 2:
         raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
-    figure = Figure(figsize=(4.8, 3.6), layout="constrained")
-    axes = figure.subplots()
-    border = _border(given, at)
-    axes.fill(*border.T, facecolor="#56B4E9", edgecolor="#0072B2", alpha=0.4, label="set")
-    axes.plot(*given._center[at], "o", color="black", label="nominal mean")
+    if ax is None:
+        ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
+        ax.set_xlabel(f"mean of {names[0]}", parse_math=False)
+        ax.set_ylabel(f"mean of {names[1]}", parse_math=False)
+        ax.locator_params(nbins=5)
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.spines[["top", "right"]].set_visible(False)
+    colour = _COLOURS[len(ax.patches) % len(_COLOURS)]
+    ax.fill(*_border(given, at).T, fc=f"{colour}40", ec=colour, label=type(given).__name__)
+    ax.plot(*given._center[at], "+", color=colour, ms=8)
     if weights is not None:
         x = by_label(weights, given.labels, "weights")
-        axes.plot(*given._worst(-x)[at], "s", color="#D55E00", label="worst mean")
-    for axis, name in ((axes.xaxis, names[0]), (axes.yaxis, names[1])):
-        axis.set_label_text(f"mean of {name}", parse_math=False)
-        axis.set_major_locator(MaxNLocator(5))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+        ax.plot(*given._worst(-x)[at], "o", color=colour, ms=5, label="its worst mean")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure: Figure = ax.figure
     return figure
 
 

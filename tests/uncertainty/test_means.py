@@ -447,7 +447,15 @@ def test_pictures_show_two_assets(name: str) -> None:
     (axes,) = figure.axes
     assert "b" in axes.get_xlabel()
     assert "d" in axes.get_ylabel()
-    assert len(axes.get_legend().get_texts()) == 3
+    assert [t.get_text() for t in axes.get_legend().get_texts()][1] == "its worst mean"
+    assert Point(CENTER).plot(["b", "d"], ax=axes) is figure
+    assert len(axes.patches) == 2
+
+
+def test_pictures_take_two_assets() -> None:
+    for assets in (["b"], list("abc")):
+        with pytest.raises(InputError, match="choose a pair"):
+            Box(CENTER, 0.001).plot(assets)
 
 
 @pytest.mark.parametrize(
