@@ -247,7 +247,8 @@ def transposed_product(root: Root, y: Any) -> Any:
             products.append(part.T @ piece)
             continue
         if part.diagonal is not None:
-            diagonal = part.diagonal if np.ndim(piece) < 2 else part.diagonal[:, None]
+            columns = isinstance(piece, np.ndarray) and piece.ndim > 1  # or an expression
+            diagonal = part.diagonal[:, None] if columns else part.diagonal
             products.append(diagonal * piece)
         products += [factor.right.T @ (factor.left.T @ piece) for factor in part.factors]
     return reduce(lambda a, b: a + b, products)
