@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.optimize
 
 from rrp_pyomo.data import Covariance
 from rrp_pyomo.errors import InputError, RiskParityError
@@ -33,6 +34,12 @@ from rrp_pyomo.solve.table import find_solver
 _NEAR = 1e-6
 # How much of a set's width two worst elements differ by where there are several.
 _JUMP = 1e-3
+# What elements may miss a worst case by, relative to the set's width.
+_SLACK = 1e-9
+# When a gradient is that of the multipliers, relative to its size, and after how many elements not.
+_MATCHED, _MOST_MIXED = 1e-8, 200
+# How much the sum of weights counts beside the coordinates of a target.
+_SUM_WEIGHT = 1e3
 # Multipliers below this part of the largest one are those of rows that do not bind.
 _BINDING = 1e-6
 
@@ -112,37 +119,41 @@ def _numbers(element: Any) -> FloatArray | None:
 def worst_elements(statement: Program, x: FloatArray) -> WorstElements:
     """The elements that a point of a program is robust against, computed from the sets.
 
-    Where several means are worst, the one nearest to what the multipliers say.
+    Where several are worst, the one, or the mixture, that the multipliers say.
     """
     found = places(statement)
     elements = [place.term.worst(x) for place in found]
-    tied = [
-        k
-        for k, place in enumerate(found)
-        if isinstance(place.term.of, UncertainMean) and not _is_only_one(place.term, x)
-    ]
+    tied = [k for k, place in enumerate(found) if not _is_only_one(place.term, x, elements[k])]
     targets = _of_multipliers(statement, found) if tied else {}
     for k in tied:
         # A row that does not bind says nothing: the element of another place may attain it, too.
         same = (j for j in targets if found[j].term.data is found[k].term.data)
         j = k if k in targets else next(same, None)
-        nearest = None if j is None else _nearest_worst(found[k].term, x, targets[j])
-        elements[k] = elements[k] if nearest is None else nearest
+        if j is not None:
+            matching = _nearest if isinstance(found[k].term.of, UncertainMean) else _mixture
+            elements[k] = matching(found[k].term, x, elements[k], targets[j])
     names = [(place.term.data.name, place.where) for place in found]
     return WorstElements(names, elements)
 
 
-def _is_only_one(term: WorstCase, x: FloatArray) -> bool:
-    """Whether the worst mean stays where it is when its direction turns a little."""
-    direction = term.of.direction.value(x)
+def _is_only_one(term: WorstCase, x: FloatArray, element: Any) -> bool:
+    """Whether the worst element stays where it is when its direction turns a little."""
+    of, direction = term.of, term.of.direction.value(x)
     turn = np.random.default_rng(0).standard_normal(direction.size)
-    near = _NEAR * (float(np.abs(direction).max()) or 1.0) * turn
+    near = _near(direction) * turn
 
-    def moved(a: FloatArray, b: FloatArray) -> float:
-        there, back = (term.of.worst(d, term.side).to_numpy() for d in (a, b))
-        return float(np.abs(there - back).max())
+    def moved(a: FloatArray, b: Any) -> float:
+        difference = of.gradient(of.worst(a, term.side), a) - b
+        return float(np.abs(difference).max())
 
-    return moved(direction + near, direction - near) <= _JUMP * moved(turn, -turn)
+    known = of.gradient(element, direction)
+    width = moved(turn, known)
+    return max(moved(direction + near, known), moved(direction - near, known)) <= _JUMP * width
+
+
+def _near(direction: FloatArray) -> float:
+    """How far another direction is that is the same to a solver."""
+    return _NEAR * (float(np.abs(direction).max()) or 1.0)
 
 
 def _of_multipliers(statement: Program, found: list[Place]) -> dict[int, FloatArray]:
@@ -182,26 +193,63 @@ def _of_multipliers(statement: Program, found: list[Place]) -> dict[int, FloatAr
     }
 
 
-def _nearest_worst(term: WorstCase, x: FloatArray, target: FloatArray) -> pd.Series | None:
-    """The element nearest to a target among those that attain a worst case."""
-    members, side = term.data.members, term.side
-    direction = side * term.of.direction.value(x)
-    known = members.worst(direction)
+def _nearest(term: WorstCase, x: FloatArray, known: pd.Series, target: FloatArray) -> pd.Series:
+    """The mean nearest to a target among those that attain a worst case."""
+    members = term.data.members
+    direction = term.side * term.of.direction.value(x)
     width = float(np.abs(known - members.worst(-direction)).max())
     if not (width > 0.0 and np.isfinite(target).all()):
-        return None
+        return known
     program = Program("worst_element")
     u = program.variable("u", members.labels, unit=width)
     members.state_member(program, u)
     program.minimize(norm((u - target) / width))
     size = width * float(np.abs(direction).sum())
-    slack = (direction @ known.to_numpy()) / size - 1e-9
-    program.subject_to(attains=(direction / size) @ u >= slack)
+    least = (direction @ known.to_numpy()) / size - _SLACK
+    program.subject_to(attains=(direction / size) @ u >= least)
     try:
         found: pd.Series = _solved(program).values["u"]
     except RiskParityError:
-        return None
+        return known
     return found.rename(known.name)
+
+
+def _mixture(term: WorstCase, x: FloatArray, known: Any, target: FloatArray) -> Any:
+    """The mixture of worst elements whose gradient is nearest to that of the multipliers.
+
+    Wolfe's (1976) algorithm for the nearest point in a polytope of gradients: the worst element of
+    a direction turned towards what is missing is the one that has most of it.
+    """
+    of, direction = term.of, term.of.direction.value(x)
+    elements, gradients = [known], [of.gradient(known, direction)]
+    size = float(np.abs(target).max()) or 1.0
+    weights = np.ones(1)
+    for _ in range(_MOST_MIXED):
+        missing = target - weights @ np.array(gradients)
+        largest = float(np.abs(missing).max())
+        if largest <= _MATCHED * size:
+            break
+        turned = direction + _near(direction) * (missing / largest)
+        other = of.worst(turned, term.side)
+        gradient = of.gradient(other, turned)
+        if missing @ gradient <= np.max(np.array(gradients) @ missing) + _MATCHED * size * largest:
+            break
+        elements.append(other)
+        gradients.append(gradient)
+        weights = _simplex_weights(np.array(gradients).T / size, target / size)
+    kept = np.flatnonzero(weights > 0.0)
+    if kept.size == 1:
+        return elements[kept[0]]
+    return of.mixture(weights[kept], [elements[k] for k in kept])
+
+
+def _simplex_weights(points: FloatArray, target: FloatArray) -> FloatArray:
+    """The weights of the columns whose mean is nearest to a target."""
+    weights, _ = scipy.optimize.nnls(
+        np.vstack([points, np.full((1, points.shape[1]), _SUM_WEIGHT)]),
+        np.append(target, _SUM_WEIGHT),
+    )
+    return np.asarray(weights / weights.sum())
 
 
 def saddle_gap(statement: Program, x: FloatArray, worst: WorstElements) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray
@@ -82,6 +83,21 @@ class UncertainRisk(UncertainTerm):
 
     def worst(self, direction: FloatArray, sign: float) -> Any:
         return self.symbol.members.worst(direction, self.alpha)
+
+    def gradient(self, element: Any, direction: FloatArray) -> FloatArray:
+        returns, p = element.scenarios.to_numpy(), element.probabilities.to_numpy()
+        order = np.argsort(returns @ direction, kind="stable")
+        held = np.minimum(np.cumsum(p[order]), self.alpha)
+        tail = np.diff(held, prepend=0.0) / self.alpha
+        return np.asarray(-(tail @ returns[order]))
+
+    def mixture(self, weights: FloatArray, elements: list[Any]) -> Any:
+        first = elements[0].scenarios
+        p = [w * e.probabilities.to_numpy() for w, e in zip(weights, elements, strict=True)]
+        if all(e.scenarios.equals(first) for e in elements):
+            return type(elements[0])(first, np.sum(p, axis=0))
+        together = pd.concat([e.scenarios for e in elements], ignore_index=True)
+        return type(elements[0])(together, np.concatenate(p))
 
 
 def cvar(losses: Affine, alpha: float, probabilities: Any = None) -> Composite:

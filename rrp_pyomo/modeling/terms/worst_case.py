@@ -66,6 +66,14 @@ class UncertainTerm(Term):
     def worst(self, direction: FloatArray, sign: float) -> Any:
         """The element that attains it."""
 
+    @abstractmethod
+    def gradient(self, element: Any, direction: FloatArray) -> FloatArray:
+        """The gradient in the direction where an element is fixed."""
+
+    @abstractmethod
+    def mixture(self, weights: FloatArray, elements: list[Any]) -> Any:
+        """Σ weight · element, for weights that sum to 1."""
+
     def value(self, x: FloatArray) -> FloatArray:
         raise ModelError(
             f"{self.name}(…) of uncertain data has no value outside worst_case(…); write "
@@ -96,6 +104,12 @@ class UncertainMean(UncertainTerm):
     def worst(self, direction: FloatArray, sign: float) -> Any:
         return self.symbol.members.worst(sign * direction)
 
+    def gradient(self, element: Any, direction: FloatArray) -> FloatArray:
+        return np.asarray(element, float)
+
+    def mixture(self, weights: FloatArray, elements: list[Any]) -> Any:
+        return sum(weight * element for weight, element in zip(weights, elements, strict=True))
+
 
 class UncertainVariance(UncertainTerm):
     """d'Σd with Σ in a set of covariances."""
@@ -118,6 +132,13 @@ class UncertainVariance(UncertainTerm):
 
     def worst(self, direction: FloatArray, sign: float) -> Any:
         return self.symbol.members.worst(direction)
+
+    def gradient(self, element: Any, direction: FloatArray) -> FloatArray:
+        return np.asarray(2.0 * (element.operator @ direction))
+
+    def mixture(self, weights: FloatArray, elements: list[Any]) -> Any:
+        parts = zip(weights, elements, strict=True)
+        return DenseCovariance(sum(weight * element.matrix() for weight, element in parts))
 
 
 class WorstCase(Term):
