@@ -16,7 +16,25 @@ from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
 from rrp_pyomo.modeling import InCone, cones, cvar, sum_squares, variance, worst_case
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty import Ball, Box, CovariancePoint, Ellipsoid
+from rrp_pyomo.uncertainty import (
+    Ball,
+    Box,
+    CovarianceBox,
+    CovarianceEllipsoid,
+    CovariancePoint,
+    DelageYe,
+    ElementwiseError,
+    Ellipsoid,
+    FrobeniusBall,
+    KullbackLeibler,
+    LoadingEllipsoids,
+    LoadingsBall,
+    Moments,
+    SamplingError,
+    ScenarioProbabilities,
+    Scenarios,
+    Wasserstein,
+)
 
 N = 5
 ASSETS = list("ABCDE")
@@ -295,6 +313,104 @@ def test_covariances_with_and_without_a_name():
     q.minimize(worst_case(variance(w, S)))
     q.subject_to(invested=w.sum() == 1)
     assert list(solve_program(q).worst_case) == ["Sigma"]
+
+
+LOADINGS = np.random.default_rng(3).normal(size=(2, N))
+
+
+def sets_of_covariances(sigma):
+    S, labels = sigma.matrix(), sigma.labels
+    V = pd.DataFrame(LOADINGS, ["f", "g"], labels)
+    F = pd.DataFrame(np.diag([0.04, 0.02]), ["f", "g"], ["f", "g"])
+    D = pd.Series(np.linspace(0.01, 0.05, N), labels)
+    return {
+        "box": lambda: CovarianceBox(S - 0.2 * S.abs(), S + 0.2 * S.abs()),
+        "ball": lambda: FrobeniusBall(sigma, 0.01),
+        "sampling": lambda: SamplingError(sigma, 60, 1.0),
+        "elementwise": lambda: ElementwiseError(sigma, 0.1 * S.abs(), 1.0),
+        "ellipsoid": lambda: CovarianceEllipsoid(sigma, np.eye(N * N), 0.01),
+        "columns of loadings": lambda: LoadingEllipsoids(V, F, np.eye(2), 0.1, D),
+        "loadings": lambda: LoadingsBall(V, F, D, 0.3),
+    }
+
+
+@pytest.mark.parametrize("kind", sets_of_covariances(market(0)[1]))
+@pytest.mark.parametrize("lower", [0.0, -1.0])
+def test_worst_covariances_and_means_of_one_objective(kind, lower):
+    mean, sigma = market(10)
+    members, means = sets_of_covariances(sigma)[kind](), Box(mean, 0.02)
+    p = Program("two_sets")
+    w = p.variable("w", members.labels, lower=lower)
+    mu, S = p.uncertain("mu", means), p.uncertain("Sigma", members)
+    p.maximize(worst_case(mu @ w - 1.5 * variance(w, S)))
+    p.subject_to(invested=w.sum() == 1)
+    reached = solve_program(p)
+    x = reached.values["w"]
+    assert reached.objective == pytest.approx(
+        -means.support(-x) - 1.5 * members.variance(x), rel=1e-6
+    )
+    assert reached.worst_case["Sigma"].variance(x) == pytest.approx(members.variance(x), rel=1e-6)
+    # Where several loadings are worst, a mixture of their covariances makes it a saddle point.
+    assert abs(reached.saddle_gap) < 1e-6
+    for draw in members.sample(np.random.default_rng(0), 50):
+        assert draw.variance(x) <= members.variance(x) * (1 + 1e-9)
+
+
+def test_a_limit_on_a_worst_variance_stays_a_program_with_duals():
+    mean, sigma = market(11)
+    members = sets_of_covariances(sigma)["columns of loadings"]()
+
+    def stated_with(limit):
+        p = Program("limit")
+        w = p.variable("w", members.labels, lower=0)
+        mu, S = p.uncertain("mu", Ball(mean, 0.01)), p.uncertain("Sigma", members)
+        p.maximize(worst_case(mu @ w))
+        p.subject_to(invested=w.sum() == 1, risk=worst_case(variance(w, S)) <= limit)
+        return p
+
+    limit = 1.2 * members.variance(solve_program(stated_with(1.0)).values["w"] * 0 + 1 / N)
+    reached = solve_program(stated_with(limit))
+    assert members.variance(reached.values["w"]) == pytest.approx(limit, rel=1e-6)
+    more = solve_program(stated_with(limit + 1e-5)).objective
+    assert reached.duals["risk"] == pytest.approx((more - reached.objective) / 1e-5, rel=1e-2)
+    assert abs(reached.saddle_gap) < 1e-6
+
+
+SCENARIOS = pd.DataFrame(
+    np.random.default_rng(0).normal(0.01, 0.05, size=(30, N)), columns=market(0)[0].index
+)
+
+
+def sets_of_distributions():
+    center, sigma = SCENARIOS.mean(), DenseCovariance(SCENARIOS.cov())
+    halves = [Scenarios(SCENARIOS[:15]), Scenarios(SCENARIOS[15:])]
+    return {
+        "scenarios": lambda: Scenarios(SCENARIOS),
+        "moments": lambda: Moments(center, sigma),
+        "Delage and Ye": lambda: DelageYe(center, sigma, 0.05, 1.2),
+        "transport": lambda: Wasserstein(SCENARIOS, 0.01),
+        "transport of 1": lambda: Wasserstein(SCENARIOS, 0.01, norm=1),
+        "transport of order 2": lambda: Wasserstein(SCENARIOS, 0.01, order=2),
+        "entropy": lambda: KullbackLeibler(SCENARIOS, 0.1),
+        "box": lambda: ScenarioProbabilities.box(SCENARIOS, 0.5 / 30, 2 / 30),
+        "mixture": lambda: ScenarioProbabilities.mixture(halves),
+    }
+
+
+@pytest.mark.parametrize("kind", sets_of_distributions())
+def test_worst_distributions(kind):
+    members = sets_of_distributions()[kind]()
+    p = Program("tail")
+    w = p.variable("w", members.labels, lower=0)
+    R = p.uncertain("R", members)
+    p.minimize(worst_case(cvar(-(R @ w), 0.1)))
+    p.subject_to(invested=w.sum() == 1)
+    reached = solve_program(p)
+    x, worst = reached.values["w"], reached.worst_case["R"]
+    assert reached.objective == pytest.approx(members.risk(x, 0.1), rel=1e-6)
+    assert worst.cvar(x, 0.1) == pytest.approx(members.risk(x, 0.1), rel=1e-6)
+    # The fixed program is one of linear pieces, which take weights to 1e-6 as they are.
+    assert abs(reached.saddle_gap) < 1e-4
 
 
 def test_programs_without_uncertain_data_have_no_worst_case():
