@@ -211,7 +211,7 @@ def _nearest(term: WorstCase, x: FloatArray, known: pd.Series, target: FloatArra
         found: pd.Series = _solved(program).values["u"]
     except RiskParityError:
         return known
-    return found.rename(known.name)
+    return found.rename(str(known.name))
 
 
 def _mixture(term: WorstCase, x: FloatArray, known: Any, target: FloatArray) -> Any:
