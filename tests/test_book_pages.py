@@ -15,7 +15,10 @@ LINES, BYTES = 15, 60_000
 ROW = re.compile(r"^\| \[([^\]]+)\]\((.+)\.md\) \| (.+) \| (.+) \|$", re.MULTILINE)
 
 # The sections of the text, each of which some page is about.
-SECTIONS = ("Empirical performance",)
+SECTIONS = (
+    "Estimation error", "Shrinkage", "Norm penalties", "Black–Litterman", "Resampling",
+    "Empirical performance",
+)  # fmt: skip
 
 
 def blocks(page: Path) -> list[list[str]]:
