@@ -20,7 +20,10 @@ from rrp_pyomo.modeling.operators import Expression
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.uncertainty.base import DistributionSet
-from rrp_pyomo.uncertainty.distributions.distribution import Distribution
+from rrp_pyomo.uncertainty.distributions.distribution import Distribution, tail
+
+# Losses this close to the quantile, relative to their range, may share its place in the tail.
+_NEAR = 1e-3
 
 
 class ScenarioSet(DistributionSet):
@@ -320,6 +323,21 @@ class Scenarios(ScenarioSet):
 
     def _state_probabilities(self, program: Program, p: Affine) -> None:
         program.subject_to(known=p == self.center.p)
+
+    def _state_gradient(
+        self, program: Program, w: FloatArray, alpha: float, mean_weight: float
+    ) -> Affine:
+        """−R'(c p̂ + q): which part of their mass losses near the quantile have in the tail."""
+        R, p = self.center.R, self.center.p
+        L = -(R @ w)
+        certain = tail(L, p, alpha)
+        gap = L - L[certain > 0.0].min()
+        near = np.abs(gap) <= _NEAR * np.ptp(L)
+        certain = np.where(near, 0.0, certain)
+        share = program.variable("q", int(near.sum()), lower=0.0, upper=p[near] / alpha)
+        program.subject_to(tail_total=share.sum() == 1.0 - certain.sum())
+        gradient: Any = -(R[near].T @ share)
+        return gradient - R.T @ (mean_weight * p + certain)
 
     def _outside(self, p: FloatArray) -> float:
         return float(np.abs(p - self.center.p).max())

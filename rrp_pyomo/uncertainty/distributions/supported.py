@@ -18,7 +18,7 @@ from rrp_pyomo.uncertainty.distributions.distribution import Distribution
 from rrp_pyomo.uncertainty.distributions.ground_norm import GroundNorm
 
 # Parts of a scenario with less of its mass than this are nothing that a solver moved on purpose.
-_NOTHING = 1e-7
+_NOTHING = 1e-9
 
 
 class Plan(NamedTuple):
@@ -122,10 +122,10 @@ class Supported:
                 moves.append(None)
                 continue
             gradient = gradient + (-slope * self.center.R.T) @ mass
-            move = program.variable(program.free_name("move"), n * N, unit=1.0 / N)
+            move = program.variable(program.free_name("move"), n * N, unit=radius)
             moves.append(move)
             by_asset = [move[j * N : (j + 1) * N] for j in range(n)]
-            length = program.variable(program.free_name("length"), N, lower=0.0, unit=1.0 / N)
+            length = program.variable(program.free_name("length"), N, lower=0.0, unit=radius)
             lengths.append(length)
             ground.state_rows(program, by_asset, length)
             for row, room in zip(self.C, self.slack.T, strict=True):
@@ -145,7 +145,7 @@ class Supported:
         plan = self.state(program, radius, ground, slopes)
         program.subject_to(tail_mass=plan.masses[1].sum() == alpha)
         program.maximize(plan.gradient @ w * (1.0 / self._size(w, slopes)))
-        return self._read(plan, solve_program(program).arrays)
+        return self._read(plan, solve_program(program).arrays, radius, ground)
 
     def value(
         self, w: FloatArray, radius: float, ground: GroundNorm, slopes: Any, intercepts: Any
@@ -157,31 +157,37 @@ class Supported:
         for mass, b in zip(plan.masses, intercepts, strict=True):
             total = total + float(b) * mass.sum()
         program.maximize(total * (1.0 / self._size(w, slopes)))
-        found = self._read(plan, solve_program(program).arrays)
+        found = self._read(plan, solve_program(program).arrays, radius, ground)
         losses = np.outer(-(found.R @ w), slopes) + intercepts
         return float(found.p @ losses.max(axis=1))
 
     def _size(self, w: FloatArray, slopes: Any) -> float:
         return float(np.abs(self.center.R @ w).max() * max(slopes)) or 1.0
 
-    def _read(self, plan: Plan, arrays: Any) -> Distribution:
-        """The scenarios of a solved plan: where parts are next to nothing, the other takes them."""
+    def _read(self, plan: Plan, arrays: Any, radius: float, ground: GroundNorm) -> Distribution:
+        """The scenarios of a solved plan, at a cost of at most ε.
+
+        Where parts are next to nothing, the other takes them.
+        """
         N, n = self.center.R.shape
         p = self.center.p
         shares = np.array([arrays[m.name].clip(min=0.0) for m in plan.masses])
         shares = np.where(shares < _NOTHING * p, 0.0, shares)
         shares *= p / np.maximum(shares.sum(axis=0), 1e-300)
-        scenarios, probabilities = [], []
+        i, held, moved = [], [], []
         for share, move in zip(shares, plan.moves, strict=True):
-            held = share > 0.0
-            R = self.center.R[held]
+            at = np.flatnonzero(share)
+            d = np.zeros((at.size, n))
             if move is not None:
-                moved = arrays[move.name].reshape(n, N).T[held] / share[held][:, None]
-                R = R + self._inside(moved, self.slack[held])
-            scenarios.append(R)
-            probabilities.append(share[held])
-        table = pd.DataFrame(np.vstack(scenarios), columns=index_of(self.center.labels))
-        return Distribution(table, np.concatenate(probabilities))
+                d = arrays[move.name].reshape(n, N).T[at] / share[at][:, None]
+            i.append(at)
+            held.append(share[at])
+            moved.append(self._inside(d, self.slack[at]))
+        at, masses, d = np.concatenate(i), np.concatenate(held), np.vstack(moved)
+        cost = float(masses @ ground.length(d))
+        R = self.center.R[at] + d * min(1.0, radius / cost if cost > 0.0 else 1.0)
+        table = pd.DataFrame(R, self.center.index[at], index_of(self.center.labels))
+        return Distribution(table, masses)
 
     def _inside(self, d: FloatArray, slack: FloatArray) -> FloatArray:
         """Displacements shortened to where they stay in the support."""
