@@ -54,9 +54,8 @@ class Extreme(NamedTuple):
         if (rest := 1.0 - share.sum()) > 1e-12:
             noise, share = np.vstack([noise, np.zeros(w.size)]), np.append(share, rest)
         along = u @ self.root
-        points = [(-np.sqrt((1.0 - beta) / beta), beta)]
-        if beta < 1.0:
-            points.append((np.sqrt(beta / (1.0 - beta)), 1.0 - beta))
+        odds = np.sqrt((1.0 - beta) / beta)
+        points = [(-odds, beta), (1.0 / odds, 1.0 - beta)]
         scenarios = np.vstack([self.mean + xi * along + noise for xi, _ in points])
         p = np.concatenate([mass * share for _, mass in points])
         return Distribution(scenarios, p / p.sum())
@@ -75,7 +74,9 @@ class MomentSet(DistributionSet):
         """The moments at which the risk is worst."""
 
     def _worst(self, w: FloatArray, alpha: float, mean_weight: float) -> Distribution:
-        worst = self._extreme(w, alpha, mean_weight).two_points(w, alpha)
+        # At α = 1 the mean is all that counts; then the points are alike.
+        beta = alpha if alpha < 1.0 else 0.5
+        worst = self._extreme(w, alpha, mean_weight).two_points(w, beta)
         return Distribution(_table(worst.R, self.labels), worst.p)
 
     def _risk(self, w: FloatArray, alpha: float, mean_weight: float) -> float:
@@ -295,7 +296,13 @@ class DelageYe(MomentSet):
         left = np.sqrt(max(self.gamma2 - delta**2, 0.0))
         return (1.0 + mean_weight) * delta + _factor(alpha) * float(left)
 
+    @property
+    def _is_known(self) -> bool:
+        return self.gamma1 == 0.0 and self.gamma2 == 1.0
+
     def _risk_expression(self, w: Affine, alpha: float, mean_weight: float) -> Any:
+        if self._is_known:
+            return self.nominal._risk_expression(w, alpha, mean_weight)
         risk = -(1.0 + mean_weight) * (self._mean @ w)
         if (charge := self._charge(alpha, mean_weight)) > 0.0:
             risk = risk + charge * as_covariance_set(self.covariance).volatility(w)
@@ -317,6 +324,8 @@ class DelageYe(MomentSet):
         return np.asarray(np.sqrt(gamma2) * root - left * np.outer(u, u @ root))
 
     def _risk(self, w: FloatArray, alpha: float, mean_weight: float) -> float:
+        if self._is_known:
+            return self.nominal._risk(w, alpha, mean_weight)
         sigma = float(np.sqrt(self.covariance.variance(w)))
         loss = -(1.0 + mean_weight) * float(self._mean @ w)
         return loss + self._charge(alpha, mean_weight) * sigma

@@ -205,25 +205,25 @@ class Wasserstein(DistributionSet):
         if self._supported is not None:
             return self._supported.piecewise(w, self.radius, self._ground, slopes, intercepts)
         charge, program = self._ground.dual(w), w.program
-        if self.order == 1:  # the largest slope is the loss's Lipschitz constant
+        if self.order == 1 or len(slopes) == 1:  # the largest slope is the Lipschitz constant
             nominal = self.nominal._piecewise(w, slopes, intercepts)
             return nominal + self.radius * max(slopes) * charge
         size = bound_by(program, "charge", charge)
         if np.isinf(self.order):  # every scenario moves by ε
             shifted = [b + a * self.radius * size for a, b in zip(slopes, intercepts, strict=True)]
             return self.nominal._piecewise(w, slopes, shifted)
-        # λ ε² + E max_k (a_k L + b_k + a_k² ‖w‖²/(4λ)), by the conjugate of λ‖d‖².
-        price = program.variable(program.free_name("price"), lower=0.0)
-        gain = bound_by(program, "gain", quad_over_lin(size, 4.0 * price))
+        # π ε + E max_k (a_k L + b_k + a_k² ε‖w‖²/(4π)), by the conjugate of ‖d‖² π/ε.
+        price = program.variable(program.free_name("price"), lower=0.0, unit=size.magnitude)
+        gain = bound_by(program, "gain", quad_over_lin(np.sqrt(self.radius) * size, 4.0 * price))
         shifted = [b + a**2 * gain for a, b in zip(slopes, intercepts, strict=True)]
-        return self.nominal._piecewise(w, slopes, shifted) + self.radius**2 * price
+        return self.nominal._piecewise(w, slopes, shifted) + self.radius * price
 
     def _piecewise_value(self, w: FloatArray, slopes: FloatArray, intercepts: FloatArray) -> float:
         if self._supported is not None and self.radius > 0.0:
             return self._supported.value(w, self.radius, self._ground, slopes, intercepts)
         charge = self.radius * float(self._ground.dual(w))
         nominal = self.nominal._piecewise_value
-        if charge == 0.0 or self.order == 1:
+        if charge == 0.0 or self.order == 1 or len(slopes) == 1:
             return nominal(w, slopes, intercepts) + charge * float(slopes.max())
         if np.isinf(self.order):
             return nominal(w, slopes, intercepts + charge * slopes)
