@@ -320,7 +320,7 @@ def test_skfolio_is_the_ground_norm_1_with_the_mean_beside_the_tail():
 
 
 def test_riskfolio_evar():
-    """Riskfolio's statement: t + z log(1/(αN)), Σu ≤ z, (−R w − t, z, u) in the exponential cone."""
+    """Riskfolio's statement: t + z log(1/(αN)), Σu ≤ z, (−R w − t, z, u) exponential."""
     alpha = 0.05
     w, t, z = cp.Variable((n, 1)), cp.Variable((1, 1)), cp.Variable((1, 1), nonneg=True)
     u, ones = cp.Variable((N, 1)), np.ones((N, 1))

@@ -336,8 +336,9 @@ class Scenarios(ScenarioSet):
         certain = np.where(near, 0.0, certain)
         share = program.variable("q", int(near.sum()), lower=0.0, upper=p[near] / alpha)
         program.subject_to(tail_total=share.sum() == 1.0 - certain.sum())
-        gradient: Any = -(R[near].T @ share)
-        return gradient - R.T @ (mean_weight * p + certain)
+        chosen: Any = -(R[near].T @ share)
+        gradient: Affine = chosen - R.T @ (mean_weight * p + certain)
+        return gradient
 
     def _outside(self, p: FloatArray) -> float:
         return float(np.abs(p - self.center.p).max())
