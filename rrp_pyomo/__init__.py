@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.modeling import worst_case as worst_case
     from rrp_pyomo.models import BlackLitterman as BlackLitterman
     from rrp_pyomo.models import ErrorMaximisation as ErrorMaximisation
+    from rrp_pyomo.models import ExpectedUtility as ExpectedUtility
     from rrp_pyomo.models import FactorRiskContributions as FactorRiskContributions
     from rrp_pyomo.models import FactorRiskParity as FactorRiskParity
     from rrp_pyomo.models import Frontier as Frontier
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import RobustRiskBudgeting as RobustRiskBudgeting
     from rrp_pyomo.models import RobustRiskParity as RobustRiskParity
     from rrp_pyomo.models import ScenarioTree as ScenarioTree
+    from rrp_pyomo.models import StagewiseUtility as StagewiseUtility
     from rrp_pyomo.models import TreeProgram as TreeProgram
     from rrp_pyomo.models import efficient_frontier as efficient_frontier
     from rrp_pyomo.models import error_maximisation as error_maximisation

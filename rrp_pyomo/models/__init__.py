@@ -10,6 +10,7 @@ from rrp_pyomo.models.registry import PROBLEMS
 if TYPE_CHECKING:
     from rrp_pyomo.models.black_litterman import BlackLitterman as BlackLitterman
     from rrp_pyomo.models.contributions import RiskContributions as RiskContributions
+    from rrp_pyomo.models.expected_utility import ExpectedUtility as ExpectedUtility
     from rrp_pyomo.models.factor_contributions import (
         FactorRiskContributions as FactorRiskContributions,
     )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.robust_risk_budgeting import RobustRiskBudgeting as RobustRiskBudgeting
     from rrp_pyomo.models.scenario_tree import ScenarioTree as ScenarioTree
     from rrp_pyomo.models.socp import RiskParitySOCP as RiskParitySOCP
+    from rrp_pyomo.models.stagewise import StagewiseUtility as StagewiseUtility
     from rrp_pyomo.models.tree_program import TreeProgram as TreeProgram
     from rrp_pyomo.models.utility import KinkedUtility as KinkedUtility
     from rrp_pyomo.models.utility import PowerUtility as PowerUtility
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 _homes = {
     "black_litterman": ["BlackLitterman"],
     "contributions": ["RiskContributions"],
+    "expected_utility": ["ExpectedUtility"],
     "factor_contributions": ["FactorRiskContributions"],
     "frontier": ["Frontier", "efficient_frontier"],
     "multi_period": ["MultiPeriod"],
@@ -48,6 +51,7 @@ _homes = {
     "plug_in": ["ErrorMaximisation", "error_maximisation"],
     "resampled": ["Resampled"],
     "scenario_tree": ["ScenarioTree"],
+    "stagewise": ["StagewiseUtility"],
     "tree_program": ["TreeProgram"],
     "utility": ["KinkedUtility", "PowerUtility"],
 }
