@@ -232,8 +232,8 @@ class ExpectedUtility(RobustProblem):
             shares = solution.arrays["p"].clip(min=0.0)
             return self._loss_under(x, Distribution(given.scenarios, shares / shares.sum()))
 
-        gradient: Affine = -((R - self.risk_free).T @ (slope * p))
-        loss: Affine = -(u @ p)
+        gradient: Any = -((R - self.risk_free).T @ (slope * p))
+        loss: Any = -(u @ p)
         return Adversary(gradient, loss, read)
 
     def _adversary_of_pieces(self, program: Program, x: FloatArray) -> Adversary | None:

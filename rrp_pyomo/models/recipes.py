@@ -9,16 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import chi2
 
 from rrp_pyomo.data import shrinkage
+from rrp_pyomo.data.validation import as_number
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.models.black_litterman import BlackLitterman
+from rrp_pyomo.models.expected_utility import ExpectedUtility
 from rrp_pyomo.models.mean_cvar import MeanCVaR
 from rrp_pyomo.models.mean_variance import MeanVariance
+from rrp_pyomo.models.utility import KinkedUtility, PowerUtility
 from rrp_pyomo.uncertainty import (
     Box,
     ElementwiseError,
     Ellipsoid,
+    KullbackLeibler,
     LoadingEllipsoids,
     LoadingsBall,
     Moments,
@@ -157,3 +162,41 @@ def _model(estimates: Estimates) -> FactorModel:
             "FactorModelEstimator(), the default"
         )
     return estimates.model
+
+
+# --- expected utility ----------------------------------------------------------------------------
+
+
+def log_utility(
+    estimates: Estimates, number: None = None, weight_set: WeightSet | None = None
+) -> ExpectedUtility:
+    """Kelly's portfolio of the sample's returns."""
+    return ExpectedUtility(estimates.returns, "log", weight_set)
+
+
+def power_utility(
+    estimates: Estimates, number: float, weight_set: WeightSet | None = None
+) -> ExpectedUtility:
+    """Constant relative risk aversion over the sample's returns; the number is γ."""
+    utility = "log" if number == 1.0 else PowerUtility(number)
+    return ExpectedUtility(estimates.returns, utility, weight_set)
+
+
+def robust_log_utility(
+    estimates: Estimates, number: float, weight_set: WeightSet | None = None
+) -> ExpectedUtility:
+    """Kelly's portfolio within the entropy χ²_{1,β}/(2N) of the sample; the number is β.
+
+    The worst growth rate is a lower bound of the true one at confidence (1 + β)/2 (Lam 2019).
+    """
+    returns, level = estimates.returns, as_number(number, "level", least=0.0, most=1.0)
+    radius = chi2.ppf(level, 1) / (2.0 * len(returns))
+    return ExpectedUtility(KullbackLeibler(returns, radius), "log", weight_set)
+
+
+def moment_shortfall(
+    estimates: Estimates, number: float, weight_set: WeightSet | None = None
+) -> ExpectedUtility:
+    """Scarf's: shortfalls below 0 count 1 + b times under known moments; the number is b."""
+    moments = Moments(estimates.returns.mean(), estimates.covariance)
+    return ExpectedUtility(moments, KinkedUtility(number), weight_set)

@@ -159,6 +159,7 @@ class Entry:
 
 # Kinds and numbers that several have.
 QUADRATIC, SOCP = "quadratic objective", "second-order cones"
+EXPONENTIAL = "exponential cones"
 RISK_AVERSION = Number("risk_aversion", 1.0, "risk aversion λ")
 TAIL = Number("alpha", 0.05, "tail probability α")
 LEVEL = Number("level", 0.95, "confidence that the set holds the truth")
@@ -267,6 +268,25 @@ PROBLEMS: dict[str, Entry] = {
     "evar": _made_of_estimates(
         "mean_cvar", "MeanEVaR", "mean and entropic value at risk", "Ahmadi-Javid (2012)",
         "exponential cones", number=TAIL, arguments="scenarios, alpha=0.05",
+    ),
+    "log_utility": _made_of_estimates(
+        "expected_utility", "ExpectedUtility", "expected logarithm of wealth", "Kelly (1956)",
+        EXPONENTIAL, recipe="log_utility", arguments="scenarios, 'log'",
+    ),
+    "power_utility": _made_of_estimates(
+        "expected_utility", "ExpectedUtility", "constant relative risk aversion γ",
+        "Mossin (1968)", "power cones", number=Number("gamma", 5.0, "relative risk aversion γ"),
+        recipe="power_utility", arguments="scenarios, PowerUtility(5.0)",
+    ),
+    "robust_log_utility": _made_of_estimates(
+        "expected_utility", "ExpectedUtility", "worst expected logarithm within an entropy",
+        "Hu & Hong (2013)", EXPONENTIAL, number=LEVEL, recipe="robust_log_utility",
+        arguments="KullbackLeibler(scenarios, …), 'log'",
+    ),
+    "moment_shortfall": _made_of_estimates(
+        "expected_utility", "ExpectedUtility", "worst mean less shortfall of known moments",
+        "Scarf (1958)", SOCP, number=Number("b", 5.0, "cost of a shortfall below 0"),
+        recipe="moment_shortfall", arguments="Moments(mean, covariance), KinkedUtility(5.0)",
     ),
 }  # fmt: skip
 """By the names that ``rrp solve --model`` and the strategies of backtests have for them."""
