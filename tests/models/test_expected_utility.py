@@ -229,7 +229,8 @@ def test_kinked_utility_beyond_scenarios(kind, weights):
     found = problem.solve()
     assert found.worst_value == pytest.approx(expected, rel=1e-6)
     if kind != "W2":
-        assert found.certificate.gap <= TIGHT[weights] * abs(expected)
+        # A gap is of the first order in the last digits of weights, the value of the second.
+        assert found.certificate.gap <= 2e-4 * abs(expected)
     # The adversary's side: a member that attains the value, and others that do not fall below.
     x = found.weights.to_numpy()
 
