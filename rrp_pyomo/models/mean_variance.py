@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.equivalences import Equivalent
 
 
+# For so many assets the choice among all elements costs little, and helps where ties are near.
+_FEW = 200
+# Weights below this are none: the direction of their norm is anybody's guess.
+_NOTHING = 1e-6
+
+
 class MeanVariance(RobustProblem):
     """The best utility at the worst mean and the worst covariance of two sets.
 
@@ -226,7 +232,10 @@ class MeanVariance(RobustProblem):
         risk = None
         if isinstance(self.covariance_set, CovarianceSet) and self.risk_aversion:
             risk = self.covariance_set._state_worst(program, x)
-        if self.mean_set is None and not self.l2 and risk is None:
+        tied = self.mean_set is not None and self.mean_set._has_ties(-x)
+        tied = tied or (self.l2 > 0.0 and float(np.abs(x).max()) < _NOTHING)
+        nothing_to_choose = self.mean_set is None and not self.l2
+        if risk is None and (nothing_to_choose or (x.size > _FEW and not tied)):
             return None
         rest = self._loss_at(x, None)
         size = float(np.linalg.norm(x))

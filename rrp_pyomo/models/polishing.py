@@ -15,8 +15,8 @@ from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.models.weights import active
 
-# Beyond so many assets a step costs more than its digits are worth.
-MOST_ASSETS = 100
+# Beyond so many assets off their bounds a step costs more than its digits are worth.
+_MOST = 100
 _STEPS = 3
 # Weights this close to a bound, or to what was held before, relative to the largest are there.
 _NEAR = 1e-5
@@ -47,7 +47,7 @@ def polished(
     still = kept & (np.abs(x - trading.previous) <= _NEAR * size)
     point[still] = trading.previous[still]
     free = np.flatnonzero((bounds == 0) & ~still)
-    if not 0 < free.size <= MOST_ASSETS:
+    if not 0 < free.size <= _MOST:
         return None
     A, b = _equations(X, rows)
     k, A_free = free.size, A[:, free]

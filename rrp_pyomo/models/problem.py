@@ -102,9 +102,14 @@ class PortfolioProblem(ABC):
         Solve it with :func:`~rrp_pyomo.solve_program`; :meth:`solve` keeps to the problem itself.
         """
         program = Program(type(self).__name__)
-        x = state_weights(program, self.weight_set)
+        x = state_weights(program, self.weight_set, unit=self._weight_unit)
         self._state(program, x)
         return program
+
+    @property
+    def _weight_unit(self) -> float:
+        """The typical magnitude of a weight: that of many, all of which hold something."""
+        return 1.0 / len(self.labels)
 
     @property
     def statement(self) -> Program:

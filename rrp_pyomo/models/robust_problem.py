@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from rrp_pyomo.models.best_response import (
     least_with_curvature,
     state_least_over,
 )
-from rrp_pyomo.models.polishing import MOST_ASSETS, polished
+from rrp_pyomo.models.polishing import polished
 from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.models.weights import violation
@@ -39,6 +40,8 @@ _TIED = 1e-7
 _REACH = 10.0
 # By what polished weights may miss X.
 _ROUNDING = 1e-12
+# What bounds by a solver may differ by, relative to the size of the loss.
+_NOISE = 1e-9
 
 
 class Worst(NamedTuple):
@@ -228,6 +231,11 @@ class RobustProblem(PortfolioProblem):
         super().__init__(labels, weight_set)
         self.trading = Trading.of(self.labels, l1, previous, turnover, linf)
 
+    @property
+    def _weight_unit(self) -> float:
+        # Between equal weights and a single one: such answers hold few assets.
+        return 1.0 / math.sqrt(len(self.labels))
+
     # --- what a problem says --------------------------------------------------------------------
 
     @abstractmethod
@@ -309,7 +317,7 @@ class _Judged:
     def polished(self) -> _Judged:
         """Weights near these that prove more of themselves, where there are any."""
         problem = self.problem
-        if not problem._polishes or self.x.size > MOST_ASSETS:
+        if not problem._polishes:
             return self
         point = polished(
             problem._gradient,
@@ -321,11 +329,11 @@ class _Judged:
         if point is None:
             return self
         better = _Judged(problem, point, self.status)
-        if better._missed > _ROUNDING or better._plain[1] > self._plain[1]:
+        size = self._size(self._plain[0])
+        if better._missed > _ROUNDING or better._plain[1] > self._plain[1] + _NOISE * size:
             return self
         # At a kink a smaller bound may go with a larger loss.
-        is_worse = better._loss > self._loss + _ROUNDING * self._size(self._plain[0])
-        return self if is_worse else better
+        return self if better._loss > self._loss + _ROUNDING * size else better
 
     @cached_property
     def _plain(self) -> tuple[Worst, float, float | None]:

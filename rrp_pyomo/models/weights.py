@@ -55,9 +55,14 @@ def normalised(X: ResolvedWeightSet, ray: FloatArray) -> FloatArray:
     return ray / (net * size)
 
 
-def state_weights(program: Program, X: ResolvedWeightSet, suffix: str = "") -> Variable:
-    """The variable x with its bounds, and the rows of X; a suffix goes with all of their names."""
-    x = program.variable(f"x{suffix}", X.labels, X.lower, X.upper, unit=1.0 / len(X.labels))
+def state_weights(
+    program: Program, X: ResolvedWeightSet, suffix: str = "", unit: float | None = None
+) -> Variable:
+    """The variable x with its bounds, and the rows of X; a suffix goes with all of their names.
+
+    Its unit is 1/n, the magnitude of weights of many assets that all hold something, or as given.
+    """
+    x = program.variable(f"x{suffix}", X.labels, X.lower, X.upper, unit=unit or 1.0 / len(X.labels))
     rows = {}
     if X.fully_invested:
         rows["fully_invested"] = x.sum() == 1.0

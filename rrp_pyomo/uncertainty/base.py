@@ -133,6 +133,10 @@ class MeanSet(UncertaintySet):
     def _support(self, d: FloatArray) -> float:
         return float(d @ self._worst(d))
 
+    def _has_ties(self, d: FloatArray) -> bool:
+        """Whether several elements may attain σ(d)."""
+        return not self.is_point
+
     def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
         """How the worst element moves with d, along the columns of directions."""
         return differences(self._worst, d, directions)

@@ -187,6 +187,9 @@ class MinkowskiSum(_Several):
         total: FloatArray = np.sum(changes, axis=0)
         return total
 
+    def _has_ties(self, d: FloatArray) -> bool:
+        return any(part._has_ties(d) for part in self.parts)
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         first, *others = self.parts
         for part in others:
@@ -323,6 +326,9 @@ class Image(MeanSet):
         B = self._matrix
         return B @ self.inner._worst_changes(B.T @ d, B.T @ directions)
 
+    def _has_ties(self, d: FloatArray) -> bool:
+        return self.inner._has_ties(self._matrix.T @ d)
+
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         f = program.variable(program.free_name("source"), self.inner.labels, unit=self.inner._unit)
         self.inner.state_member(program, f, scale)
@@ -379,6 +385,9 @@ class Multiple(MeanSet):
 
     def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
         return self.factor * self.inner._worst_changes(d, directions)
+
+    def _has_ties(self, d: FloatArray) -> bool:
+        return self.factor > 0.0 and self.inner._has_ties(d)
 
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         if self.is_point:

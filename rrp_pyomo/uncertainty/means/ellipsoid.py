@@ -200,6 +200,9 @@ class Ellipsoid(MeanSet):
         )
         return worst
 
+    def _has_ties(self, d: FloatArray) -> bool:
+        return not (self.is_point or (self._root @ d).any())
+
     def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
         exposure, changes = self._root @ d, self._root @ directions
         size = float(np.linalg.norm(exposure)) or 1.0

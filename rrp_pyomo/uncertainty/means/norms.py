@@ -226,6 +226,9 @@ class Ball(MeanSet):
         point[largest] += self.radius * np.sign(d[largest])
         return point
 
+    def _has_ties(self, d: FloatArray) -> bool:
+        return not self.is_point and (self.norm != 2.0 or not d.any())
+
     def _worst_changes(self, d: FloatArray, directions: FloatArray) -> FloatArray:
         if self.norm != 2.0:
             return np.zeros_like(directions)
