@@ -59,6 +59,15 @@ class _Several(MeanSet):
     def _built(self, parts: tuple[MeanSet, ...], center: FloatArray) -> None:
         vars(self).update(labels=parts[0].labels, _center=frozen(center), parts=parts)
 
+    def _charge(self, part: MeanSet, d: Affine) -> Any:
+        """What a part charges, (σ(d) − center'd) / unit."""
+        shift = (part._center - self._center) / self._unit
+        nominal = shift @ d if shift.any() or part.is_point else None
+        if part.is_point:
+            return nominal
+        penalty = part._penalty(d) * (1.0 / self._unit)
+        return penalty if nominal is None else penalty + nominal
+
     def _joined(self, sign: str) -> str:
         return sign.join(rf"{{{part.formula}}}" for part in self.parts)
 
@@ -105,11 +114,9 @@ class Intersection(_Several):
         for k, part in enumerate(others, start=1):
             u = new("split", d.labels or d.size, lambda x: np.zeros(self.size), -np.inf)
             s = new("share", None, lambda x: np.zeros(1), -np.inf)
-            own = at_most(_about(part, self._center, u), self._unit * s, new, f"part{k}", None)
-            memberships += own
+            memberships += at_most(self._charge(part, u), s, new, f"part{k}", None)
             d, bound = d - u, bound - s
-        own = at_most(_about(first, self._center, d), self._unit * bound, new, "part0", self._unit)
-        return own + memberships
+        return at_most(self._charge(first, d), bound, new, "part0", 1.0) + memberships
 
     def _worst(self, d: FloatArray) -> FloatArray:
         if not d.any() or self.is_point:
@@ -244,9 +251,7 @@ class Hull(_Several):
         return [
             membership
             for k, part in enumerate(self.parts)
-            for membership in at_most(
-                _about(part, self._center, d), self._unit * bound, new, f"part{k}", self._unit
-            )
+            for membership in at_most(self._charge(part, d), bound, new, f"part{k}", 1.0)
         ]
 
     def _support(self, d: FloatArray) -> float:
@@ -440,16 +445,6 @@ def _in_order(part: MeanSet, labels: Labels) -> MeanSet:
         return part.select(labels)
     agreed_labels("asset", len(labels), first=labels, second=part.labels)
     return part
-
-
-def _about(part: MeanSet, center: FloatArray, d: Affine) -> Any:
-    """σ(d) − center'd of a part."""
-    shift = part._center - center
-    nominal = shift @ d if shift.any() else None
-    if part.is_point:
-        return np.zeros(len(shift)) @ d if nominal is None else nominal
-    penalty = part._penalty(d)
-    return penalty if nominal is None else penalty + nominal
 
 
 def _common_center(parts: tuple[MeanSet, ...]) -> FloatArray:

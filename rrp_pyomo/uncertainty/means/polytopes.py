@@ -308,14 +308,22 @@ class Polyhedron(MeanSet):
         return {"rows": len(self.b)}
 
     @cached_property
+    def _rows(self) -> FloatArray:
+        """The rows of A with length 1; those of zeros, which bind nothing, as they are."""
+        return self.A / self._lengths[:, None]
+
+    @cached_property
+    def _lengths(self) -> FloatArray:
+        lengths = np.linalg.norm(self.A, axis=1)
+        return np.where(lengths > 0.0, lengths, 1.0)
+
+    @cached_property
     def is_bounded(self) -> bool:
         """Whether {d : A d ≤ 0} is 0 alone: A has rank n, and A'y = 0 for some y > 0 (Stiemke)."""
         k, n = self.A.shape
-        if k <= n or np.linalg.matrix_rank(self.A) < n:
+        if k <= n or np.linalg.matrix_rank(self._rows) < n:
             return False
-        lengths = np.maximum(np.linalg.norm(self.A, axis=1), np.finfo(float).tiny)
-        rows = self.A / lengths[:, None]
-        found = linprog(np.zeros(k), A_eq=rows.T, b_eq=np.zeros(n), bounds=(1.0, None))
+        found = linprog(np.zeros(k), A_eq=self._rows.T, b_eq=np.zeros(n), bounds=(1.0, None))
         return bool(found.status == 0)
 
     @cached_property
@@ -324,9 +332,14 @@ class Polyhedron(MeanSet):
 
     @cached_property
     def _reach(self) -> float:
-        lengths = np.linalg.norm(self.A, axis=1)
-        wide = (self.b > 0.0) & (lengths > 0.0)
-        return float(np.median(self.b[wide] / lengths[wide])) if wide.any() else 0.0
+        wide = (self.b > 0.0) & self.A.any(axis=1)
+        return float(np.median((self.b / self._lengths)[wide])) if wide.any() else 0.0
+
+    @cached_property
+    def _distances(self) -> FloatArray:
+        """From the centre to each of the planes, in units."""
+        distances: FloatArray = self.b / (self._lengths * self._unit)
+        return distances
 
     def _penalty(self, d: Affine) -> Any:
         return support_term(self, d, self._bounded)
@@ -335,8 +348,8 @@ class Polyhedron(MeanSet):
         """b'y ≤ bound, A'y = d, y ≥ 0."""
         y = new("multiplier", len(self.b), lambda x: self._solved(d.value(x))[1], 0.0)
         return [
-            Bounded("", InCone((bound - (self.b / self._unit) @ y,), NONNEGATIVE)),
-            Bounded("direction", InCone((self.A.T @ y - d,), ZERO), None),
+            Bounded("", InCone((bound - self._distances @ y,), NONNEGATIVE)),
+            Bounded("direction", InCone((self._rows.T @ y - d,), ZERO), None),
         ]
 
     def _support(self, d: FloatArray) -> float:
@@ -356,21 +369,25 @@ class Polyhedron(MeanSet):
     def _solved(self, d: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The best deviation, in units, and the multipliers of the rows."""
         length = float(np.abs(d).max()) or 1.0
-        bounds = self.b / self._unit
-        found = linprog(-d / length, self.A, bounds, bounds=(None, None), method="highs")
-        if found.x is None:
-            return np.full(self.size, np.inf), np.zeros(len(bounds))
+        for method in ("highs", "highs-ipm"):
+            found = linprog(
+                -d / length, self._rows, self._distances, bounds=(None, None), method=method
+            )
+            if found.x is not None:
+                break
+        else:
+            return np.full(self.size, np.inf), np.zeros(len(self.b))
         z: FloatArray = found.x
         # Rounding may have left it a hair outside: back to the border, towards the centre.
-        tight = bounds > 0.0
-        z = z / max(1.0, float((self.A[tight] @ z / bounds[tight]).max(initial=0.0)))
+        tight = self._distances > 0.0
+        z = z / max(1.0, float((self._rows[tight] @ z / self._distances[tight]).max(initial=0.0)))
         return z, -length * found.ineqlin.marginals
 
     def _borders(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Where rays from the centre leave the set."""
         rays = rng.standard_normal((count, self.size))
-        speeds = np.maximum(rays @ self.A.T, np.finfo(float).tiny)
-        reach = (self.b / speeds).min(axis=1, initial=np.inf)
+        speeds = np.maximum(rays @ self._rows.T, np.finfo(float).tiny)
+        reach = self._unit * (self._distances / speeds).min(axis=1, initial=np.inf)
         if not (reach < 1e100).all():
             raise InputError(
                 f"{self!r} is unbounded, and members cannot be drawn in all directions; choose an "
@@ -385,13 +402,15 @@ class Polyhedron(MeanSet):
     def state_member(self, program: Any, u: Affine, scale: Any = 1.0) -> None:
         deviation = u - self._center * scale
         program.subject_to(
-            **{program.free_name("polyhedron"): self.A @ deviation <= self.b * scale}
+            **{
+                program.free_name("polyhedron"): self._rows @ deviation
+                <= self._unit * self._distances * scale
+            }
         )
 
     def _excess(self, point: FloatArray) -> float:
-        lengths = np.maximum(np.linalg.norm(self.A, axis=1), np.finfo(float).tiny)
-        missed = (self.A @ (point - self._center) - self.b) / lengths
-        return float(missed.max(initial=-self._unit)) / self._unit
+        missed = self._rows @ ((point - self._center) / self._unit) - self._distances
+        return float(missed.max(initial=-1.0))
 
     def scaled(self, factor: float) -> MeanSet:
         factor = as_number(factor, "factor", least=0.0)
