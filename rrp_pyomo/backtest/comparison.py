@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,17 @@ MEASURES = {
     "drifted_turnover": "turnover",
 }
 _LESS_IS_BETTER = {"drifted_turnover"}
+
+
+class PValues(NamedTuple):
+    """(K, S) p-values: of each difference on its own, and of all columns' together.
+
+    A joint one is the probability of so large a difference among all columns where none differs,
+    so that any is below 5 % by chance in 5 % of cases only (Romano & Wolf 2005, one step).
+    """
+
+    single: FloatArray
+    joint: FloatArray
 
 
 class Statistic(NamedTuple):
@@ -73,7 +84,7 @@ def p_values(
     block: int,
     replications: int,
     seed: int = 0,
-) -> FloatArray:
+) -> PValues:
     """Two-sided p-values of the differences of statistics from those of a reference column.
 
     The circular block bootstrap of Politis & Romano (1992), studentised (Götze & Künsch 1996; for
@@ -94,7 +105,7 @@ def p_values(
 
     Returns
     -------
-    (K, S) array
+    PValues
     """
     from arch.bootstrap import CircularBlockBootstrap
 
@@ -106,20 +117,29 @@ def p_values(
     differences = [_difference(functional(sample)) for functional in functionals]
     found = np.array([d.value for d in differences])
     errors = np.array([_circular_error(d.influence, block) for d in differences])
-    exceeded = np.zeros(found.shape)
+    exceeded, all_exceeded = np.zeros(found.shape), np.zeros(found.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.abs(found) / errors
+
+    def spread(count: FloatArray) -> FloatArray:
+        table = np.ones((len(functionals), S))
+        table[:, tested[:-1]] = np.where(
+            np.isnan(found), np.nan, (1.0 + count) / (1.0 + replications)
+        )
+        table[:, reference] = np.nan
+        return table
+
     draws = CircularBlockBootstrap(block, sample, seed=np.random.default_rng(seed))
     for (drawn,), _ in draws.bootstrap(replications):
         for k, functional in enumerate(functionals):
             star = _difference(functional(np.asarray(drawn)))
             sums = star.influence[:whole].reshape(-1, block, len(tested) - 1).sum(axis=1)
             error = np.sqrt((sums * sums).sum(axis=0)) / whole
-            exceeded[k] += np.abs(star.value - found[k]) * errors[k] >= np.abs(found[k]) * error
-    table = np.ones((len(functionals), S))
-    table[:, tested[:-1]] = np.where(
-        np.isnan(found), np.nan, (1.0 + exceeded) / (1.0 + replications)
-    )
-    table[:, reference] = np.nan
-    return table
+            with np.errstate(divide="ignore", invalid="ignore"):
+                drawn_size = np.abs(star.value - found[k]) / error
+            exceeded[k] += drawn_size >= size[k]
+            all_exceeded[k] += np.nanmax(drawn_size, initial=0.0) >= size[k]
+    return PValues(*(spread(count) for count in (exceeded, all_exceeded)))
 
 
 def _difference(statistic: Statistic) -> Statistic:
@@ -160,7 +180,8 @@ class Comparison:
     table : DataFrame
         By strategy: ``sharpe`` and ``certainty_equivalent`` (annualised), ``drifted_turnover``
         (average trade at a rebalance), each followed by the p-value ``…_p`` of its difference from
-        the reference, and ``return_loss`` (annualised).
+        the reference and by ``…_joint_p``, which allows for the number of strategies; and
+        ``return_loss`` (annualised).
     reference : str
     risk_aversion, cost : float
     block, trade_block : int
@@ -183,15 +204,16 @@ class Comparison:
     left_out: pd.Series
     level: float = LEVEL
 
-    def better(self, measure: str, significant: bool = False) -> list[str]:
+    def better(self, measure: str, significant: bool | Literal["joint"] = False) -> list[str]:
         """The strategies that are better than the reference in a measure.
 
         Parameters
         ----------
         measure : {"sharpe", "certainty_equivalent", "drifted_turnover"}
             Of turnover less is better.
-        significant : bool
-            Only those whose difference is significant.
+        significant : bool or "joint"
+            Only those whose difference is significant, on its own or allowing for the number of
+            strategies.
 
         Raises
         ------
@@ -200,14 +222,15 @@ class Comparison:
         """
         return self._beyond(measure, significant, -1.0 if measure in _LESS_IS_BETTER else 1.0)
 
-    def worse(self, measure: str, significant: bool = False) -> list[str]:
+    def worse(self, measure: str, significant: bool | Literal["joint"] = False) -> list[str]:
         """The strategies that are worse than the reference in a measure; see :meth:`better`."""
         return self._beyond(measure, significant, 1.0 if measure in _LESS_IS_BETTER else -1.0)
 
-    def _beyond(self, measure: str, significant: bool, sign: float) -> list[str]:
+    def _beyond(self, measure: str, significant: bool | Literal["joint"], sign: float) -> list[str]:
         if measure not in MEASURES:
             raise InputError(f"measure is {measure!r}; expected one of {', '.join(MEASURES)}")
-        value, p = (self.table[name].to_numpy() for name in (measure, f"{measure}_p"))
+        tested = f"{measure}_joint_p" if significant == "joint" else f"{measure}_p"
+        value, p = (self.table[name].to_numpy() for name in (measure, tested))
         beyond = sign * (value - self._reference_value(measure)) > 0.0
         return list(self.table.index[beyond & (p < (self.level if significant else 1.0))])
 
@@ -227,9 +250,11 @@ class Comparison:
             sentences.append(
                 f"{words[0].upper()}{words[1:]}: {len(better)} of {others} beat {self.reference} "
                 f"({written}){': ' if better else ''}{', '.join(better)}. Significantly: "
-                f"{_names(known)}. Significantly worse: {_names(worse)}."
+                f"{_names(known)}; allowing for {others} comparisons: "
+                f"{_names(self.better(measure, 'joint'))}. Significantly worse: {_names(worse)}."
             )
-        for significant, how in ((False, ""), (True, " significantly")):
+        ways: dict[bool, str] = {False: "", True: " significantly"}
+        for significant, how in ways.items():
             in_each = [set(self.better(measure, significant)) for measure in MEASURES]
             in_all = [name for name in self.table.index if all(name in each for each in in_each)]
             sentences.append(f"Beat {self.reference} in all three{how}: {_names(in_all)}.")
@@ -246,8 +271,10 @@ class Comparison:
             f"from {self.reference}, by the studentised circular block bootstrap (Ledoit & Wolf "
             f"2008): {self.replications:,} draws with seed {self.seed} of blocks of {self.block} "
             f"period(s), for turnover of {self.trade_block} rebalance(s). Significant means p < "
-            f"{self.level:g}, without correction for their number: of {len(self.table) - 1} "
-            f"comparisons {self.level * (len(self.table) - 1):.2g} would be so by chance alone."
+            f"{self.level:g}; of {len(self.table) - 1} comparisons "
+            f"{self.level * (len(self.table) - 1):.2g} would be so by chance alone, unless their "
+            "number is allowed for (the largest of all differences in each draw, Romano & Wolf "
+            "2005)."
         )
 
     def __repr__(self) -> str:
@@ -287,21 +314,25 @@ def compare(
     if block is None:
         influences = [each.influence - each.influence[:, [at]] for each in (sharpe, equivalent)]
         block = block_length(np.hstack(influences))
-    sharpe_p, equivalent_p = p_values(e, at, functionals, block, replications, seed)
+    p = p_values(e, at, functionals, block, replications, seed)
     traded = trades.to_numpy()
-    turnover, turnover_p, trade_block = np.full(len(names), np.nan), np.full(len(names), np.nan), 1
+    turnover, trade_block = np.full(len(names), np.nan), 1
+    p_turnover = PValues(*np.full((2, 1, len(names)), np.nan))
     if len(traded) > 1:
         turnover = traded.mean(axis=0)
         trade_block = block_length(traded - traded[:, [at]])
-        (turnover_p,) = p_values(traded, at, [mean_of], trade_block, replications, seed)
+        p_turnover = p_values(traded, at, [mean_of], trade_block, replications, seed)
     mean, deviation = e.mean(axis=0), e.std(axis=0)
     columns: dict[str, Any] = {
         "sharpe": sharpe.value * np.sqrt(per_year),
-        "sharpe_p": sharpe_p,
+        "sharpe_p": p.single[0],
+        "sharpe_joint_p": p.joint[0],
         "certainty_equivalent": equivalent.value * per_year,
-        "certainty_equivalent_p": equivalent_p,
+        "certainty_equivalent_p": p.single[1],
+        "certainty_equivalent_joint_p": p.joint[1],
         "drifted_turnover": turnover,
-        "drifted_turnover_p": turnover_p,
+        "drifted_turnover_p": p_turnover.single[0],
+        "drifted_turnover_joint_p": p_turnover.joint[0],
         "return_loss": (mean[at] / deviation[at] * deviation - mean) * per_year,
     }
     return Comparison(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.comparison import Comparison
     from rrp_pyomo.backtest.result import BacktestResult
 
+# Panels are drawn for no more strategies than this; each takes seconds.
+MOST_APART = 8
+
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -86,6 +89,15 @@ class Report:
         body = "\n".join(self._parts)
         page = _PAGE.format(title=html.escape(self.title), body=body)
         write_atomically(path, page.encode())
+
+
+def _shown_apart(result: BacktestResult) -> tuple[list[str], str]:
+    """The strategies that get a panel of their own, and what to say of them."""
+    if len(result.strategies) <= MOST_APART:
+        return result.strategies, ""
+    best = result.statistics()["sharpe"].nlargest(MOST_APART).index
+    chosen = [name for name in result.strategies if name in best]
+    return chosen, f" of the {MOST_APART} strategies with the largest Sharpe ratios"
 
 
 def _shown(value: Any, form: str) -> str:
@@ -200,10 +212,14 @@ def write_report(
     else:
         report.table(result.events.assign(date=result.events["date"].dt.date).set_index("date"))
     reference = "nominal" if "nominal" in result.strategies else result.strategies[0]
+    shown, of = _shown_apart(result)
     figures = {
         "wealth": (plots.plot_wealth(result), "Wealth"),
-        "weights": (plots.plot_weights(result), "Target weights"),
-        "risk_contributions": (plots.plot_risk_contributions(result), "Risk contributions"),
+        "weights": (plots.plot_weights(result, shown), f"Target weights{of}"),
+        "risk_contributions": (
+            plots.plot_risk_contributions(result, shown),
+            f"Risk contributions{of}",
+        ),
     }
     if len(result.strategies) > 1:
         relative = plots.plot_relative_wealth(result, reference)

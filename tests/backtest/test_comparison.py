@@ -95,7 +95,7 @@ def rejected(persistence: float, block: int, level: float = 0.1) -> float:
     for k in range(60):
         shocks = rng.standard_t(6, (241, 8)) + rng.standard_t(6, (241, 1))
         series = 0.01 + 0.02 * (shocks[1:] + persistence * shocks[:-1])
-        p = p_values(series, 0, [sharpe_of], block, 79, seed=k)
+        p = p_values(series, 0, [sharpe_of], block, 79, seed=k).single
         below.append(p[:, 1:] <= level)
     return float(np.mean(below))
 
@@ -109,12 +109,26 @@ def test_blocks_keep_what_depends_on_the_past() -> None:
     assert rejected(0.9, block=1) > rejected(0.9, block=8) + 0.05
 
 
+def test_the_best_of_many_that_are_no_better_is_found_significant_seldom() -> None:
+    """Of twenty alike, one is below 10 % on its own in half of the samples, jointly in a tenth."""
+    rng, single, joint = np.random.default_rng(8), [], []
+    for k in range(40):
+        series = 0.01 + 0.04 * rng.normal(size=(120, 21))
+        p = p_values(series, 0, [mean_of], 1, 79, seed=k)
+        single.append(np.nanmin(p.single) <= 0.1)
+        joint.append(np.nanmin(p.joint) <= 0.1)
+    assert np.mean(single) > 0.4
+    assert np.mean(joint) < 0.25
+
+
 def test_p_values_find_what_differs() -> None:
     rng = np.random.default_rng(4)
     common = rng.normal(0.01, 0.04, (400, 1))
     noise = rng.normal(0.0, 0.01, (400, 3))
     series = common + noise + [0.0, 0.004, 0.0]
-    p = p_values(series, 0, [sharpe_of, mean_of], 2, 999)
+    p, joint = p_values(series, 0, [sharpe_of, mean_of], 2, 999)
+    assert (joint[:, 1:] >= p[:, 1:]).all()
+    assert (joint[:, 1] < 0.01).all()
     assert np.isnan(p[:, 0]).all()
     assert (p[:, 1] < 0.005).all()
     assert (p[:, 2] > 0.05).all()
@@ -123,7 +137,8 @@ def test_p_values_find_what_differs() -> None:
 def test_one_portfolio_by_two_solvers_does_not_differ() -> None:
     series = np.random.default_rng(5).normal(0.01, 0.04, (60, 1))
     both = np.hstack([series, series + 1e-8, series * 1.5])
-    p = p_values(both, 0, [mean_of], 2, 19)
+    p, joint = p_values(both, 0, [mean_of], 2, 19)
+    np.testing.assert_array_equal(p, joint)  # one difference
     assert p[0, 1] == 1.0
     assert p[0, 2] < 1.0
 
@@ -160,6 +175,8 @@ def test_who_beats_the_reference_is_said(result) -> None:
         significant = set(table.index[table[f"{measure}_p"] < 0.05])
         named = comparison.better(measure, True) + comparison.worse(measure, True)
         assert set(named) == significant
+        jointly = comparison.better(measure, "joint") + comparison.worse(measure, "joint")
+        assert set(jointly) == set(table.index[table[f"{measure}_joint_p"] < 0.05]) <= significant
         both = set(comparison.better(measure)) | set(comparison.worse(measure))
         assert both == set(result.strategies) - {"nominal"}
     first, *_, last = comparison.verdict()
