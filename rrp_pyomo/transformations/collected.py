@@ -50,10 +50,12 @@ def collected(model: Any, uncertain: list[UncertainParams]) -> list[Collected]:
     """
     params = {id(p) for u in uncertain for p in u.params}
     _refuse_elsewhere(model, params)
-    return [*_constraints(model, params, _certain(uncertain)), *_objectives(model, params)]
+    return [*_constraints(model, params, uncertain), *_objectives(model, params)]
 
 
-def _constraints(model: Any, params: set[int], certain: dict[int, float]) -> Iterator[Collected]:
+def _constraints(
+    model: Any, params: set[int], uncertain: list[UncertainParams]
+) -> Iterator[Collected]:
     for constraint in _data(model, pyo.Constraint):
         sides = constraint.to_bounded_expression()
         if not any(mentions(side, params) for side in sides):
@@ -65,6 +67,7 @@ def _constraints(model: Any, params: set[int], certain: dict[int, float]) -> Ite
         assert body is not None
         if constraint.equality:
             assert upper is not None
+            certain = _certain(uncertain)
             _require_certain(name, {**body.coefficients, **upper.coefficients}, certain)
             lower = upper = upper.at(certain)
             body = body.at(certain)

@@ -117,20 +117,24 @@ def square_root(Q: sp.coo_matrix) -> sp.csr_matrix | None:
     scale[used] = np.sqrt(diagonal[used])
     correlation = sp.diags(1.0 / scale) @ Q @ sp.diags(1.0 / scale)
     _, label = connected_components(Q, directed=False)
-    order = used[np.argsort(label[used], kind="stable")]
-    pieces = []
-    for block in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
-        if block.size == 1:
-            F = sp.csr_matrix(np.ones((1, 1)))
-        elif block.size <= DENSE:
+    alone = np.bincount(label)[label[used]] == 1
+    pieces = [_spread(used[alone], scale)]
+    order = used[~alone][np.argsort(label[used[~alone]], kind="stable")]
+    for block in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if order.size else []:
+        if block.size <= DENSE:
             F = _dense_root(correlation[block][:, block].toarray())
         else:
             F = _sparse_root(correlation[block][:, block])
         if F is None:
             return None
-        spread = sp.csr_matrix((scale[block], (np.arange(block.size), block)), (block.size, n))
-        pieces.append(F @ spread)
+        pieces.append(F @ _spread(block, scale))
     return sp.vstack(pieces, format="csr")
+
+
+def _spread(columns: Any, scale: FloatArray) -> sp.csr_matrix:
+    """diag(scale), the rows of these columns."""
+    places = np.arange(columns.size), columns
+    return sp.csr_matrix((scale[columns], places), (columns.size, scale.size))
 
 
 def _dense_root(Q: FloatArray) -> sp.csr_matrix | None:
