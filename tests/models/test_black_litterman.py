@@ -8,7 +8,13 @@ import pytest
 from numpy.linalg import inv
 from scipy.stats import chi2
 
-from rrp_pyomo import BlackLitterman, DenseCovariance, FactorCovariance
+from rrp_pyomo import (
+    BlackLitterman,
+    DenseCovariance,
+    FactorCovariance,
+    MeanVariance,
+    WeightSet,
+)
 from rrp_pyomo.errors import InputError, UnknownLabelError
 
 ASSETS = ["bonds", "stocks", "gold", "Wal-Mart"]
@@ -60,6 +66,17 @@ def test_a_factored_covariance_stays_factored():
     assert bl.predictive_covariance.variance(w) == pytest.approx(
         sigma.variance(w) + bl.covariance.variance(w)
     )
+
+
+@pytest.mark.parametrize("X", [None, WeightSet(long_only=False, fully_invested=False)])
+def test_portfolios_under_the_factored_predictive_covariance(X):
+    sigma, w, views, _ = market(9, n=12, k=3, factored=True)
+    bl = BlackLitterman(sigma, w, 2.5, 0.2, views)
+    found = bl.problem(X, predictive=True).solve()
+    multiplied = DenseCovariance(bl.predictive_covariance.matrix())
+    plain = MeanVariance(bl.mean, multiplied, 2.5, weight_set=X).solve()
+    np.testing.assert_allclose(found.weights, plain.weights, atol=1e-7)
+    assert found.certificate.relative_gap < 1e-7
 
 
 def test_certain_views_are_met_and_far_ones_are_not_heard():

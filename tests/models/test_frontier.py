@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rrp_pyomo import MeanVariance, RiskParitySOCP, WeightSet, efficient_frontier
+from rrp_pyomo import MeanCVaR, MeanVariance, RiskParitySOCP, WeightSet, efficient_frontier
 from rrp_pyomo.data import FactorCovariance
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.uncertainty import Box, Ellipsoid
+from rrp_pyomo.uncertainty import Box, Ellipsoid, LoadingsBall, Wasserstein
 
 LABELS = list("abcdef")
 
@@ -102,6 +102,55 @@ def test_costs_and_penalties_count_as_less_return():
     free = efficient_frontier(MeanVariance(mu, sigma, previous=held, turnover=0.5), 5)
     traded = [(f.weights - held).abs().sum(axis=1).iloc[-1] for f in (frontier, free)]
     assert traded[0] < traded[1]
+
+
+def test_other_problems_go_by_their_number():
+    """CVaR and mean of scenarios: each point is the problem's own answer at that weight."""
+    rng = np.random.default_rng(6)
+    mu, sigma = market(6)
+    returns = pd.DataFrame(rng.multivariate_normal(mu, sigma.matrix(), 60), columns=LABELS)
+    ball = MeanCVaR(Wasserstein(returns, 0.01), 0.1)
+    frontier = efficient_frontier(ball, [0.0, 2.0, 50.0])
+    assert frontier.weights.index.name == "mean_weight"
+    for weight, x in frontier.weights.iterrows():
+        own = MeanCVaR(Wasserstein(returns, 0.01), 0.1, weight)
+        assert own.worst_value(x) == pytest.approx(own.solve().worst_value, rel=1e-6)
+        losses = np.sort(-(returns @ x))[::-1]
+        at = frontier.values.loc[weight]
+        assert at["nominal_risk"] == pytest.approx(losses[:6].mean())
+        assert at["nominal_return"] == pytest.approx(returns.mean() @ x)
+        charged = at["nominal_risk"] + 0.01 / 0.1 * np.linalg.norm(x)
+        if weight == 0.0:
+            assert at["worst_risk"] == pytest.approx(charged, rel=1e-6)
+    assert frontier.values["nominal_return"].is_monotonic_increasing
+    with pytest.raises(InputError, match="no evenly spaced returns"):
+        efficient_frontier(ball, 5)
+
+
+def test_one_set_for_mean_and_covariance_goes_by_risk_aversions():
+    _, sigma = market(7)
+    factor_mean = pd.Series([0.01, 0.005], sigma.factor_labels)
+    joint = LoadingsBall(
+        sigma.loadings, sigma.factor_covariance, sigma.residual_variance, 0.1, factor_mean
+    )
+    frontier = efficient_frontier(MeanVariance(None, joint), [1.0, 5.0])
+    half, values = frontier.values.index.to_numpy() / 2, frontier.values
+    worst = values["worst_return"] - half * values["worst_risk"] ** 2
+    nominal = values["nominal_return"] - half * values["nominal_risk"] ** 2
+    assert (worst < nominal).all()
+    with pytest.raises(InputError, match="in a set"):
+        efficient_frontier(MeanVariance(None, joint), 4)
+
+
+def test_units_do_not_matter():
+    mu, sigma = market(8)
+    S = sigma.matrix()
+    small, large = (
+        efficient_frontier(MeanVariance(Ellipsoid(k * mu, S, 0.1 * k), k**2 * S), 4)
+        for k in (1.0, 100.0)
+    )
+    np.testing.assert_allclose(large.weights, small.weights, atol=1e-6)
+    np.testing.assert_allclose(large.values, 100 * small.values, rtol=1e-5)
 
 
 def test_equal_means_have_one_point():
