@@ -133,7 +133,8 @@ class LoadingSet(CovarianceSet):
             parts = total if residual is None else stack(total, residual)
             return sum_squares(parts) if isinstance(h, float) else quad_over_lin(parts, h)
         sigma, rests = self._multiplier(w, h)
-        # Cones of numbers of order 1: the exposures in units of their size at equal weights.
+        # Cones of numbers of order 1: exposures in units of the worst ones at equal weights.
+        unit += float(np.sqrt(largest)) * self._radius_at(np.full(w.size, w.magnitude))
         systematic: Any = quad_over_lin(radius * (1.0 / unit), sigma)
         for exposure, rest, own in zip(exposures, rests, self._variances, strict=True):
             if own > 0.0:
@@ -245,9 +246,16 @@ class LoadingSet(CovarianceSet):
         return with_parts(self.center, V=self.center.V + self._change_at(w))
 
     def _marginal_risk(self, w: FloatArray) -> FloatArray:
-        V = self.center.V if self.is_point else self.center.V + self._change_at(w)
+        if self.is_point:
+            return self.center.operator @ w
+        V = self.center.V + self._change_at(w)
         risk: FloatArray = V.T @ (self.center.F @ (V @ w)) + self.center.D * w
         return risk
+
+    def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        if self.is_point:
+            return self.center.operator @ directions
+        return super()._marginal_changes(w, directions)
 
     def worst_loadings(self, w: Any) -> pd.DataFrame:
         """V* of the member that attains v(w), shape (m, n)."""

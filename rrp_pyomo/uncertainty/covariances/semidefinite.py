@@ -161,6 +161,8 @@ class SemidefiniteSet(CovarianceSet):
         return DenseCovariance(self._within(self._solved(w)), self.labels, repair="clip")
 
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
+        if self.is_point:
+            return self.center.operator @ directions
         # A conic solve for each direction, with its errors: Newton's method has no use for that.
         return np.full(directions.shape, np.nan)
 
