@@ -75,26 +75,45 @@ def _border(given: Any, at: list[int]) -> FloatArray:
 
 
 def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Figure:
-    """The covariances of two assets' returns as ellipses: centre, members, the worst one."""
+    """One standard deviation of two assets' returns in every direction, an ellipse for each member.
+
+    Parameters
+    ----------
+    given : CovarianceSet
+    assets : pair of labels, optional
+        The first two by default.
+    weights : Series, mapping or (n,) array, optional
+        The worst covariance for them is drawn, too.
+
+    Raises
+    ------
+    InputError
+        Another number of assets than two.
+    """
     at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
-    angles = np.linspace(0.0, 2.0 * np.pi, 181)
+    if len(at) != 2:
+        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
+    angles = np.linspace(0.0, 2.0 * np.pi, 73)
     circle = np.array([np.cos(angles), np.sin(angles)])
-    figure = Figure(figsize=(4.5, 4.0), layout="constrained")
-    axes = figure.subplots()
+    ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
 
     def draw(covariance: Any, **style: Any) -> None:
-        matrix = covariance.matrix().to_numpy()[np.ix_(at, at)]
+        matrix = covariance.select([covariance.labels[i] for i in at]).matrix().to_numpy()
         values, vectors = np.linalg.eigh(matrix)
-        axes.plot(*(vectors * np.sqrt(values.clip(min=0.0))) @ circle, **style)
+        ax.plot(*(vectors * np.sqrt(values.clip(min=0.0))) @ circle, **style)
 
-    for member in given.sample(np.random.default_rng(0), 20):
-        draw(member, color="tab:blue", alpha=0.25, linewidth=0.8)
+    for k, member in enumerate(given.sample(np.random.default_rng(0), 12)):
+        draw(member, color=_COLOURS[5], lw=0.8, label=None if k else "members")
     draw(given.center, color="black", label="nominal")
     if weights is not None:
-        draw(given.worst(weights), color="tab:red", label="worst")
-    axes.set_xlabel(f"return of {names[0]}")
-    axes.set_ylabel(f"return of {names[1]}")
-    axes.legend(frameon=False)
+        draw(given.worst(weights), color=_COLOURS[1], label="worst")
+    ax.set_xlabel(f"return of {names[0]}", parse_math=False)
+    ax.set_ylabel(f"return of {names[1]}", parse_math=False)
+    ax.locator_params(nbins=5)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure: Figure = ax.figure
     return figure
 
 
