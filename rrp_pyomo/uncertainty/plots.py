@@ -95,7 +95,7 @@ def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Fig
         raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
     angles = np.linspace(0.0, 2.0 * np.pi, 73)
     circle = np.array([np.cos(angles), np.sin(angles)])
-    ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
+    ax: Any = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
 
     def draw(covariance: Any, **style: Any) -> None:
         matrix = covariance.select([covariance.labels[i] for i in at]).matrix().to_numpy()
