@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.estimators import GivenBounds as GivenBounds
     from rrp_pyomo.backtest.estimators import SampleCovariance as SampleCovariance
     from rrp_pyomo.backtest.estimators import ShrinkageCovariance as ShrinkageCovariance
+    from rrp_pyomo.backtest.predictive import ModelPredictiveControl as ModelPredictiveControl
     from rrp_pyomo.backtest.result import BacktestResult as BacktestResult
     from rrp_pyomo.backtest.strategies import Custom as Custom
     from rrp_pyomo.backtest.strategies import EqualWeight as EqualWeight
@@ -38,6 +39,7 @@ __all__, __getattr__, __dir__ = exports(
             "SampleCovariance",
             "ShrinkageCovariance",
         ),
+        "predictive": ("ModelPredictiveControl",),
         "result": ("BacktestResult",),
         "strategies": (
             "Custom",

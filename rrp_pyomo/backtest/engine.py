@@ -16,6 +16,7 @@ from rrp_pyomo.backtest.estimators import Estimate, Estimator, FactorModelEstima
 from rrp_pyomo.backtest.schedule import Window
 from rrp_pyomo.backtest.statistics import until_ruin
 from rrp_pyomo.backtest.strategies import (
+    FromHeld,
     Relaxable,
     Relaxation,
     Strategy,
@@ -202,7 +203,8 @@ def simulate(
         for s, strategy in enumerate(strategies):
             start = time.perf_counter()
             last = weights[k - 1, s] if k else None
-            weights[k, s] = _decide(strategy, estimate, solvers, on_infeasible, last, events)
+            held = drifted[k - 1, s] if k else None
+            weights[k, s] = _decide(strategy, estimate, solvers, on_infeasible, last, held, events)
             seconds[k, s] = time.perf_counter() - start
         X = weights[k]
         risk = X * (estimate.covariance.operator @ X.T).T
@@ -311,6 +313,7 @@ def _decide(
     solvers: ProgramSession,
     policy: OnInfeasible,
     last: FloatArray | None,
+    held: FloatArray | None,
     events: list[Event],
 ) -> FloatArray:
     """The strategy's weights, or what the policy puts in their place; events say so."""
@@ -319,7 +322,7 @@ def _decide(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RiskParityWarning)
         try:
-            x = _weights_of(strategy, estimate, solvers)
+            x = _weights_of(strategy, estimate, solvers, held)
         except InfeasibleError as error:
             x, limit, used = _instead(strategy, estimate, solvers, policy, last, error)
             reason = f"infeasible: {error}"
@@ -331,9 +334,14 @@ def _decide(
     return x
 
 
-def _weights_of(strategy: Strategy, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
+def _weights_of(
+    strategy: Strategy, estimate: Estimate, solvers: ProgramSession, held: FloatArray | None
+) -> FloatArray:
     """The strategy's weights; what is none is an error that names it."""
-    x = strategy.weights(estimate, solvers)
+    if isinstance(strategy, FromHeld):
+        x = strategy.weights_from(estimate, solvers, held)
+    else:
+        x = strategy.weights(estimate, solvers)
     name = f"strategy {strategy.name!r} at {estimate.date:%Y-%m-%d}: weights"
     x = as_floats(x, name, 1)
     require_shape(x, (estimate.covariance.size,), name, f"{estimate.covariance.size} assets")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.backtest.estimators import Estimate
+from rrp_pyomo.backtest.predictive import ModelPredictiveControl
 from rrp_pyomo.data import FactorModel, WeightSet
 from rrp_pyomo.data.validation import Vector, as_number, by_label
 from rrp_pyomo.errors import (
@@ -48,6 +49,19 @@ class Strategy(Protocol):
 
     def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         """Weights in the order of the estimate's assets, shape (n,)."""
+
+
+@runtime_checkable
+class FromHeld(Protocol):
+    """A strategy to which it matters what is held when it decides."""
+
+    def weights_from(
+        self, estimate: Estimate, solvers: ProgramSession, held: FloatArray | None
+    ) -> FloatArray:
+        """Weights, shape (n,), from those that have drifted since the last rebalance.
+
+        ``held`` is None at the first one.
+        """
 
 
 class Relaxation(NamedTuple):
@@ -398,6 +412,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "worst_case": lambda: RiskParity(worst_case=True),
     "robust": Robust,
     "resampled": ResampledMeanVariance,
+    "model_predictive": ModelPredictiveControl,
 }
 
 

@@ -162,7 +162,8 @@ def _(
         shares = zip(plan.masses, intercepts, strict=True)
         loss = sum((float(b) * mass.sum() for mass, b in shares), plan.gradient @ w)
         program.maximize(loss * (1.0 / given._supported._size(w, slopes)))
-        return given._supported._read(plan, solve_program(program).arrays)
+        found = solve_program(program).arrays
+        return given._supported._read(plan, found, epsilon, given._ground)
     L, charge = -(center.R @ w), float(given._ground.dual(w))
     if epsilon == 0.0 or charge == 0.0:
         return center
