@@ -586,7 +586,12 @@ class DistributionSet(UncertaintySet):
         """Members, from the centre's neighbourhood to the border."""
 
     def plot(
-        self, assets: Any = None, weights: Any = None, alpha: float = 0.05, mean_weight: float = 0.0
+        self,
+        assets: Any = None,
+        weights: Any = None,
+        alpha: float = 0.05,
+        mean_weight: float = 0.0,
+        ax: Any = None,
     ) -> Any:
         """The scenarios of two assets' returns: nominal, and the worst ones for weights.
 
@@ -597,7 +602,13 @@ class DistributionSet(UncertaintySet):
         weights : Series or (n,) array, optional
         alpha, mean_weight : float
             Of the risk that is worst.
+        ax : matplotlib Axes, optional
+            Where other sets are shown already.
+
+        Returns
+        -------
+        matplotlib Figure
         """
         from rrp_pyomo.uncertainty.plots import plot_distributions
 
-        return plot_distributions(self, assets, weights, alpha, mean_weight)
+        return plot_distributions(self, assets, weights, alpha, mean_weight, ax)

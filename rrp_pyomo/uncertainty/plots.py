@@ -118,34 +118,57 @@ def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Fig
 
 
 def plot_distributions(
-    given: Any, assets: Any, weights: Any, alpha: float, mean_weight: float
+    given: Any,
+    assets: Any = None,
+    weights: Any = None,
+    alpha: float = 0.05,
+    mean_weight: float = 0.0,
+    ax: Any = None,
 ) -> Figure:
-    """The nominal scenarios of two assets and, for weights, the worst distribution's.
+    """The scenarios of two assets: nominal ones, and the worst ones for weights.
 
-    Areas are probabilities. A set that is about moments has its nominal worst case for nominal
-    scenarios, or none without weights: then some of its members are drawn.
+    Areas are probabilities. A set of moments has no nominal scenarios; some of a member are shown.
+
+    Parameters
+    ----------
+    given : DistributionSet
+    assets : pair of labels, optional
+        The first two by default.
+    weights : Series, mapping or (n,) array, optional
+    alpha, mean_weight : float
+        Of the risk that is worst.
+    ax : Axes, optional
+        Where other sets are shown already, with their nominal scenarios.
+
+    Raises
+    ------
+    InputError
+        Another number of assets than two, or a set of a single asset.
     """
-    from matplotlib.figure import Figure
-
     at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
-    figure = Figure(figsize=(4.5, 4.0), layout="constrained")
-    axes = figure.subplots()
+    if len(at) != 2:
+        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
+    is_first = ax is None
+    if ax is None:
+        ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
+        ax.set_xlabel(f"return of {names[0]}", parse_math=False)
+        ax.set_ylabel(f"return of {names[1]}", parse_math=False)
+        ax.locator_params(nbins=5)
+        ax.spines[["top", "right"]].set_visible(False)
 
     def draw(distribution: Any, **style: Any) -> None:
         first, second = distribution.R[:, at].T
-        areas = 12.0 * len(distribution.p) * distribution.p
-        axes.scatter(first, second, s=areas, linewidths=0, alpha=0.5, **style)
+        areas = 16.0 * np.sqrt(len(distribution.p) * distribution.p)
+        ax.scatter(first, second, s=areas, **style)
 
-    center = getattr(given, "center", None)
-    if center is not None:
-        draw(center, color="black", label="nominal")
-    else:
-        for member in given.sample(np.random.default_rng(0), 3):
-            draw(member, color="tab:blue", label=None)
+    colour = _COLOURS[max(0, len(ax.collections) - 1) % len(_COLOURS)]
+    if is_first:
+        name = "nominal" if hasattr(given, "center") else "a member"
+        shown = getattr(given, "center", None) or given.sample(np.random.default_rng(0), 1)[0]
+        draw(shown, facecolors="none", edgecolors="0.6", linewidths=0.8, label=name)
     if weights is not None:
-        draw(given.worst(weights, alpha, mean_weight), color="tab:red", label="worst")
-    axes.set_xlabel(f"return of {names[0]}")
-    axes.set_ylabel(f"return of {names[1]}")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        worst = given.worst(weights, alpha, mean_weight)
+        draw(worst, color=colour, linewidths=0, label=f"worst of {type(given).__name__}")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure: Figure = ax.figure
     return figure
