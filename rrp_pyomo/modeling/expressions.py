@@ -289,7 +289,10 @@ class Affine(Expression):
         """The value of an expression in parameters: a float, or an array of several."""
         total = self.constant
         for parameter, block in self.terms.items():
-            total = total + applied(block, parameter.numbers, self.size)
+            if self.size == 1 and type(block) is float:  # such as 0.5 * aversion, asked for often
+                total = total + block * float(parameter.numbers[0])
+            else:
+                total = total + applied(block, parameter.numbers, self.size)
         return total if np.size(total) > 1 else float(np.ravel(total)[0])
 
     def names(self) -> tuple[str, ...]:

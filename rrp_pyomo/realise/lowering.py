@@ -242,16 +242,15 @@ def is_sum_of_squares(body: Composite, sign: float = 1.0) -> bool:
 
 def _without_dense_squares(result: Lowered, small: Composite) -> Composite:
     """Squares whose matrix G'G would have more entries than G and the variables v = G x."""
-    return Composite(
-        small.affine,
-        tuple(_lifted_if_dense(result, w, small) for w in small.terms),
-        small.notation,
-    )
+    if not is_sum_of_squares(small):
+        return small
+    lifted = tuple(_lifted_if_dense(result, weighted) for weighted in small.terms)
+    return Composite(small.affine, lifted, small.notation)
 
 
-def _lifted_if_dense(result: Lowered, weighted: Weighted, small: Composite) -> Weighted:
+def _lifted_if_dense(result: Lowered, weighted: Weighted) -> Weighted:
     term = weighted.term
-    if not term.is_square or is_multiple(term.a) or not is_sum_of_squares(small):
+    if is_multiple(term.a):
         return weighted
     rows, columns = term.a.size, sum(symbol.size for symbol in term.a.terms)
     entries = sum(entry_count(b, rows, s.size) for s, b in term.a.terms.items())
