@@ -224,19 +224,25 @@ class MeanSet(UncertaintySet):
 
     def __and__(self, other: Any) -> MeanSet:
         """U ∩ V."""
-        return self._intersection(self, other) if _is_mean(other) else NotImplemented
+        return self._made(self._intersection, other)
 
     def __add__(self, other: Any) -> MeanSet:
-        """U + V = {μ + ν : μ ∈ U, ν ∈ V}, the Minkowski sum; a Series shifts."""
-        if isinstance(other, pd.Series | np.ndarray):
-            other = self._point(other)
-        return self._minkowski_sum(self, other) if _is_mean(other) else NotImplemented
-
-    __radd__ = __add__
+        """U + V = {μ + ν : μ ∈ U, ν ∈ V}, the Minkowski sum; a Series or an array shifts."""
+        return self._made(self._minkowski_sum, other)
 
     def __or__(self, other: Any) -> MeanSet:
-        """The convex hull of U ∪ V."""
-        return self._hull(self, other) if _is_mean(other) else NotImplemented
+        """The convex hull of U ∪ V; of a Series or an array as one more point."""
+        return self._made(self._hull, other)
+
+    __rand__, __radd__, __ror__ = __and__, __add__, __or__
+
+    def _made(self, make: Any, other: Any) -> MeanSet:
+        if isinstance(other, np.ndarray) and other.shape == (self.size,):
+            other = self._labelled(other)
+        if isinstance(other, pd.Series):
+            other = self._point(other)
+        made: MeanSet = make(self, other) if isinstance(other, MeanSet) else NotImplemented
+        return made
 
     def __rmul__(self, factor: Any) -> MeanSet:
         """``k * U``: :meth:`scaled`."""
@@ -304,10 +310,6 @@ class MeanSet(UncertaintySet):
 
     def _labelled(self, values: FloatArray) -> pd.Series:
         return pd.Series(values, index=index_of(self.labels), name="mean")
-
-
-def _is_mean(other: object) -> bool:
-    return isinstance(other, MeanSet)
 
 
 def differences(function: Any, at: FloatArray, directions: FloatArray) -> FloatArray:

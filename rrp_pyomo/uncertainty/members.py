@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.errors import InputError, SolverError
+from rrp_pyomo.errors import InfeasibleError, InputError, SolverError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, norm
 from rrp_pyomo.program import Program
@@ -60,7 +60,10 @@ def common_member(parts: tuple[Any, ...]) -> tuple[FloatArray, float]:
         shift = (first._center - part._center) + s * part._center
         part.state_member(program, unit * z + shift, s)
     program.minimize(s)
-    solution = solve_program(program, **_ACCURACY)
+    try:
+        solution = solve_program(program, **_ACCURACY)
+    except InfeasibleError:  # flat sets beside each other
+        return first._center, np.inf
     return first._center + unit * solution.arrays["deviation"], float(solution.objective)
 
 

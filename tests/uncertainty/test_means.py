@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from mean_sets import ASSETS, N, cases, largest
 
@@ -342,6 +342,23 @@ def test_problems_with_every_set_are_proved_optimal(name: str) -> None:
         assert given.contains(portfolio.worst_case.mean, 1e-8)
 
 
+@by_name
+@pytest.mark.parametrize("long_only", [True, False])
+def test_mean_variance_has_the_adversarys_value(name: str, long_only: bool) -> None:
+    """min over U of ν + (1/2λ)(μ − ν1 + s)'Σ⁻¹(μ − ν1 + s), s ≥ 0 for long-only weights."""
+    given, members = CASES[name]
+    aversion = 3.0
+    X = None if long_only else WeightSet(long_only=False)
+    portfolio = MeanVariance(given, SIGMA, aversion, weight_set=X).solve()
+    u, nu, s = cp.Variable(N), cp.Variable(), cp.Variable(N, nonneg=True)
+    inverse = np.linalg.inv(np.linalg.cholesky(SIGMA.matrix()))
+    left = u - nu * np.ones(N) + (s if long_only else 0)
+    value = nu + cp.sum_squares(inverse @ left) / (2 * aversion)
+    adversary = cp.Problem(cp.Minimize(1e3 * value), members(u))
+    found = adversary.solve("CLARABEL", tol_gap_abs=1e-9, tol_gap_rel=1e-9) / 1e3
+    assert portfolio.worst_value == pytest.approx(found, abs=3e-9)
+
+
 # --- the algebra ----------------------------------------------------------------------------------
 
 
@@ -365,6 +382,11 @@ def test_hulls_flatten_and_take_points() -> None:
         expected = max(a.support(d), b.support(d), (CENTER - 0.01) @ d)
         assert many.support(d) == pytest.approx(expected, rel=1e-13)
     assert hull(a) is a
+    for point in (CENTER + 0.02, (CENTER + 0.02).to_numpy()):
+        for larger in (a | point, point | a):
+            assert larger.support(np.ones(N)) == pytest.approx((CENTER + 0.02).sum())
+        for shifted in (a + point, point + a):
+            assert shifted.center.to_numpy() == pytest.approx((2 * CENTER + 0.02).to_numpy())
     assert len((a & b.scaled(20) & Ball(CENTER, 1.0)).parts) == 3
     assert len((a + b + a).parts) == 3
 
@@ -397,6 +419,73 @@ def test_sets_without_a_common_point_do_not_intersect() -> None:
     assert met.support(DIRECTIONS[0]) == pytest.approx(CENTER @ DIRECTIONS[0])
 
 
+def test_flat_sets_beside_each_other_do_not_intersect() -> None:
+    flat = Box(CENTER, [0.0, 0.001, 0.001, 0.001, 0.001])
+    with pytest.raises(InputError, match="no interior point in common"):
+        flat & (flat + 0.0001 * (1 + 0 * CENTER))
+    both = flat & Box(CENTER + 0.0005, [0.001, 0.001, 0.001, 0.001, 0.0])
+    assert both.worst(-np.ones(N)).to_numpy() == pytest.approx(
+        [0.004, 0.0055, 0.0015, 0.0085, 0.0055], abs=1e-10
+    )
+
+
+def random_set(rng: np.random.Generator, n: int, depth: int, scale: float, center):
+    """Any kind of set, or a composition of some, with radii of other sizes by asset."""
+    if depth == 0:
+        widths = scale * 10 ** rng.uniform(-2, 0, n)
+        rows = rng.normal(size=(4 * n, n)) / widths
+        kinds = (
+            lambda: Box(center, widths),
+            lambda: Ball(center, scale, rng.choice([1, 2, np.inf])),
+            lambda: Ellipsoid(center, root=rng.normal(size=(n + 1, n)) * widths),
+            lambda: Budgeted(center, widths, rng.uniform(0.5, n)),
+            lambda: Vertices(center + n * np.vstack([np.diag(widths), -np.diag(widths)])),
+            lambda: Polyhedron(center, np.vstack([rows, -rows]), rng.uniform(0.5, 2, 8 * n)),
+            lambda: rng.normal(size=(n, n + 2)) @ Ball(np.zeros(n + 2), scale) + center,
+        )
+        return kinds[rng.integers(len(kinds))]()
+    one = random_set(rng, n, depth - 1, scale, center)
+    shift = 0.05 * one._reach * rng.normal(size=n)
+    size = scale * 10 ** rng.uniform(-0.5, 0.5)
+    other = random_set(rng, n, int(rng.integers(depth)), size, center + shift)
+    kinds = (
+        lambda: one & other.scaled(3.0),
+        lambda: one + (other + -center),
+        lambda: one | other,
+        lambda: rng.uniform(0.2, 3.0) * one,
+    )
+    return kinds[rng.integers(len(kinds))]()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1))
+def test_duality_holds_for_random_compositions(seed: int) -> None:
+    """The statement of the support function and that of members have one value, as numbers do."""
+    rng = np.random.default_rng(seed)
+    n, scale = int(rng.integers(1, 5)), 10 ** rng.uniform(-5, 1)
+    center = scale * rng.normal(size=n)
+    try:
+        given = random_set(rng, n, int(rng.integers(1, 4)), scale, center)
+    except InputError:  # nothing in common
+        reject()
+    d = rng.normal(size=n)
+    value, unit = given.support(d), given._unit * float(np.linalg.norm(d))
+    assert given.worst(d) @ d == pytest.approx(value, abs=1e-9 * unit)
+    assert given.contains(given.worst(d), 1e-8)
+    members = Program("members")
+    u = members.variable("u", n)
+    given.state_member(members, given._unit * u + given._center)
+    members.maximize(d @ u)
+    found = given._unit * solve_program(members).objective + given._center @ d
+    assert found == pytest.approx(value, abs=1e-7 * unit)
+    support = Program("support")
+    w = support.variable("w", n)
+    support.subject_to(fixed=w == d)
+    support.minimize((given.support(w) - given._center @ w) * (1.0 / unit))
+    found = unit * solve_program(support).objective + given._center @ d
+    assert found == pytest.approx(value, abs=1e-7 * unit)
+
+
 def test_only_sets_of_the_same_assets_go_together() -> None:
     other = Box(CENTER.rename({"a": "z"}), 0.001)
     for together in (
@@ -413,6 +502,12 @@ def test_only_sets_of_the_same_assets_go_together() -> None:
 
 
 def test_sets_are_aligned_by_label() -> None:
+    order = CENTER.index[::-1]
+    for shape in (SIGMA, SIGMA.select(order)):
+        given = Ellipsoid(CENTER, shape, 0.1)
+        assert given.support(DIRECTIONS[0]) == pytest.approx(
+            Ellipsoid(CENTER, SIGMA, 0.1).support(DIRECTIONS[0]), rel=1e-12
+        )
     one, other = Box(CENTER, 0.001), Ball(CENTER[::-1], 0.002)
     d = pd.Series(DIRECTIONS[0], ASSETS)
     expected = one.support(d) + other.support(d)

@@ -156,8 +156,7 @@ class Ellipsoid(MeanSet):
             known = covariance.covariance if isinstance(covariance, FactorModel) else covariance
             known = known if isinstance(known, Covariance) else DenseCovariance(known)
             quantile = stats.chi2.ppf(level, n)
-        agreed_labels("asset", n, returns=mean.index, covariance=known.labels)
-        root = known.root / np.sqrt(periods)
+        root = _ordered(known, labels_of(mean), "returns").root / np.sqrt(periods)
         return cls(mean, root=root, radius=float(np.sqrt(quantile)), zero_net=zero_net)
 
     @property
@@ -346,8 +345,7 @@ def _diagonal_and_rest(root: Root) -> tuple[FloatArray, FloatArray] | None:
 
 def _root_of(shape: Any, labels: Labels) -> Root:
     if isinstance(shape, Covariance):
-        agreed_labels("asset", len(labels), center=labels, shape=shape.labels)
-        root = shape.root
+        root = _ordered(shape, labels, "center").root
         return root if isinstance(root, Stack) else frozen(root)
     matrix = as_floats(shape, "shape", 2)
     n = len(labels)
@@ -355,6 +353,14 @@ def _root_of(shape: Any, labels: Labels) -> Root:
     agreed_labels("asset", n, center=labels, shape=labels_of(shape), columns=labels_of(shape, 1))
     matrix = symmetric(matrix, labels, "shape")
     return frozen(psd_root(matrix, "shape") if matrix.any() else np.zeros((1, n)))
+
+
+def _ordered(covariance: Covariance, labels: Any, name: str) -> Covariance:
+    """A covariance in the order of these assets."""
+    if set(covariance.labels) == set(labels):
+        return covariance if covariance.labels == tuple(labels) else covariance.select(labels)
+    agreed_labels("asset", len(labels), **{name: labels, "covariance": covariance.labels})
+    return covariance
 
 
 def _given_root(root: Any, labels: Labels) -> Root:

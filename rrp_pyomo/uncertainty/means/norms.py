@@ -108,6 +108,7 @@ class Box(MeanSet):
         if method == "normal":
             return cls(mean, normal_half_widths(values, level, joint))
         draws = int(as_number(draws, "draws", least=1))
+        block = None if block is None else int(as_number(block, "block", least=1))
         return cls(mean, bootstrap_half_widths(values, level, joint, draws, block, seed))
 
     @property
