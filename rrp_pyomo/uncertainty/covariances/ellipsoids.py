@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+import scipy.sparse as sp
 
 from rrp_pyomo.data import Covariance
 from rrp_pyomo.data.covariance import multiplied_out
@@ -28,6 +29,12 @@ from rrp_pyomo.uncertainty.base import Choice
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import as_covariance, as_symmetric
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet
+
+
+def _thin(matrix: FloatArray) -> Any:
+    """The matrix without its zeros where most of it is zero, as for independent errors."""
+    return sp.csr_array(matrix) if np.count_nonzero(matrix) < 0.2 * matrix.size else matrix
+
 
 # What entries of the centre's size are rounded by, and its errors cannot tell.
 _ROUNDING = 1e-14
@@ -156,7 +163,10 @@ class ElementwiseError(SemidefiniteSet):
         return nominal + (self.radius * unit**2 / head) * norm(K @ q)
 
     def _state_worst(self, program: Program, w: FloatArray) -> Choice | None:
-        return None if self.is_second_order else super()._state_worst(program, w)
+        # The set is strictly convex where every entry has an error, and has one worst element.
+        if self.is_second_order or (self._errors > 0.0).all():
+            return None
+        return super()._state_worst(program, w)
 
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
         if not self.is_second_order:
@@ -323,18 +333,24 @@ class CovarianceEllipsoid(SemidefiniteSet):
         root: FloatArray = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
         return root if kept.any() else np.zeros((1, values.size))
 
+    def _state_worst(self, program: Program, w: FloatArray) -> Choice | None:
+        # An ellipsoid that is not flat has one worst element: ww' leads out of it.
+        if len(self._root) == self._triangle.count:
+            return None
+        return super()._state_worst(program, w)
+
     # --- the entries ----------------------------------------------------------------------------
 
     def _entries_support(self, W: Affine, scale: FloatArray) -> Any:
         triangle = self._triangle
         nominal = triangle.multiplicity * triangle.of(self._nominal) / scale
-        return nominal @ W + self.radius * norm(Named("error_root", self._root) @ W)
+        return nominal @ W + self.radius * norm(_thin(self._root) @ W)
 
     def _state_entries(self, program: Program, scale: FloatArray) -> Affine:
         triangle = self._triangle
         u = program.variable(program.free_name("u"), len(self._root))
         program.subject_to(**{program.free_name("ball"): norm(u) <= self.radius})
-        spread = self._root.T / triangle.multiplicity[:, None]
+        spread = _thin(self._root.T / triangle.multiplicity[:, None])
         entries: Any = spread @ u + triangle.of(self._nominal) / scale
         return cast(Affine, entries)
 

@@ -17,7 +17,7 @@ from rrp_pyomo.modeling import Affine, InCone, norm
 from rrp_pyomo.modeling.cones import Semidefinite
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import Choice, CovarianceSet
+from rrp_pyomo.uncertainty.base import Choice, CovarianceSet, differences
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import (
     entries_of,
@@ -163,6 +163,8 @@ class SemidefiniteSet(CovarianceSet):
     def _marginal_changes(self, w: FloatArray, directions: FloatArray) -> FloatArray:
         if self.is_point:
             return self.center.operator @ directions
+        if is_semidefinite(self._loosest(w)):
+            return differences(lambda x: self._loosest(x) @ x, w, directions)
         # A conic solve for each direction, with its errors: Newton's method has no use for that.
         return np.full(directions.shape, np.nan)
 
