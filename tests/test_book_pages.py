@@ -16,8 +16,10 @@ ROW = re.compile(r"^\| \[([^\]]+)\]\((.+)\.md\) \| (.+) \| (.+) \|$", re.MULTILI
 
 # The sections of the text, each of which some page is about.
 SECTIONS = (
-    "Estimation error", "Shrinkage", "Norm penalties", "Black–Litterman", "Resampling",
-    "Empirical performance",
+    "Estimation error", "The robust framework", "Sets of means", "The worst-case lemma",
+    "Sets of covariances", "The theorem ascribed to Goldfarb & Iyengar", "Computation",
+    "Ambiguity sets", "Distributional robustness", "Moment-based robustness", "Shrinkage",
+    "Norm penalties", "Black–Litterman", "Resampling", "Factor structure", "Empirical performance",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from rrp_pyomo.models.black_litterman import BlackLitterman
 from rrp_pyomo.models.expected_utility import ExpectedUtility
 from rrp_pyomo.models.mean_cvar import MeanCVaR
 from rrp_pyomo.models.mean_variance import MeanVariance
+from rrp_pyomo.models.resampled import Resampled
 from rrp_pyomo.models.utility import KinkedUtility, PowerUtility
 from rrp_pyomo.uncertainty import (
     Box,
@@ -79,6 +80,15 @@ def black_litterman(
     return MeanVariance(
         posterior.mean, posterior.predictive_covariance, number, weight_set=weight_set
     )
+
+
+def resampled(
+    estimates: Estimates, number: float, weight_set: WeightSet | None = None
+) -> Resampled:
+    """Markowitz's portfolios of fifty samples from N(μ̂, Σ⁰), averaged; the number is λ."""
+    problem = mean_variance(estimates, number, weight_set)
+    periods = len(estimates.returns)
+    return Resampled(problem, 50, average="risk_aversion", observations=periods)
 
 
 def ridge(estimates: Estimates, number: float, weight_set: WeightSet | None = None) -> MeanVariance:

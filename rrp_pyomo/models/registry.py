@@ -219,6 +219,11 @@ PROBLEMS: dict[str, Entry] = {
         "Black & Litterman (1992)", QUADRATIC, number=RISK_AVERSION._replace(default=2.5),
         recipe="black_litterman", arguments="*BlackLitterman(covariance, …), risk_aversion=2.5",
     ),
+    "resampled": _made_of_estimates(
+        "resampled", "Resampled", "Markowitz's portfolios of samples, averaged", "Michaud (1998)",
+        QUADRATIC, number=RISK_AVERSION, recipe="resampled",
+        arguments="MeanVariance(mean, covariance, 1.0), 50, average='risk_aversion'",
+    ),
     "ridge": _made_of_estimates(
         "mean_variance", "MeanVariance", "ridge penalty γ‖x‖₂²", "DeMiguel, Garlappi, Nogales & "
         "Uppal (2009)", QUADRATIC, number=Number("gamma", 0.01, "weight γ of the ridge penalty"),
