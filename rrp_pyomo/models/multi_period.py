@@ -105,8 +105,8 @@ class MultiPeriod:
     ) -> None:
         if not isinstance(uncertainty, str) or uncertainty not in STRUCTURES:
             raise UnknownLabelError("structure of the uncertainty in time", uncertainty, STRUCTURES)
-        covariances = list(covariance) if isinstance(covariance, list | tuple) else [covariance]
-        sets = [as_covariance_set(one) for one in covariances]
+        several = isinstance(covariance, list | tuple) and any(np.ndim(c) != 1 for c in covariance)
+        sets = [as_covariance_set(one) for one in (covariance if several else [covariance])]
         self.labels = sets[0].labels
         self.forecasts = Forecasts.of(mean, errors, periods, self.labels)
         self.periods = self.forecasts.periods
