@@ -96,7 +96,8 @@ class PowerUtility(Utility):
 
     def value(self, wealth: FloatArray) -> FloatArray:
         inside = wealth > 0.0 if self.gamma > 1.0 else wealth >= 0.0
-        powers = np.power(wealth, 1.0 - self.gamma, out=np.full_like(wealth, np.nan), where=inside)
+        with np.errstate(over="ignore"):  # where next to nothing is left
+            powers = np.power(wealth, 1.0 - self.gamma, out=np.full_like(wealth, 0.0), where=inside)
         return np.where(inside, powers / (1.0 - self.gamma), -np.inf)
 
     def slope(self, wealth: FloatArray) -> FloatArray:
