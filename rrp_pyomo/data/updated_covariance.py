@@ -13,7 +13,7 @@ from rrp_pyomo.data.covariance import Covariance, DenseCovariance, multiplied_ou
 from rrp_pyomo.data.validation import frozen, selection
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
-# Rounding leaves this much of a direction of which all is taken away.
+# Rounding leaves this much of a variance of which all is taken away.
 _ALL = 1e-14
 
 
@@ -56,9 +56,8 @@ class UpdatedCovariance(Covariance):
         reductions: FloatArray,
         name: str = "view",
     ) -> None:
-        d = np.where(scale - reductions <= _ALL * scale, scale, reductions)
         vars(self).update(labels=base.labels, base=base, scale=scale, _name=name)
-        vars(self).update(_E=directions, _U=frozen(products), _d=d)
+        vars(self).update(_E=directions, _U=frozen(products), _d=reductions)
 
     @cached_property
     def operator(self) -> LinearMap | FloatArray:

@@ -141,8 +141,7 @@ def frontier_weights(problem: RobustProblem, points: int, solver: str | None = N
             f"{problem!r} has no evenly spaced returns: it has no mean, or one with its risk in a "
             "set; give points as values of its number, such as [1, 2, 5]"
         )
-    low = _optimum(problem, None, solver)
-    high = _optimum(problem, 1.0, solver)
+    low, high = (_optimum(problem, highest, solver) for highest in (False, True))
     bottom, top = (_value_of_return(problem, x) for x in (low, high))
     size = max(abs(bottom), abs(top))
     if top - bottom <= 1e-9 * size:
@@ -245,20 +244,20 @@ def _value_of_return(problem: MeanVariance, x: FloatArray) -> float:
     return -problem.mean_set._support(-x) - charges
 
 
-def _optimum(problem: MeanVariance, highest: float | None, solver: str | None) -> FloatArray:
+def _optimum(problem: MeanVariance, highest: bool, solver: str | None) -> FloatArray:
     """The weights of least risk, or those of the highest return."""
     program, x = _stated(problem)
     worst = problem._net_return(program, x)
-    if highest is None:
-        program.minimize(_scaled_variance(problem, x))
-    else:
+    if highest:
         program.maximize(worst * (1.0 / problem.objective_unit))
+    else:
+        program.minimize(_scaled_variance(problem, x))
     try:
         return solve_program(program, solver or problem.default_solver).arrays["x"]
     except InfeasibleError:
         raise
     except SolverError as error:
-        if highest is None:
+        if not highest:
             raise
         raise InputError(
             f"the returns of {problem!r} have no highest ({error}); give bounds to the weights, or "

@@ -114,6 +114,49 @@ def test_free_weights_are_the_market_and_one_portfolio_for_each_view():
     np.testing.assert_allclose(best, (w + P.T @ bl.view_weights) / 1.2, rtol=1e-9)
 
 
+def test_the_tables_of_he_and_litterman():
+    """He & Litterman (1999), tables 1, 2, 4 and 5: seven countries, λ = 2.5, τ = 0.05."""
+    countries = ["Australia", "Canada", "France", "Germany", "Japan", "UK", "USA"]
+    volatility = np.array([0.160, 0.203, 0.248, 0.271, 0.210, 0.200, 0.187])
+    below = [
+        [0.488],
+        [0.478, 0.664],
+        [0.515, 0.655, 0.861],
+        [0.439, 0.310, 0.355, 0.354],
+        [0.512, 0.608, 0.783, 0.777, 0.405],
+        [0.491, 0.779, 0.668, 0.653, 0.306, 0.652],
+    ]
+    R = np.eye(7)
+    for i, row in enumerate(below, 1):
+        R[i, :i] = R[:i, i] = row
+    S = pd.DataFrame(R * np.outer(volatility, volatility), countries, countries)
+    w = pd.Series([0.016, 0.022, 0.052, 0.055, 0.116, 0.124, 0.615], countries)
+    europe = w[["France", "UK"]] / w[["France", "UK"]].sum()
+    first = f"Germany - {europe['France']} France - {europe['UK']} UK = 5 %"
+    published = {
+        (first,): (
+            [4.3, 7.6, 9.3, 11.0, 4.5, 7.0, 8.1],
+            [1.5, 2.1, -4.0, 35.4, 11.0, -9.5, 58.6],
+            [0.317],
+        ),
+        (first, "Canada - USA = 3 %"): (
+            [4.4, 8.7, 9.5, 11.2, 4.6, 7.0, 7.5],
+            [1.5, 41.9, -3.4, 33.6, 11.0, -8.2, 18.8],
+            [0.298, 0.418],
+        ),
+    }
+    for views, (means, weights, view_weights) in published.items():
+        bl = BlackLitterman(S, w, 2.5, 0.05, views)
+        np.testing.assert_allclose(
+            100 * bl.equilibrium, [3.9, 6.9, 8.4, 9.0, 4.3, 6.8, 7.6], atol=0.051
+        )
+        np.testing.assert_allclose(100 * bl.mean, means, atol=0.051)
+        np.testing.assert_allclose(bl.view_weights, view_weights, atol=6e-4)
+        free = WeightSet(long_only=False, fully_invested=False)
+        found = bl.problem(free, predictive=True).solve().weights
+        np.testing.assert_allclose(100 * found, weights, atol=0.11)
+
+
 def test_idzorek_confidence_is_linear_for_one_view():
     sigma, w, _, _ = market(5)
     view = "stocks - Wal-Mart = 3 %"
@@ -159,6 +202,8 @@ def test_the_ellipsoid_of_certain_views_is_flat():
     assert U.support(pd.Series({a: float(a == "gold") for a in ASSETS})) == pytest.approx(0.03)
     all_known = BlackLitterman(sigma, w, 2.5, 0.05, (np.eye(4), [0.1, 0.2, 0.3, 0.4]), omega=0)
     assert all_known.ellipsoid().radius == 0.0
+    assert (all_known.covariance.volatilities() == 0.0).all()
+    assert bl.covariance.volatilities()["gold"] == 0.0
     np.testing.assert_allclose(all_known.mean, [0.1, 0.2, 0.3, 0.4])
 
 

@@ -55,6 +55,11 @@ def test_budget_only_is_the_hyperbola():
     r, s = frontier.values["nominal_return"], frontier.values["nominal_risk"]
     expected = 1 / c + (r - one @ inverse @ mu / c) ** 2 / (mu @ Q @ mu)
     np.testing.assert_allclose(s**2, expected, rtol=1e-6)
+    before = problem.solve()
+    again = efficient_frontier(problem, [3.0])
+    np.testing.assert_allclose(again.weights.iloc[0], frontier.weights.iloc[1], atol=1e-8)
+    assert problem.statement.numbers["risk_aversion"] == 1.0
+    assert problem.solve().objective == pytest.approx(before.objective)
     with pytest.raises(InputError, match="points as risk aversions"):
         efficient_frontier(problem, 5)
 
@@ -123,6 +128,8 @@ def test_other_problems_go_by_their_number():
         if weight == 0.0:
             assert at["worst_risk"] == pytest.approx(charged, rel=1e-6)
     assert frontier.values["nominal_return"].is_monotonic_increasing
+    ball.solve()
+    assert efficient_frontier(ball, [50.0]).weights.iloc[0].equals(frontier.weights.iloc[2])
     with pytest.raises(InputError, match="no evenly spaced returns"):
         efficient_frontier(ball, 5)
 
