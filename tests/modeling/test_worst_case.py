@@ -210,6 +210,27 @@ def test_risks_over_sets_of_distributions():
     assert objective_at(p.counterpart()) == pytest.approx(expected, rel=1e-13)
 
 
+def test_an_expected_loss_beside_a_tail_is_one_risk():
+    """The two have one distribution: their worst cases apart are at least as large."""
+
+    class Both(MomentRisk):
+        def risk(self, w, alpha, mean_weight=0.0):
+            assert (alpha, mean_weight) == (0.05, 0.25)
+            return super().risk(w, alpha, mean_weight)
+
+    p, w, _ = program()
+    R = p.uncertain("R", Both())
+    for order in (1, -1):
+        terms = [cvar(-(R @ w), 1.0) * 0.5, 2 * cvar(-(R @ w), 0.05)][::order]
+        p.minimize(worst_case(terms[0] + terms[1]))
+        expected = 2 * MomentRisk().risk(POINT, 0.05, 0.25)
+        assert objective_at(p) == pytest.approx(expected, rel=1e-13)
+        assert objective_at(p.counterpart()) == pytest.approx(expected, rel=1e-13)
+    for other in (cvar(-(R @ w), 0.5), cvar(-(R @ (2 * w)), 1.0), cvar(-(R @ (w - 0.1)), 1.0)):
+        with pytest.raises(ModelError, match="'R' stands in two terms"):
+            worst_case(other + cvar(-(R @ w), 0.05))
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.uncertainty import (
     Ball,
     Box,
+    Budgeted,
     CovarianceBox,
     CovarianceEllipsoid,
     CovariancePoint,
@@ -30,10 +31,13 @@ from rrp_pyomo.uncertainty import (
     LoadingEllipsoids,
     LoadingsBall,
     Moments,
+    Polyhedron,
     SamplingError,
     ScenarioProbabilities,
     Scenarios,
+    Vertices,
     Wasserstein,
+    hull,
 )
 
 N = 5
@@ -130,6 +134,48 @@ def test_a_worst_case_in_a_constraint_has_its_dual(kind):
     for key in (("mu", "objective"), ("mu", "floor")):
         element = reached.worst_case[key]
         assert element @ reached.values["w"] == pytest.approx(floor, abs=1e-8)
+
+
+def polytopes(mean, sigma):
+    s, n = np.sqrt(sigma.variances), len(mean)
+    corners = mean.to_numpy() + 0.03 * np.random.default_rng(1).normal(size=(4, n))
+    sides = np.vstack([np.eye(n), -np.eye(n), np.ones((1, n))])
+    budgeted = Budgeted(mean, 0.3 * s, 2)
+    vertices = Vertices(pd.DataFrame(corners, columns=mean.index))
+    return {
+        "budgeted": budgeted,
+        "vertices": vertices,
+        "polyhedron": Polyhedron(mean, sides, np.append(np.full(2 * n, 0.03), 0.04)),
+        "intersection": Box(mean, 0.3 * s) & Ellipsoid(mean, sigma, 0.25),
+        "sum": budgeted + Ball(mean * 0.0, 0.01, 1),
+        "hull": hull(Ball(mean, 0.02), vertices),
+        "flat ellipsoid": Ellipsoid(mean, root=0.1 * np.ones((1, n)), radius=1.0),
+    }
+
+
+@pytest.mark.parametrize("kind", polytopes(*market(0)))
+@pytest.mark.parametrize("seed", [61, 62, 66])
+def test_sets_with_corners_are_saddle_points_in_objective_and_rows(kind, seed):
+    """Optima lie where several elements are worst: to a solver's accuracy."""
+    mean, sigma = market(seed)
+    members = polytopes(mean, sigma)[kind]
+    p = Program("corners")
+    w = p.variable("w", members.labels, lower=-1.0, upper=1.5)
+    t = p.variable("t", upper=0.3)
+    mu = p.uncertain("mu", members)
+    p.minimize(variance(w, sigma) - worst_case(mu @ w) - 0.1 * t)
+    p.subject_to(
+        invested=w.sum() == 1,
+        row=worst_case(2 * (mu @ w) - 0.1 * w["a0"]) >= t,
+        other=worst_case(mu @ (w - 1 / N)) <= 0.02,
+    )
+    reached = solve_program(p)
+    assert abs(reached.saddle_gap) < 1e-5
+    x = reached.arrays["w"]
+    for where, d, side in (("objective", x, -1), ("row", 2 * x, -1), ("other", x - 1 / N, 1)):
+        element = reached.worst_case["mu", where]
+        assert members.contains(element, 1e-6)
+        assert d @ element.to_numpy() == pytest.approx(side * members.support(side * d), abs=1e-7)
 
 
 def test_an_arbitrary_worst_element_is_no_saddle_where_several_are_worst():
@@ -398,17 +444,20 @@ def sets_of_distributions():
 
 
 @pytest.mark.parametrize("kind", sets_of_distributions())
-def test_worst_distributions(kind):
+@pytest.mark.parametrize("mean_weight", [0.0, 0.7])
+def test_worst_distributions(kind, mean_weight):
     members = sets_of_distributions()[kind]()
     p = Program("tail")
     w = p.variable("w", members.labels, lower=0)
     R = p.uncertain("R", members)
-    p.minimize(worst_case(cvar(-(R @ w), 0.1)))
+    p.minimize(worst_case(mean_weight * cvar(-(R @ w), 1) + cvar(-(R @ w), 0.1)))
     p.subject_to(invested=w.sum() == 1)
     reached = solve_program(p)
     x, worst = reached.values["w"], reached.worst_case["R"]
-    assert reached.objective == pytest.approx(members.risk(x, 0.1), rel=1e-6)
-    assert worst.cvar(x, 0.1) == pytest.approx(members.risk(x, 0.1), rel=1e-6)
+    value = members.risk(x, 0.1, mean_weight)
+    assert reached.objective == pytest.approx(value, rel=1e-6)
+    attained = worst.cvar(x, 0.1) + mean_weight * worst.expected_loss(x)
+    assert attained == pytest.approx(value, rel=1e-6)
     # The fixed program is one of linear pieces, which take weights to 1e-6 as they are.
     assert abs(reached.saddle_gap) < 1e-4
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray
@@ -61,35 +62,48 @@ class CVaR(Term):
 
 
 class UncertainRisk(UncertainTerm):
-    """CVaR_α(−d'R) with R of a set of distributions."""
+    """CVaR_α(−d'R) + mean_weight · E[−d'R] with R of a set of distributions."""
 
     name = "cvar"
     curvature = 1
 
-    def __init__(self, symbol: Uncertain, direction: Affine, alpha: float) -> None:
+    def __init__(
+        self, symbol: Uncertain, direction: Affine, alpha: float, mean_weight: float = 0.0
+    ) -> None:
         self.symbol = symbol
         self.arguments = (direction,)
         self.alpha = alpha
+        self.mean_weight = mean_weight
+
+    def beside(self, other: UncertainTerm, ratio: float) -> UncertainTerm | None:
+        """With an expected loss of the same returns, which is CVaR at α = 1."""
+        if not isinstance(other, UncertainRisk) or other.symbol is not self.symbol:
+            return None
+        if other.alpha != 1.0 or other.mean_weight or not _equal(self.direction, other.direction):
+            return None
+        return UncertainRisk(self.symbol, self.direction, self.alpha, self.mean_weight + ratio)
 
     def largest(self, sign: float) -> Any:
-        return self.symbol.members.risk(self.direction, self.alpha)
+        return self.symbol.members.risk(self.direction, self.alpha, self.mean_weight)
 
     def at(self, element: Any) -> Any:
         losses = -(element.scenarios.to_numpy() @ self.direction)
-        return cvar(losses, self.alpha, element.probabilities.to_numpy())
+        p = element.probabilities.to_numpy()
+        risk = cvar(losses, self.alpha, p)
+        return risk + self.mean_weight * (p @ losses) if self.mean_weight else risk
 
     def largest_at(self, direction: FloatArray, sign: float) -> float:
-        return float(self.symbol.members.risk(direction, self.alpha))
+        return float(self.symbol.members.risk(direction, self.alpha, self.mean_weight))
 
     def worst(self, direction: FloatArray, sign: float) -> Any:
-        return self.symbol.members.worst(direction, self.alpha)
+        return self.symbol.members.worst(direction, self.alpha, self.mean_weight)
 
     def gradient(self, element: Any, direction: FloatArray) -> FloatArray:
         returns, p = element.scenarios.to_numpy(), element.probabilities.to_numpy()
         order = np.argsort(returns @ direction, kind="stable")
         held = np.minimum(np.cumsum(p[order]), self.alpha)
         tail = np.diff(held, prepend=0.0) / self.alpha
-        return np.asarray(-(tail @ returns[order]))
+        return np.asarray(-(tail @ returns[order]) - self.mean_weight * (p @ returns))
 
     def mixture(self, weights: FloatArray, elements: list[Any]) -> Any:
         first = elements[0].scenarios
@@ -159,3 +173,15 @@ def _uncertain_cvar(losses: Affine, alpha: float, probabilities: Any) -> Composi
         )
     result = Composite.of(UncertainRisk(symbol, -direction, alpha))
     return Composite(certain, result.terms, joined("cvar", losses.notation, float(alpha)))
+
+
+def _equal(a: Affine, b: Affine) -> bool:
+    """Whether two expressions have the same coefficients of the same symbols."""
+    if a.terms.keys() != b.terms.keys() or a.size != b.size:
+        return False
+    blocks = [(a.constant, b.constant), *((a.terms[s], b.terms[s]) for s in a.terms)]
+    return all(np.shape(p) == np.shape(q) and (p != q).sum() == 0 for p, q in map(_arrays, blocks))
+
+
+def _arrays(pair: tuple[Any, Any]) -> Any:
+    return tuple(block if sp.issparse(block) else np.asarray(block) for block in pair)

@@ -10,6 +10,7 @@ nonlinear uncertain inequalities).
 from __future__ import annotations
 
 import copy
+import itertools
 from abc import abstractmethod
 from collections import Counter
 from typing import Any
@@ -73,6 +74,10 @@ class UncertainTerm(Term):
     @abstractmethod
     def mixture(self, weights: FloatArray, elements: list[Any]) -> Any:
         """Σ weight · element, for weights that sum to 1."""
+
+    def beside(self, other: UncertainTerm, ratio: float) -> UncertainTerm | None:
+        """self + ratio · other as one term; None where the two have no worst case together."""
+        return None
 
     def value(self, x: FloatArray) -> FloatArray:
         raise ModelError(
@@ -187,8 +192,8 @@ def worst_case(expression: Any) -> Any:
     ----------
     expression : scalar expression
         Affine in the means that are uncertain, ``worst_case(mu @ w - costs @ w)``, and multiples of
-        ``variance(w, set)`` and ``cvar(-(R @ w), alpha)``. Data of different symbols vary
-        independently of each other.
+        ``variance(w, set)`` and ``cvar(-(R @ w), alpha)``, with an expected loss ``cvar(-(R @ w),
+        1)`` beside it. Data of different symbols vary independently of each other.
 
     Raises
     ------
@@ -227,6 +232,7 @@ def worst_case(expression: Any) -> Any:
             continue
         _require_certain_term(term, expression)
         found.append(weighted)
+    found = _with_expectations(found)
     worst = [w.term for w in found if isinstance(w.term, WorstCase)]
     if not worst:
         return expression
@@ -260,6 +266,19 @@ def _require_certain_term(term: Term, expression: Any) -> None:
             "in such a term have no exact convex counterpart; give the adversary affine functions, "
             "variance(w, set) or cvar(-(R @ w), alpha)"
         )
+
+
+def _with_expectations(found: list[Weighted]) -> list[Weighted]:
+    """Terms of one symbol as one term, where two of them have a worst case together."""
+    for a, b in itertools.permutations(found, 2):
+        both = (a.term, a.weight, b.term, b.weight)
+        match both:
+            case WorstCase(), float(), WorstCase(), float() if a.weight > 0.0 <= b.weight:
+                together = a.term.of.beside(b.term.of, b.weight / a.weight)
+                if together is not None:
+                    rest = [w for w in found if w is not a and w is not b]
+                    return [*rest, Weighted(WorstCase(together), a.weight)]
+    return found
 
 
 def _require_each_once(worst: list[WorstCase]) -> None:
