@@ -85,7 +85,7 @@ class RobustCounterpartBlock(ScalarBlock):  # type: ignore[misc]
 
     def _require_values(self) -> None:
         for row in self._robust_rows.values():
-            for entry in (row.rest, *(b for d in row.directions for b in d.entries)):
+            for entry in (row.rest, *(b for d in row.directions for b in d.entries.values())):
                 if pyo.value(entry, exception=False) is None:
                     raise ModelError(
                         f"variables in {row.name!r} have no value; solve the model first, and load "
@@ -143,7 +143,7 @@ class _Statement:
 
     def __init__(self, block: Any, uncertain: list[UncertainParams]) -> None:
         self._block = block
-        self._uncertain = uncertain
+        self._uncertain = [(u, {id(p): k for k, p in enumerate(u.params)}) for u in uncertain]
         self._rows: dict[str, RobustRow] = block._robust_rows
 
     def replace(self, rows: list[Collected]) -> None:
@@ -181,8 +181,8 @@ class _Statement:
 
     def _worst(self, name: str, terms: ParameterTerms, sign: float, component: Any) -> Any:
         """max over the sets of Σ_j p_j b_j(x): a number, or a variable that is at least that."""
-        directions = [Direction.of(u, terms.coefficients) for u in self._uncertain]
-        directions = [d for d in directions if d.is_present]
+        directions = [Direction.of(*u, terms.coefficients) for u in self._uncertain]
+        directions = [d for d in directions if d.entries]
         if not directions:
             return 0.0
         row = RobustRow(name, terms.rest, directions, sign)

@@ -19,31 +19,52 @@ from rrp_pyomo.modeling import Affine
 from rrp_pyomo.program import Program
 from rrp_pyomo.transformations.parameter_terms import Coefficients
 from rrp_pyomo.transformations.uncertain_params import UncertainParams
+from rrp_pyomo.uncertainty import MeanSet
 
 
 class Direction(NamedTuple):
-    """What multiplies the Params of one set: b_j(x) by label, ``None`` where nothing does."""
+    """What multiplies the Params of one set.
+
+    Attributes
+    ----------
+    uncertain : UncertainParams
+    entries : dict of int to expression or number
+        b_j(x) by the place of its label in the set; what is missing is 0.
+    """
 
     uncertain: UncertainParams
-    entries: list[Any]
+    entries: dict[int, Any]
 
     @classmethod
-    def of(cls, uncertain: UncertainParams, coefficients: Coefficients) -> Direction:
-        return cls(uncertain, [coefficients.get(id(p), 0.0) for p in uncertain.params])
-
-    @property
-    def is_present(self) -> bool:
-        return any(b.__class__ not in native_numeric_types or b != 0 for b in self.entries)
+    def of(
+        cls, uncertain: UncertainParams, places: dict[int, int], coefficients: Coefficients
+    ) -> Direction:
+        """From what multiplies each Param, and the places of the set's Params, both by id."""
+        found = {
+            places[j]: b
+            for j, b in coefficients.items()
+            if j in places and (b.__class__ not in native_numeric_types or b != 0)
+        }
+        return cls(uncertain, dict(sorted(found.items())))
 
     @property
     def is_known(self) -> bool:
         """Whether it is made of numbers alone."""
-        return all(b.__class__ in native_numeric_types for b in self.entries)
+        return all(b.__class__ in native_numeric_types for b in self.entries.values())
 
     @property
     def value(self) -> FloatArray:
-        """The numbers at the values that variables have now."""
-        return np.array([pyo.value(b) for b in self.entries], float)
+        """The numbers at the values that variables have now, one for each label of the set."""
+        numbers = np.zeros(len(self.uncertain.params))
+        numbers[list(self.entries)] = [pyo.value(b) for b in self.entries.values()]
+        return numbers
+
+    def shadow(self) -> MeanSet:
+        """The set on the axes of the entries, where it has one that is not larger to state."""
+        set_ = self.uncertain.set
+        if len(self.entries) == len(set_.labels) or type(set_).select is MeanSet.select:
+            return set_
+        return set_.select([set_.labels[place] for place in self.entries])
 
 
 @dataclass
@@ -92,7 +113,7 @@ def state_adversary(block: Any, row: RobustRow) -> Any:
     directions = [d for d in row.directions if not d.is_known]
     if not directions:
         return total
-    rows = [_Rows(direction) for direction in directions]
+    rows = [_Rows(direction, direction.shadow()) for direction in directions]
     _define_coefficients(block, rows)
     variables = list({id(v): v for r in rows for v in r.variables}.values())
     place = {id(v): k for k, v in enumerate(variables)}
@@ -100,11 +121,10 @@ def state_adversary(block: Any, row: RobustRow) -> Any:
     x, worst = program.variable("x", len(variables)), program.variable("worst")
     for r in rows:
         columns = [place[id(v)] for v in r.variables]
-        n = len(r.constant)
-        matrix = sp.csr_array((r.coefficients, (r.places, columns)), shape=(n, len(variables)))
-        uncertain = r.direction.uncertain
-        d = Affine(n, {x: matrix}, np.array(r.constant), uncertain.set.labels, uncertain.name)
-        total = total + uncertain.set.support(d)
+        n = r.set.size
+        matrix = sp.csr_array((r.coefficients, (r.rows, columns)), shape=(n, len(variables)))
+        d = Affine(n, {x: matrix}, r.constant, r.set.labels, r.direction.uncertain.name)
+        total = total + r.set.support(d)
     program.subject_to(adversary=total <= worst)
     values = [v.value for v in variables]
     start = None
@@ -125,7 +145,8 @@ def bound_adversary(worst: Any, row: RobustRow) -> None:
     low = high = 0.0
     for direction in row.directions:
         set_ = direction.uncertain.set
-        for unit, b in zip(np.eye(len(direction.entries)), direction.entries, strict=True):
+        for place, b in direction.entries.items():
+            unit = unit_vector(place, len(direction.uncertain.params))
             params = -set_.support(-unit), set_.support(unit)
             ends = [e if e is not None else np.nan for e in compute_bounds_on_expr(b)]
             products = [p * end if p else 0.0 for p in params for end in ends]
@@ -136,27 +157,31 @@ def bound_adversary(worst: Any, row: RobustRow) -> None:
 
 @dataclass
 class _Rows:
-    """b_k(x) by label as rows over variables; nonlinear ones are kept apart until they have one."""
+    """b(x) as rows over variables, one for each label of a set; what is not linear is kept."""
 
     direction: Direction
-    places: list[int] = field(default_factory=list)
+    set: MeanSet
+    rows: list[int] = field(default_factory=list)
     coefficients: list[float] = field(default_factory=list)
     variables: list[Any] = field(default_factory=list)
-    constant: list[float] = field(default_factory=list)
-    others: list[int] = field(default_factory=list)
+    others: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for place, entry in enumerate(self.direction.entries):
+        entries = self.direction.entries
+        self.constant = np.zeros(self.set.size)
+        whole = self.set is self.direction.uncertain.set
+        for row, (place, entry) in enumerate(entries.items()):
+            row = place if whole else row
             linear = _as_linear(entry)
             if linear is None:
-                self.others.append(place)
-            constant, terms = linear or (0.0, [])
-            self.constant.append(constant)
+                self.others[place] = row
+                continue
+            self.constant[row], terms = linear
             for coefficient, variable in terms:
-                self.append(place, coefficient, variable)
+                self.append(row, coefficient, variable)
 
-    def append(self, place: int, coefficient: float, variable: Any) -> None:
-        self.places.append(place)
+    def append(self, row: int, coefficient: float, variable: Any) -> None:
+        self.rows.append(row)
         self.coefficients.append(coefficient)
         self.variables.append(variable)
 
@@ -187,17 +212,22 @@ def _define_coefficients(block: Any, rows: list[_Rows]) -> None:
         b, variable = r.direction.entries[place], block.coefficient[name]
         variable.value = pyo.value(b, exception=False)
         stated[name] = _link(variable, b, r.direction.uncertain, place)
-        r.append(place, 1.0, variable)
+        r.append(r.others[place], 1.0, variable)
     block.coefficient_definition = pyo.Constraint(list(stated), rule=stated)
 
 
 def _link(variable: Any, b: Any, uncertain: UncertainParams, place: int) -> Any:
     """variable = b, or one of its sides where b is not linear and p·b grows with it, or falls."""
     if b.polynomial_degree() not in (0, 1):
-        unit = np.zeros(len(uncertain.params))
-        unit[place] = 1.0
+        unit = unit_vector(place, len(uncertain.params))
         if uncertain.set.support(-unit) <= 0.0:  # p_j ≥ 0
             return variable >= b
         if uncertain.set.support(unit) <= 0.0:
             return variable <= b
     return variable == b
+
+
+def unit_vector(place: int, size: int) -> FloatArray:
+    unit = np.zeros(size)
+    unit[place] = 1.0
+    return unit

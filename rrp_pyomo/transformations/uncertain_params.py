@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from pyomo.core.base.param import IndexedParam, Param, ParamData
+from pyomo.core.expr.numvalue import value
 
 from rrp_pyomo.data.validation import Labels, index_of
 from rrp_pyomo.errors import InputError, UnknownLabelError, brief, warn
@@ -109,7 +110,8 @@ def _looked_up(model: Any, key: Any, given: Any) -> UncertainParams:
     name = ", ".join(parts)
     labels = _labels(components, places)
     known = _as_set(given, name, labels)
-    order = _order(known.labels, labels, name)
+    single = len(components) == 1 and not components[0].is_indexed()
+    order = [0] if single and known.size == 1 else _order(known.labels, labels, name)
     places = tuple(places[k] for k in order)
     return UncertainParams(parts, tuple(params[p] for p in places), places, known)
 
@@ -167,16 +169,14 @@ def _as_set(given: Any, name: str, labels: Labels) -> MeanSet:
 
 def _order(given: Labels, wanted: Labels, name: str) -> list[int]:
     """For each label of the set, the place of its Param."""
-    if len(given) == len(wanted) == 1:
-        return [0]
-    place = {label: k for k, label in enumerate(wanted)}
+    place, known = {label: k for k, label in enumerate(wanted)}, set(given)
     numbered = given == tuple(range(len(given)))
-    if numbered and len(given) == len(wanted) and not any(k in place for k in given):
+    if numbered and len(given) == len(wanted) and 0 not in place:
         return list(range(len(given)))  # an array, whose entries stand in the order of the Param
     for label in given:
         if label not in place:
             raise UnknownLabelError(f"label of the set of {name}: Param index", label, wanted)
-    if missing := [label for label in wanted if label not in set(given)]:
+    if missing := [label for label in place if label not in known]:
         raise InputError(
             f"the set of {name} has {len(given)} labels and lacks {str(missing[0])!r}"
             f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; give a set over all "
@@ -187,7 +187,7 @@ def _order(given: Labels, wanted: Labels, name: str) -> list[int]:
 
 def _compare_with_nominal(uncertain: UncertainParams) -> None:
     """Say so where the Params' own values are outside of their set."""
-    values = [param.value for param in uncertain.params]
+    values = [value(param, exception=False) for param in uncertain.params]
     if None in values:
         return
     if not uncertain.set.contains(np.array(values, float), tolerance=1e-6):

@@ -504,6 +504,48 @@ def test_labels_are_matched_not_counted() -> None:
     assert pyo.value(solve(by_order).utility) == pytest.approx(by_hand("box"), abs=2e-6)
 
 
+def test_an_array_goes_by_the_order_of_a_range_from_one() -> None:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var([1, 2, 3], bounds=(0, 1))
+    m.p = pyo.Param(pyo.RangeSet(3), initialize={1: 1.0, 2: 2.0, 3: 3.0}, mutable=True)
+    m.goal = pyo.Objective(expr=sum(m.p[i] * m.x[i] for i in m.x), sense=pyo.maximize)
+    m = solve(transform(m, {"p": Box([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])}))
+    assert pyo.value(m.goal) == pytest.approx(5.4, abs=1e-6)
+    assert m.robust_counterpart.worst_case()["goal"]["p"].to_dict() == pytest.approx(
+        {1: 0.9, 2: 1.8, 3: 2.7}
+    )
+
+
+def test_one_label_is_matched_too() -> None:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(bounds=(0, 9))
+    m.p = pyo.Param(["a"], mutable=True)  # without a value, which the set does not need
+    m.row = pyo.Constraint(expr=m.p["a"] * m.x <= 2)
+    m.goal = pyo.Objective(expr=m.x, sense=pyo.maximize)
+    with pytest.raises(UnknownLabelError, match="unknown label of the set of p"):
+        transform(m, {"p": Box(pd.Series([1.0], ["z"]), 0.25)})
+    for sets in ({"p": Box([1.0], 0.25)}, [(m.p["a"], Box(pd.Series([1.0], ["z"]), 0.25))]):
+        assert solve(transform(m, sets)).x.value == pytest.approx(1.6, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_rows_with_a_part_of_the_params(name: str) -> None:
+    """What a row does not have is at its worst for the others' sake."""
+    m = with_row(lambda m: m.mu["b"] * m.w["b"] + m.mu["d"] * (m.w["d"] - m.w["a"]) >= 0.4)
+    m.utility.deactivate()
+    m.low = pyo.Objective(expr=m.variance)
+    m = solve(transform(m, {"mu": SETS[name]}))
+    w = cp.Variable(4)
+    part = cp.hstack([0, w[1], 0, w[3] - w[0]])
+    rows = [cp.sum(w) == 1, w >= -0.5, w <= 1, worst_mean(name, part) >= 0.4]
+    value = cp.Problem(cp.Minimize(cp.sum_squares(ROOT @ w) / 6), rows).solve("CLARABEL")
+    assert pyo.value(m.low) == pytest.approx(value, abs=2e-6)
+    worst = m.robust_counterpart.worst_case()["row"]["mu"]
+    d = pd.Series([0, m.w["b"].value, 0, m.w["d"].value - m.w["a"].value], ASSETS)
+    assert worst @ d == pytest.approx(m.robust_counterpart.worst_values()["row"], abs=1e-9)
+    assert SETS[name].contains(worst, 1e-7)
+
+
 def test_a_nominal_value_outside_of_the_set_is_said() -> None:
     with pytest.warns(RiskParityWarning, match="value of mu is not an element of its set"):
         transform(market(), {"mu": Ball(MEAN + 1, 0.1)})
