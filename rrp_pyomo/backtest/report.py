@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.backtest.comparison import Comparison
     from rrp_pyomo.backtest.result import BacktestResult
 
-# Panels are drawn for no more strategies than this; each takes seconds.
-MOST_APART = 8
+# Lines and panels are drawn for no more strategies than this and one to compare them with.
+MOST_DRAWN = 8
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -91,13 +91,12 @@ class Report:
         write_atomically(path, page.encode())
 
 
-def _shown_apart(result: BacktestResult) -> tuple[list[str], str]:
-    """The strategies that get a panel of their own, and what to say of them."""
-    if len(result.strategies) <= MOST_APART:
-        return result.strategies, ""
-    best = result.statistics()["sharpe"].nlargest(MOST_APART).index
-    chosen = [name for name in result.strategies if name in best]
-    return chosen, f" of the {MOST_APART} strategies with the largest Sharpe ratios"
+def _drawn(result: BacktestResult, reference: str) -> tuple[BacktestResult, str]:
+    """The backtest as far as there are lines and panels for it, and what to say of that."""
+    if len(result.strategies) <= MOST_DRAWN:
+        return result, ""
+    best = result.statistics()["sharpe"].nlargest(MOST_DRAWN).index
+    return result.select([reference, *best]), f", of the {MOST_DRAWN} largest Sharpe ratios"
 
 
 def _shown(value: Any, form: str) -> str:
@@ -212,18 +211,18 @@ def write_report(
     else:
         report.table(result.events.assign(date=result.events["date"].dt.date).set_index("date"))
     reference = "nominal" if "nominal" in result.strategies else result.strategies[0]
-    shown, of = _shown_apart(result)
+    drawn, of = _drawn(result, reference)
     figures = {
-        "wealth": (plots.plot_wealth(result), "Wealth"),
-        "weights": (plots.plot_weights(result, shown), f"Target weights{of}"),
+        "wealth": (plots.plot_wealth(drawn), f"Wealth{of}"),
+        "weights": (plots.plot_weights(drawn), f"Target weights{of}"),
         "risk_contributions": (
-            plots.plot_risk_contributions(result, shown),
+            plots.plot_risk_contributions(drawn),
             f"Risk contributions{of}",
         ),
     }
     if len(result.strategies) > 1:
-        relative = plots.plot_relative_wealth(result, reference)
-        figures["relative_wealth"] = (relative, f"Wealth relative to {reference}")
+        relative = plots.plot_relative_wealth(drawn, reference)
+        figures["relative_wealth"] = (relative, f"Wealth relative to {reference}{of}")
     if len(omegas) > 1:
         sweep = plots.plot_omega_sweep(plots.omega_table(result, omegas))
         figures["omega"] = (sweep, "The effect of ω")

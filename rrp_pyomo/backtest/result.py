@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -318,6 +319,28 @@ class BacktestResult:
             name, self.periods_per_year, risk_aversion, cost, block, replications, seed,
             left_out.rename("left_out"),
         )  # fmt: skip
+
+    def select(self, strategies: Iterable[str]) -> BacktestResult:
+        """The same backtest with some of its strategies only, in its own order.
+
+        Raises
+        ------
+        UnknownLabelError
+            A strategy that is not among them.
+        """
+        wanted = {self._named(name) for name in strategies}
+        names = [name for name in self.strategies if name in wanted]
+        rows = self.weights.index.get_level_values("strategy").isin(names)
+        return replace(
+            self,
+            returns=self.returns[names],
+            weights=self.weights[rows],
+            risk_contributions=self.risk_contributions[rows],
+            drifted=self.drifted[rows],
+            solve_times=self.solve_times[names],
+            events=self.events[self.events["strategy"].isin(names)],
+            settings=self.settings | {"strategies": names},
+        )
 
     def _named(self, text: str) -> str:
         """The strategy of this name, or that a backtest would make of the text."""

@@ -224,6 +224,15 @@ def test_who_lost_everything_is_not_compared(market) -> None:
         result.comparison("short")
 
 
+def test_some_strategies_of_a_result_are_what_they_were(result) -> None:
+    some = result.select(["nominal", "equal_weight"])
+    assert some.strategies == ["equal weight", "nominal"]
+    pd.testing.assert_frame_equal(some.statistics(), result.statistics().loc[some.strategies])
+    pd.testing.assert_frame_equal(some.trades, result.trades[some.strategies])
+    with pytest.raises(UnknownLabelError, match="unknown strategy 'robust'"):
+        result.select(["robust"])
+
+
 # --- all strategies -------------------------------------------------------------------------------
 
 
