@@ -12,11 +12,12 @@ import scipy.sparse as sp
 
 from rrp_pyomo.data import ResolvedWeightSet, WeightSet
 from rrp_pyomo.data.validation import as_number
-from rrp_pyomo.errors import ModelError
+from rrp_pyomo.errors import ModelError, SolverError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, Variable
 from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
 from rrp_pyomo.models.utility import KinkedUtility, Utility, as_utility
+from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.uncertainty.base import DistributionSet
@@ -24,6 +25,9 @@ from rrp_pyomo.uncertainty.distributions.distribution import Distribution
 from rrp_pyomo.uncertainty.distributions.pieces import state_pieces, worst_of_pieces
 from rrp_pyomo.uncertainty.distributions.scenario_sets import ScenarioSet, as_distribution_set
 from rrp_pyomo.uncertainty.worst_case import WorstCase
+
+# Weights beyond are no answer: some of them gain in every scenario.
+_LARGEST_GROSS = 1e6
 
 
 class ExpectedUtility(RobustProblem):
@@ -217,6 +221,10 @@ class ExpectedUtility(RobustProblem):
             is_orthant=False,
         )
 
+    def _portfolio(self, solution: ProgramSolution) -> Portfolio:
+        require_bounded(solution.arrays["x"])
+        return super()._portfolio(solution)
+
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
         if isinstance(self.utility, KinkedUtility):
             return self._adversary_of_pieces(program, x)
@@ -259,6 +267,22 @@ class ExpectedUtility(RobustProblem):
         problem = ExpectedUtility(self.distribution.nominal, self.utility, risk_free=self.risk_free)
         problem.weight_set, problem.trading = self.weight_set, self.trading
         return problem
+
+
+def require_bounded(amounts: FloatArray) -> None:
+    """Raise where a solver stopped on its way to infinity.
+
+    Raises
+    ------
+    SolverError
+        Amounts of more than a million times the wealth.
+    """
+    gross = float(np.abs(amounts).sum(axis=-1).max())
+    if not gross <= _LARGEST_GROSS:
+        raise SolverError(
+            f"the best weights are unbounded, a gross of {gross:.3g} was reached: some gain in "
+            "every scenario; give the weight set bounds, such as WeightSet(lower=-1, upper=1)"
+        )
 
 
 def _times(numbers: FloatArray, mass: Any) -> Any:

@@ -16,6 +16,7 @@ from rrp_pyomo.data.weight_set import resolved_weight_set
 from rrp_pyomo.errors import SolverError, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, stack
+from rrp_pyomo.models.expected_utility import require_bounded
 from rrp_pyomo.models.scenario_tree import Nodes, ScenarioTree
 from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.models.utility import KinkedUtility, as_utility
@@ -235,9 +236,9 @@ class TreeProgram:
     def solve(self, solver: str = "clarabel", **options: Any) -> TreePolicy:
         """Solve for the policy; see :func:`~rrp_pyomo.solve_program` for options and errors."""
         solution = solve_program(self.statement, solver, **options)
-        amounts = self._nodes.table(
-            solution.arrays["amount"].reshape(-1, len(self.labels)), self.labels
-        )
+        rows = solution.arrays["amount"].reshape(-1, len(self.labels))
+        require_bounded(rows)
+        amounts = self._nodes.table(rows, self.labels)
         prices = None if solution.duals is None else self._prices(solution.duals)
         return TreePolicy(self, amounts, prices, solution.status, solution.solver)
 

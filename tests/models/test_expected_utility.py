@@ -14,7 +14,7 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 from scipy.optimize import minimize
 
 from rrp_pyomo import ExpectedUtility, KinkedUtility, PowerUtility, StagewiseUtility, WeightSet
-from rrp_pyomo.errors import InputError, ModelError
+from rrp_pyomo.errors import InputError, ModelError, SolverError
 from rrp_pyomo.models.utility import LogUtility
 from rrp_pyomo.uncertainty import (
     Box,
@@ -384,6 +384,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         InputError,
         r"utility is 'crra'; expected 'log', PowerUtility\(gamma\) or KinkedUtility",
     ),
+    "arbitrage": (
+        lambda: ExpectedUtility(R[:3], "log", WeightSet(long_only=False)).solve(),
+        SolverError,
+        "best weights are unbounded.*give the weight set bounds",
+    ),
     "stages of kinked utility": (
         lambda: StagewiseUtility([SCENARIOS], KINKED),
         ModelError,
@@ -397,6 +402,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::rrp_pyomo.errors.RiskParityWarning")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused(case):
     make, kind, said = REFUSED[case]

@@ -14,7 +14,7 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 from scipy.optimize import minimize_scalar
 
 from rrp_pyomo import KinkedUtility, PowerUtility, ScenarioTree, TreeProgram, WeightSet
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, SolverError
 from rrp_pyomo.models.utility import LogUtility
 
 CASH = WeightSet(fully_invested=False, long_only=False, lower=-1.0, upper=2.0)
@@ -174,6 +174,13 @@ def test_paths_label_the_answer():
     assert list(policy.amounts.columns) == ["stock", "bill"]
     assert policy.wealth.loc[[("up", "down")]].iloc[0] > 1.0
     assert "4 leaves" in repr(policy)
+
+
+@pytest.mark.filterwarnings("ignore::rrp_pyomo.errors.RiskParityWarning")
+def test_policies_that_gain_in_every_branch_are_unbounded():
+    tree = ScenarioTree(np.array([[0.1, 0.02], [-0.02, 0.05]]))
+    with pytest.raises(SolverError, match="best weights are unbounded"):
+        TreeProgram(tree, "log", WeightSet(fully_invested=False, long_only=False)).solve()
 
 
 REFUSED = {
