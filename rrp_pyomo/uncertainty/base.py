@@ -531,6 +531,10 @@ class DistributionSet(UncertaintySet):
             f"the risk of {w!r} under {self!r} takes affine weights; bind them to a variable first"
         )
 
+    def _unit(self, w: Affine) -> float:
+        """The typical size of a loss."""
+        return w.magnitude
+
     @abstractmethod
     def _piecewise(self, w: Affine, slopes: list[float], intercepts: list[Any]) -> Any:
         """sup E[max_k (a_k L + b_k)] as an expression."""
@@ -558,7 +562,7 @@ class DistributionSet(UncertaintySet):
             return np.array([worst.quantile(w.value(x), alpha)])
 
         program = w.program
-        t = program.variable(program.free_name("quantile"), unit=w.magnitude)
+        t = program.variable(program.free_name("quantile"), unit=self._unit(w))
         program.definitions.append((t, quantile))
         slopes = [mean_weight, mean_weight + 1.0 / alpha]
         return self._piecewise(w, slopes, [t, (1.0 - 1.0 / alpha) * t])

@@ -422,3 +422,10 @@ def test_distributions_say_their_moments():
     assert P.cvar(w, 1e-9) == pytest.approx(P.losses(w).max())
     assert P.quantile(w, 1e-9) == P.losses(w).max()
     assert sum(P.to_dict()["probabilities"]) == pytest.approx(1.0)
+
+
+def test_an_ellipsoid_of_one_direction_is_a_point():
+    """1'Az = 0 leaves nothing of a single column that does not sum to 0."""
+    given = ScenarioProbabilities.ellipsoid(R, A[:, :1])
+    assert given.risk(weights(), 0.1) == Scenarios(R).risk(weights(), 0.1)
+    assert not given.A.any()

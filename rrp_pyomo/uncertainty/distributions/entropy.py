@@ -157,8 +157,8 @@ class KullbackLeibler(ScenarioSet):
         return worst(brentq(missing, left, right, xtol=1e-15 * abs(values).max(), rtol=1e-14))
 
     def _bounded(self, losses: Affine, bound: Affine, new: Any) -> list[Bounded]:
-        """u_i ≥ t e^{(ℓ_i − s)/t} and Σ p̂_i u_i ≤ t with s = bound − t η."""
-        N = losses.size
+        """u_i ≥ p̂_i t e^{(ℓ_i − s)/t}, Σ u_i ≤ t with s = bound − t η: u = t p at the worst p."""
+        p, N = self.center.p, losses.size
         if self._reaches_all:
             return [Bounded("", InCone((repeated_rows(bound, N) - losses,), NONNEGATIVE))]
 
@@ -167,18 +167,14 @@ class KullbackLeibler(ScenarioSet):
             return np.array([t if np.isfinite(t) else 0.0])
 
         def shares(x: FloatArray) -> FloatArray:
-            (t_now,) = t.value(x)
-            if t_now <= 0.0:
-                return np.zeros(N)
-            u: FloatArray = t_now * np.exp((losses.value(x) - bound.value(x)) / t_now + self.radius)
-            return u
+            return np.asarray(t.value(x) * self._worst_probabilities(losses.value(x)))
 
         t = new("temperature", None, temperature, 0.0)
         u = new("share", N, shares, 0.0)
-        exponent = losses - repeated_rows(bound - self.radius * t, N)
+        exponent = losses - repeated_rows(bound, N) + (self.radius + np.log(p)) * t
         return [
             Bounded("", InCone((exponent, repeated_rows(t, N), u), EXPONENTIAL), 0, -1.0),
-            Bounded("total", InCone((t - self.center.p @ u,), NONNEGATIVE), None),
+            Bounded("total", InCone((t - u.sum(),), NONNEGATIVE), None),
         ]
 
     def _state_probabilities(self, program: Program, p: Affine) -> None:

@@ -191,7 +191,9 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         total = matrix.sum(axis=0)
         if (length := float(total @ total)) > (1e-12 * np.abs(matrix).sum()) ** 2:
             matrix = matrix - np.outer(matrix @ total, total) / length
-        matrix = matrix - matrix.mean(axis=0)  # what is left is rounding
+        matrix = matrix - matrix.mean(axis=0)
+        if np.abs(matrix).max() <= 1e-12 * np.abs(as_floats(A, "A", 2)).max():
+            matrix = np.zeros_like(matrix)  # what is left is rounding
         vars(self).update(center=center, A=frozen(matrix))
 
     @property
@@ -203,7 +205,7 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
 
     @property
     def _is_point(self) -> bool:
-        return not np.abs(self.A).max(initial=0.0) > 1e-15
+        return not self.A.any()
 
     @property
     def _can_vanish(self) -> NDArray[np.intp]:
@@ -221,15 +223,12 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         if p.min() >= 0.0:
             return np.asarray(p)
         program = Program("adversary")
-        z = program.variable("z", slope.size)
-        program.subject_to(length=norm(z) <= 1.0)
-        at = self._can_vanish
-        step: Any = self.A[at] @ z
-        program.subject_to(nonnegative=step >= -self.center.p[at])
-        along: Any = (slope / size) @ z
-        program.maximize(along)
-        found = solve_program(program).arrays["z"]
-        return self._inside(found)
+        program.maximize((losses / size) @ self.state_member(program))
+        return self._inside(solve_program(program).arrays["z"])
+
+    def _near(self, p: FloatArray) -> FloatArray:
+        z, *_ = np.linalg.lstsq(self.A, p - self.center.p, rcond=None)
+        return self._inside(z)
 
     def _inside(self, z: FloatArray) -> FloatArray:
         """p̂ + Az, z shortened to where it is a member."""
@@ -251,9 +250,18 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         vector: Any = self.A.T @ raised
         return [Bounded("", InCone((length, vector), SECOND_ORDER))]
 
-    def _state_probabilities(self, program: Program, p: Affine) -> None:
+    def state_member(self, program: Program) -> Affine:
+        """p̂ + Az for a variable z of length at most 1."""
         z = program.variable("z", self.A.shape[1])
-        program.subject_to(ellipsoid=p == self.center.p + self.A @ z, length=norm(z) <= 1.0)
+        program.subject_to(length=norm(z) <= 1.0)
+        step: Any = self.A @ z
+        p: Affine = self.center.p + step
+        if (at := self._can_vanish).size:
+            program.subject_to(nonnegative=p[list(at)] >= 0.0)
+        return p
+
+    def _state_probabilities(self, program: Program, p: Affine) -> None:
+        program.subject_to(ellipsoid=p == self.state_member(program))
 
     def _outside(self, p: FloatArray) -> float:
         step = p - self.center.p

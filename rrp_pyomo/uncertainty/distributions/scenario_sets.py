@@ -24,6 +24,8 @@ from rrp_pyomo.uncertainty.distributions.distribution import Distribution, tail
 
 # Losses this close to the quantile, relative to their range, may share its place in the tail.
 _NEAR = 1e-3
+# What weights of a solver may move a loss by, relative to the largest return.
+_ROUGH = 1e-5
 
 
 class ScenarioSet(DistributionSet):
@@ -136,6 +138,9 @@ class ScenarioSet(DistributionSet):
             WorstExpectation(self, losses), joined("worst_expectation", losses.notation)
         )
 
+    def _unit(self, w: Affine) -> float:
+        return w.magnitude * float(np.abs(self.center.R).max()) or 1.0
+
     def _losses(self, w: Affine) -> Affine:
         """L = −Rw by scenario."""
         losses: Affine = -(Named("R", self.center.R) @ w)
@@ -178,8 +183,12 @@ class ScenarioSet(DistributionSet):
         program = Program("adversary")
         p, q = self._state_tail(program, alpha)
         program.maximize((mean_weight * p + q) @ ((L - L.min()) / size))
-        found = solve_program(program).arrays["p"].clip(min=0.0)
-        return np.asarray(found / found.sum())
+        return self._near(p.value(solve_program(program).x))
+
+    def _near(self, p: FloatArray) -> FloatArray:
+        """The member that a solver's probabilities miss by rounding."""
+        p = p.clip(min=0.0)
+        return np.asarray(p / p.sum())
 
     def _state_tail(self, program: Program, alpha: float) -> tuple[Affine, Affine]:
         """p ∈ P and 0 ≤ q ≤ p/α of sum 1 as variables."""
@@ -332,7 +341,7 @@ class Scenarios(ScenarioSet):
         L = -(R @ w)
         certain = tail(L, p, alpha)
         gap = L - L[certain > 0.0].min()
-        near = np.abs(gap) <= _NEAR * np.ptp(L)
+        near = np.abs(gap) <= max(_NEAR * float(np.ptp(L)), _ROUGH * float(np.abs(R).max()))
         certain = np.where(near, 0.0, certain)
         share = program.variable("q", int(near.sum()), lower=0.0, upper=p[near] / alpha)
         program.subject_to(tail_total=share.sum() == 1.0 - certain.sum())

@@ -125,6 +125,9 @@ class Wasserstein(DistributionSet):
         """W_p(P, P̂), by a linear program over transport plans of N × M masses."""
         return distance(self.center, distribution, self._ground, self.order)
 
+    def _unit(self, w: Affine) -> float:
+        return self.nominal._unit(w)
+
     # --- risk -----------------------------------------------------------------------------------
 
     def _charge(self, alpha: float, mean_weight: float) -> float:
