@@ -363,7 +363,7 @@ def test_the_order_of_assets_and_units_do_not_matter(name):
     }[name]
     for given in again:
         other = MeanCVaR(given, ALPHA, 0.2).solve()
-        np.testing.assert_allclose(other.weights[LABELS], portfolio.weights, atol=2e-6)
+        np.testing.assert_allclose(other.weights[LABELS], portfolio.weights, atol=2e-5)
 
 
 def test_costs_and_turnover():

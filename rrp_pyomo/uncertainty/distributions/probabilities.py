@@ -223,12 +223,13 @@ class ProbabilityEllipsoid(ScenarioProbabilities):
         if p.min() >= 0.0:
             return np.asarray(p)
         program = Program("adversary")
-        program.maximize((losses / size) @ self.state_member(program))
+        along: Any = (losses / size) @ self.state_member(program)
+        program.maximize(along)
         return self._inside(solve_program(program).arrays["z"])
 
     def _near(self, p: FloatArray) -> FloatArray:
-        z, *_ = np.linalg.lstsq(self.A, p - self.center.p, rcond=None)
-        return self._inside(z)
+        z = np.linalg.lstsq(self.A, p - self.center.p, rcond=None)[0]
+        return self._inside(z.astype(float))
 
     def _inside(self, z: FloatArray) -> FloatArray:
         """p̂ + Az, z shortened to where it is a member."""
