@@ -47,7 +47,7 @@ def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
             f"{kind} label {str(label)!r} occurs {count} times; labels must be unique: "
             "rename or drop the repetitions"
         )
-    if {*map(type, labels)} in (set(), {str}):  # the common case
+    if {*map(type, labels)} in (set(), {str}, {int}):  # the common cases
         return labels
     if any(map(_is_missing, labels)):
         k = next(k for k, label in enumerate(labels) if _is_missing(label))

@@ -158,6 +158,10 @@ class Composite(Expression):
         return result
 
     def __mul__(self, factor: Operand) -> Composite:
+        if type(factor) is float:  # the common case, without the checks
+            terms = tuple(Weighted(w.term, w.weight * factor, w.summed) for w in self.terms)
+            notation = joined("*", notation_of(factor), self.notation)
+            return Composite(self.affine * factor, terms, notation)
         if isinstance(factor, Affine):
             if factor.is_data:
                 return self._times_parameter(factor)
