@@ -63,6 +63,9 @@ def test_a_factored_covariance_stays_factored():
     bl = BlackLitterman(sigma, w, 2.5, 0.05, views)
     assert sum(f.right.size for p in bl.covariance.root.parts for f in p.factors) < 30_000
     assert bl.covariance.variance(w) < 0.05 * sigma.variance(w)
+    U = bl.ellipsoid(0.9)
+    longest = np.sqrt(bl.covariance.variances.max())
+    assert U._reach == pytest.approx(U.radius * longest)
     assert bl.predictive_covariance.variance(w) == pytest.approx(
         sigma.variance(w) + bl.covariance.variance(w)
     )

@@ -297,17 +297,25 @@ def _multiplied(factors: tuple[Factor, ...]) -> FloatArray:
 
 def _column_lengths(root: Root) -> FloatArray:
     """√Ω_ii."""
-    squares = np.zeros(root.shape[1])
-    for part in root.parts if isinstance(root, Stack) else (root,):
-        if isinstance(part, LinearMap) and part.diagonal is not None and not part.factors:
-            squares += part.diagonal**2
-        elif isinstance(part, LinearMap) and part.diagonal is None:
-            squares += (_multiplied(part.factors) ** 2).sum(axis=0)
-        else:
-            array = part.toarray() if isinstance(part, LinearMap) else part
-            squares += (array**2).sum(axis=0)
-    lengths: FloatArray = squares**0.5
+    parts = root.parts if isinstance(root, Stack) else (root,)
+    lengths: FloatArray = np.sqrt(np.sum([_squared_lengths(part) for part in parts], axis=0))
     return lengths
+
+
+def _squared_lengths(part: LinearMap | FloatArray) -> FloatArray:
+    """Of the columns of diag(d) + LR: d² + 2d(LR)_jj + R_j'(L'L)R_j; 0 for what rounding leaves."""
+    if isinstance(part, np.ndarray):
+        squares: FloatArray = (part**2).sum(axis=0)
+        return squares
+    d = np.zeros(part.shape[1]) if part.diagonal is None else part.diagonal
+    if not part.factors:
+        return d**2
+    L = np.hstack([factor.left for factor in part.factors])
+    R = np.vstack([factor.right for factor in part.factors])
+    alone: FloatArray = d**2 + ((L.T @ L) @ R * R).sum(axis=0)
+    squares = alone + (2.0 * d * (L * R.T).sum(axis=1) if d.any() else 0.0)
+    squares[squares <= 1e-14 * alone] = 0.0
+    return squares
 
 
 def _preimage(root: Root, deviation: FloatArray) -> tuple[float, float]:
