@@ -276,6 +276,8 @@ class LoadingSet(CovarianceSet):
         )
         assert isinstance(element, FactorCovariance)
         n = self.size
+        if element.labels != self.labels and set(element.labels) == set(self.labels):
+            element = element.select(self.labels)
         agreed_labels("asset", n, set=self.labels, element=element.labels)
         F, V, D = self.center.F, self.center.V, self.center.D
         if element.F.shape != F.shape or not np.allclose(
