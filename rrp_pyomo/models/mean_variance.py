@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -229,13 +230,16 @@ class MeanVariance(RobustProblem):
         return Worst(value, gradient, WorstCase(labelled, covariance, loadings))
 
     def _adversary(self, program: Program, x: FloatArray) -> Adversary | None:
-        risk = None
-        if isinstance(self.covariance_set, CovarianceSet) and self.risk_aversion:
+        risk = joint = None
+        if isinstance(self.covariance_set, JointSet):
+            joint = self.covariance_set._state_worst_jointly(program, x, self.risk_aversion)
+        elif self.risk_aversion:
             risk = self.covariance_set._state_worst(program, x)
         tied = self.mean_set is not None and self.mean_set._has_ties(-x)
         tied = tied or (self.l2 > 0.0 and float(np.abs(x).max()) < _NOTHING)
         nothing_to_choose = self.mean_set is None and not self.l2
-        if risk is None and (nothing_to_choose or (x.size > _FEW and not tied)):
+        settled = risk is None and joint is None
+        if settled and (nothing_to_choose or (x.size > _FEW and not tied)):
             return None
         rest = self._loss_at(x, None)
         size = float(np.linalg.norm(x))
@@ -246,6 +250,8 @@ class MeanVariance(RobustProblem):
         if risk is not None:
             change = self.risk_aversion * (risk.marginal_risk - marginal_risk)
             gradient, loss = gradient + change, loss + 0.5 * (change @ x)
+        if joint is not None:
+            gradient, loss = gradient + joint.gradient, loss + joint.loss
         if self.mean_set is not None:
             mean = program.variable("mean", x.size, unit=self.mean_set._unit)
             self.mean_set.state_member(program, mean)
@@ -264,6 +270,13 @@ class MeanVariance(RobustProblem):
                 covariance, marginal = risk.read(solution)
                 change = self.risk_aversion * (marginal - marginal_risk)
                 chosen = chosen.moved(change, 0.5 * float(change @ x), covariance)
+            if joint is not None:
+                member, change, value = joint.read(solution)
+                mean_at = member.mean if at is None or member.mean is None else member.mean + at
+                elements = replace(
+                    member, mean=chosen.elements.mean if mean_at is None else mean_at
+                )
+                chosen = chosen.moved(change, value)._replace(elements=elements)
             if not self.l2:
                 return chosen
             direction = solution.arrays["direction"]

@@ -437,6 +437,22 @@ class CovarianceSet(UncertaintySet):
         return plot_covariances(self, assets, weights)
 
 
+class JointChoice(NamedTuple):
+    """The choice of a mean and covariance together, stated on a program.
+
+    Attributes
+    ----------
+    gradient, loss : Affine
+        By how much the gradient of the loss, and the loss, differ from those of :meth:`worst`.
+    read : callable
+        From the solved program to a member, and the two differences as they were chosen.
+    """
+
+    gradient: Affine
+    loss: Affine
+    read: Callable[[Any], tuple[WorstCase, FloatArray, float]]
+
+
 class JointSet(UncertaintySet):
     """A set of means and covariances that are uncertain together, such as by their loadings."""
 
@@ -452,6 +468,12 @@ class JointSet(UncertaintySet):
     @abstractmethod
     def nominal(self) -> tuple[FloatArray, Covariance]:
         """The mean, 0 where there is none, and the covariance of the centre."""
+
+    def _state_worst_jointly(
+        self, program: Any, w: FloatArray, risk_aversion: float
+    ) -> JointChoice | None:
+        """The choice among members that are worst for w, or nearly; None where there is but one."""
+        return None
 
 
 class DistributionSet(UncertaintySet):

@@ -512,3 +512,32 @@ class TestOtherPlaces:
         program.subject_to(invested=w.sum() == 1, limit=columns.volatility(w) <= limit)
         x = solve_program(program).arrays["w"]
         assert columns.volatility(x) <= limit * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("kind", ["columns", "ball", "box"])
+def test_tied_worst_elements_prove_the_answer(kind):
+    """Weights that hedge exposures, or hold none of some assets, have many worst elements."""
+    rng = np.random.default_rng(7)
+    gaps = []
+    for seed in range(4):
+        _, V, F, D = market(seed)
+        mean = 0.01 * rng.standard_normal(6)
+        if kind == "columns":
+            given = LoadingEllipsoids(V, F, np.cov(rng.standard_normal((3, 20))), 1.0, D)
+        elif kind == "ball":
+            given = LoadingsBall(V, F, D, 0.6, 5e-3 * rng.standard_normal(3))
+        else:
+            S = FactorCovariance(V, F, D).matrix().to_numpy()
+            given = CovarianceBox(S - 0.6 * np.abs(S), S + 0.6 * np.abs(S))
+        problem = MeanVariance(mean, given, 20.0, weight_set=SHORT)
+        portfolio = problem.solve()
+        gaps.append(portfolio.certificate.relative_gap)
+        # What is proved holds: no other weights are better by more than the gap.
+        best = portfolio.worst_value + portfolio.certificate.gap
+        x = portfolio.weights.to_numpy()
+        for _ in range(30):
+            other = x + 0.05 * rng.standard_normal(6)
+            other = other / other.sum()
+            if (other >= -1.0).all() and (other <= 2.0).all():
+                assert problem.worst_value(other) <= best + 1e-12
+    assert max(gaps) < 1e-4

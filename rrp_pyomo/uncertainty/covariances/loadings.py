@@ -32,7 +32,7 @@ from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Named
 from rrp_pyomo.modeling import Affine, Variable, norm, quad_over_lin, stack, sum_squares
 from rrp_pyomo.modeling.operators import Expression
-from rrp_pyomo.uncertainty.base import Choice, CovarianceSet, JointSet
+from rrp_pyomo.uncertainty.base import Choice, CovarianceSet, JointChoice, JointSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import is_semidefinite, with_parts
 from rrp_pyomo.uncertainty.covariances.signs import absolute
@@ -655,7 +655,10 @@ class LoadingsBall(LoadingSet, JointSet):
         x = by_label(w, self.labels, "weights")
         if risk_aversion is None:
             return self._worst(x)
-        V = self._jointly_worst(x, as_number(risk_aversion, "risk_aversion", least=0.0))
+        aversion = as_number(risk_aversion, "risk_aversion", least=0.0)
+        return self._member(self._jointly_worst(x, aversion))
+
+    def _member(self, V: FloatArray) -> WorstCase:
         covariance = with_parts(self.center, V=V)
         mean = None
         if self._factor_mean is not None:
@@ -665,10 +668,45 @@ class LoadingsBall(LoadingSet, JointSet):
     def _jointly_worst(self, x: FloatArray, aversion: float) -> FloatArray:
         if self.is_point or not x.any():
             return self.center.V
-        a, c = 0.5 * aversion * self._variances, self._principal_mean
-        slope = a * (self._map @ (self.center.V @ x)) - 0.5 * c
-        z = largest_on_ball(a, slope, self._radius_at(x))
+        z = largest_on_ball(*self._quadratic(x, aversion), self._radius_at(x))
         return self.center.V + np.outer(self._back @ z, self._pattern(x))
+
+    def _quadratic(self, x: FloatArray, aversion: float) -> tuple[FloatArray, FloatArray]:
+        """a and b with the loss Σ a_i z_i² + 2b_i z_i, and what does not depend on z."""
+        a = 0.5 * aversion * self._variances
+        return a, a * (self._map @ (self.center.V @ x)) - 0.5 * self._principal_mean
+
+    def _state_worst_jointly(
+        self, program: Any, w: FloatArray, risk_aversion: float
+    ) -> JointChoice | None:
+        if self.is_point or not (w.any() and risk_aversion):
+            return None
+        a, b = self._quadratic(w, risk_aversion)
+        z = largest_on_ball(a, b, self._radius_at(w))
+        # As for the variance alone: where b has no part along the largest a, all ways of one length
+        # there are worst, and the gradient is linear in the mean of those that are chosen.
+        top = np.flatnonzero(a >= a.max() * (1.0 - _EQUAL))
+        length = float(np.linalg.norm(z[top]))
+        gained = float(z @ (a * z + 2.0 * b))
+        if 4.0 * float(np.abs(b[top] @ z[top])) > _TIED * gained or not length:
+            return None
+        way = program.variable(program.free_name("way"), int(top.size), unit=length)
+        program.subject_to(**{program.free_name("length"): norm(way) <= length})
+        slopes = risk_aversion * (self.center.V.T @ self.center.F @ self._back[:, top])
+        slopes = slopes + np.outer(self._pattern(w), 2.0 * b[top])
+        change = way - z[top]
+
+        def read(solution: Any) -> tuple[WorstCase, FloatArray, float]:
+            found = solution.arrays[way.name]
+            found = found * min(1.0, length / (float(np.linalg.norm(found)) or length))
+            size = float(np.linalg.norm(found))
+            chosen = z.copy()
+            chosen[top] = found * (length / size) if size else z[top]
+            V = self.center.V + np.outer(self._back @ chosen, self._pattern(w))
+            moved = found - z[top]
+            return self._member(V), slopes @ moved, 2.0 * float(b[top] @ moved)
+
+        return JointChoice(slopes @ change, (2.0 * b[top]) @ change, read)
 
     @property
     def _principal_mean(self) -> FloatArray:
