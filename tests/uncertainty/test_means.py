@@ -77,7 +77,7 @@ def test_members_never_exceed_the_support_function(name: str) -> None:
     assert members.shape == (1000, N)
     for d in DIRECTIONS:
         assert (members @ pd.Series(d, ASSETS)).max() <= given.support(d) + 1e-12
-    assert all(given.contains(member) for _, member in members.iloc[::100].iterrows())
+    assert all(given.contains(member) for _, member in members.iloc[::250].iterrows())
 
 
 @by_name
@@ -644,7 +644,7 @@ COVERED = {
 @pytest.mark.parametrize("name", COVERED)
 def test_the_stated_level_is_what_is_covered(name: str) -> None:
     """Bonferroni covers more, the bootstrap of 30 periods less; two standard errors are 6 %."""
-    count = 80 if "bootstrap" in name else 200
+    count = 80 if "bootstrap" in name else 150
     inside = 0
     for seed in range(count):
         given = COVERED[name](market(30, seed))
