@@ -17,7 +17,12 @@ from rrp_pyomo.data.weight_set import resolved_weight_set
 from rrp_pyomo.errors import InputError, SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable, abs, norm
-from rrp_pyomo.models.best_response import least_over, state_least_over
+from rrp_pyomo.models.best_response import (
+    Curvature,
+    least_over,
+    least_with_curvature,
+    state_least_over,
+)
 from rrp_pyomo.models.time_structure import STRUCTURES, Forecasts
 from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.models.weights import described, state_weights, violation
@@ -28,6 +33,9 @@ from rrp_pyomo.uncertainty import CovariancePoint, CovarianceSet, as_covariance_
 if TYPE_CHECKING:
     import pyomo.environ as pyo
     import pyomo.kernel as pmo
+
+# A gap above this part of the plan's worth is looked at once more, with the risk as it is.
+_TIGHT = 1e-7
 
 
 class MultiPeriod:
@@ -297,40 +305,48 @@ class MultiPeriod:
             Σ_h [ max over v ∈ X of (g_h − s_h + s_{h+1})'v + (λ/2) w_h'Σ_h w_h + θ_h turnover ]
             + s_1'w_0,    g_h = μ_h − λ Σ_h w_h,
 
-        whatever means and prices are put in; a small program chooses them.
+        whatever means and prices are put in; a small program chooses them. Where X is unbounded, or
+        the bound is loose, the risk (λ/2) v'Σ_h v takes the place of its tangent at w_h.
         """
         w = self._aligned(weights)
         worst = [one.worst(x) for one, x in zip(self.covariances, w, strict=True)]
         marginal = np.array([S.operator @ x for S, x in zip(worst, w, strict=True)])
-        risk = 0.5 * self.risk_aversion * (w * marginal).sum()
-        own = self.worst_value(w)
-        try:
-            most = self._most(w, -self.risk_aversion * marginal)
-        except SolverError:
-            most = np.inf
-        if most < np.inf:
-            return max(0.0, float(most + risk - own))
-        # X is unbounded: the nominal plan for the worst elements says what can be reached.
-        known = self._at(self.worst_means(w).to_numpy(), list(map(CovariancePoint, worst)))
-        found = solve_program(known.statement)
-        most = found.objective + np.abs(found.duality_gap or 0.0)
-        return max(0.0, float(most * self.objective_unit - own))
+        risk = 0.5 * self.risk_aversion * float((w * marginal).sum())
+        own, tangent = self.worst_value(w), -self.risk_aversion * marginal
+        gap = self._most(w, tangent, None) + risk - own
+        if gap > _TIGHT * max(abs(own), risk) and self.risk_aversion:
+            half = 0.5 * self.risk_aversion / self.objective_unit
+            curved = [Curvature(S.root, half) for S in worst]
+            gap = min(gap, self._most(w, tangent, curved) + risk - own)
+        return max(0.0, gap)
 
-    def _most(self, w: FloatArray, tangent: FloatArray) -> float:
-        """A bound on Σ_h (μ_h + tangent_h)'v_h less costs, by means and prices that are chosen."""
+    def _most(
+        self, w: FloatArray, tangent: FloatArray, curvatures: list[Curvature] | None
+    ) -> float:
+        """A bound on Σ_h (μ_h + tangent_h)'v_h less costs, by means and prices that are chosen.
+
+        Less what the risk grows beside its tangent, where curvatures say that.
+        """
         X, free, unit = self.weight_set, _without_costs(self.trading), self.objective_unit
         program = Program("prices")
         means, prices = self.structure.state_members(program), self._state_prices(program, unit)
+        growth = curvatures or [None] * self._count
+        slopes = [(mean + tangent[h]) * (1.0 / unit) + prices.of(h) for h, mean in enumerate(means)]
         bound: Any = prices.fixed
-        for h, mean in enumerate(means):
-            slope = (mean + tangent[h]) * (1.0 / unit) + prices.of(h)
-            bound = bound - state_least_over(program, X, free, -slope, w[h])
+        for slope, x, curvature in zip(slopes, w, growth, strict=True):
+            bound = bound - state_least_over(program, X, free, -slope, x, curvature)
         program.minimize(bound)
-        point = solve_program(program).x
-        most = 0.0 if np.isscalar(prices.fixed) else float(prices.fixed.value(point)[0])
-        for h, mean in enumerate(means):
-            slope = (mean + tangent[h]) * (1.0 / unit) + prices.of(h)
-            most -= least_over(X, free, -slope.value(point))
+        try:
+            point = solve_program(program).x
+            most = 0.0 if np.isscalar(prices.fixed) else float(prices.fixed.value(point)[0])
+            for slope, x, curvature in zip(slopes, w, growth, strict=True):
+                g = -slope.value(point)
+                if curvature is None:
+                    most -= least_over(X, free, g)
+                else:
+                    most -= least_with_curvature(X, free, g, x, curvature)
+        except SolverError:
+            return np.inf
         return float(unit * most)
 
     def _state_prices(self, program: Program, unit: float) -> _Prices:
