@@ -14,7 +14,7 @@ from pyomo.contrib.solver.common.factory import SolverFactory
 
 from rrp_pyomo import DenseCovariance, MeanVariance, MultiPeriod, WeightSet
 from rrp_pyomo.errors import InputError, UnknownLabelError
-from rrp_pyomo.uncertainty import Ball, Box, Ellipsoid
+from rrp_pyomo.uncertainty import Ball, Box, Ellipsoid, FrobeniusBall, Vertices
 
 n, H, T = 5, 3, 60
 LABELS = list("abcde")
@@ -173,6 +173,22 @@ def test_the_gap_is_a_bound_for_any_plan():
     for weights in RNG.dirichlet(np.ones(n), (4, H)):
         lost = best - problem.worst_value(weights)
         assert lost - 1e-9 <= problem.gap(weights) <= 50 * lost
+
+
+@pytest.mark.parametrize("structure", TOGETHER)
+@pytest.mark.parametrize("invested", [True, False])
+def test_sets_of_covariances_and_weights_without_bounds(structure, invested):
+    """A Frobenius ball is Σ + δI; the gap is small where only risk keeps weights finite."""
+    X = WeightSet(long_only=False, fully_invested=invested)
+    ball = FrobeniusBall(SIGMA, 0.001)
+    larger = SIGMA.matrix() + 0.001 * np.eye(n)
+    common = {"risk_aversion": LAMBDA, "uncertainty": structure, "weight_set": X, "l1": COST}
+    points = Vertices(pd.DataFrame(RNG.normal(0, 0.003, (6, n)), columns=LABELS))
+    for errors in (ERRORS["ellipsoid"][0], ERRORS["box"][0], points):
+        given = common | {"errors": errors, "previous": HELD}
+        found, known = (MultiPeriod(MEANS, C, **given).solve() for C in (ball, larger))
+        assert found.worst_value == pytest.approx(known.worst_value, rel=1e-7)
+        assert found.gap <= 1e-6 * abs(found.worst_value)
 
 
 def test_blocks_with_existing_variables():
