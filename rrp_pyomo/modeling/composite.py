@@ -114,6 +114,11 @@ class Weighted(NamedTuple):
         return self.weight.number
 
     @property
+    def is_alone(self) -> bool:
+        """Whether nothing multiplies the term."""
+        return isinstance(self.weight, float) and self.weight == 1.0
+
+    @property
     def size(self) -> int:
         return 1 if self.summed else int(self.term.size)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from rrp_pyomo.modeling.composite import Composite, Weighted
+from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.notation import joined
 from rrp_pyomo.modeling.operators import Comparison
 from rrp_pyomo.modeling.statement import Statement
@@ -91,13 +92,29 @@ def _rewritten(side: Any, by: Callable[[WorstCase], Any]) -> Any:
     kept = tuple(w for w in side.terms if not isinstance(w.term, WorstCase))
     if kept:
         total = Composite(side.affine, kept)
-    notation = side.notation
+    notation, parts = side.notation, []
     for weighted in side.terms:
         if isinstance(weighted.term, WorstCase):
             expression = by(weighted.term)
             notation = _replaced(notation, weighted.term.written, expression.notation)
-            total = total + expression * weighted.weight
-    total.notation = None if _holds_worst_case(notation) else notation
+            scaled = expression * weighted.weight
+            parts.append(expression.notation if weighted.is_alone else scaled.notation)
+            total = total + scaled
+    if _holds_worst_case(notation):
+        notation = _sum(side, kept, parts)
+    total.notation = notation
+    return total
+
+
+def _sum(side: Composite, kept: tuple[Weighted, ...], parts: list[Any]) -> Any:
+    """What is left of a side by its symbols, and the worst cases as they are written."""
+    if side.affine.terms or kept:
+        rest = Composite(side.affine, kept) if kept else Affine(1, side.affine.terms)
+        parts = [repr(rest), *parts]
+    total = parts[0]
+    for part in parts[1:]:
+        negative = type(part) is tuple and part[0] == "neg"
+        total = joined("-", total, part[2]) if negative else joined("+", total, part)
     return total
 
 

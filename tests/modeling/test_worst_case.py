@@ -201,6 +201,29 @@ def test_sets_of_covariances_with_and_without_a_name():
         assert objective_at(p.counterpart()) == pytest.approx(objective_at(p), rel=1e-13)
 
 
+def test_parameters_multiply_terms_inside_and_outside():
+    p, w, mu = program()
+    k = p.parameter("k", 1.5)
+    sigma = p.uncertain("Sigma", CovariancePoint(SIGMA))
+    for stated in (
+        worst_case(mu @ w - k * variance(w, sigma)),
+        worst_case(mu @ w) - worst_case(k * variance(w, sigma)),
+        worst_case(mu @ w) - k * worst_case(variance(w, sigma)),
+    ):
+        p.maximize(stated)
+        assert objective_at(p) == pytest.approx(LEAST - 1.5 * SIGMA.variance(POINT), rel=1e-13)
+        assert objective_at(p.counterpart()) == pytest.approx(objective_at(p), rel=1e-13)
+
+
+def test_counterparts_of_several_terms_are_printed_by_their_parts():
+    p, w, mu = program(lower=0)
+    p.minimize(-worst_case(mu @ w))
+    p.subject_to(row=worst_case(mu @ w - 0.1 * w["A"]) >= 0.01)
+    written = str(p.counterpart())
+    assert "row        f(w) - ([3] @ (-w) + 0.4 * norm(R @" in written
+    assert "worst_case" not in written
+
+
 def test_risks_over_sets_of_distributions():
     p, w, _ = program()
     R = p.uncertain("R", MomentRisk())

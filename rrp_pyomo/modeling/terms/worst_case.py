@@ -239,7 +239,7 @@ def worst_case(expression: Any) -> Any:
     _require_each_once(worst)
     written = joined("worst_case", expression.notation)
     if len(found) == 1 and not certain.terms and not np.any(certain.constant):
-        found[0].term.written = written if found[0].weight == 1.0 else None
+        found[0].term.written = written if found[0].is_alone else None
     certain.notation = None
     return Composite(certain, tuple(found), written)
 
