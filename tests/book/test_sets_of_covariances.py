@@ -529,7 +529,8 @@ def test_tied_worst_elements_prove_the_answer(kind):
         else:
             S = FactorCovariance(V, F, D).matrix().to_numpy()
             given = CovarianceBox(S - 0.6 * np.abs(S), S + 0.6 * np.abs(S))
-        problem = MeanVariance(mean, given, 20.0, weight_set=SHORT)
+        aversion = 1000.0 if kind == "ball" else 20.0
+        problem = MeanVariance(mean, given, aversion, weight_set=SHORT)
         portfolio = problem.solve()
         gaps.append(portfolio.certificate.relative_gap)
         # What is proved holds: no other weights are better by more than the gap.
