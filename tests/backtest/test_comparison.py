@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -134,6 +135,12 @@ def test_p_values_find_what_differs() -> None:
     assert (p[:, 2] > 0.05).all()
 
 
+def test_blocks_need_not_divide_the_sample() -> None:
+    series = np.random.default_rng(9).normal(0.01, 0.04, (100, 3))
+    p = p_values(series, 0, [sharpe_of], 7, 19)
+    assert np.isfinite(p.single[:, 1:]).all()
+
+
 def test_one_portfolio_by_two_solvers_does_not_differ() -> None:
     series = np.random.default_rng(5).normal(0.01, 0.04, (60, 1))
     both = np.hstack([series, series + 1e-8, series * 1.5])
@@ -179,6 +186,12 @@ def test_who_beats_the_reference_is_said(result) -> None:
         assert set(jointly) == set(table.index[table[f"{measure}_joint_p"] < 0.05]) <= significant
         both = set(comparison.better(measure)) | set(comparison.worse(measure))
         assert both == set(result.strategies) - {"nominal"}
+    table = table.assign(sharpe_p=0.01, sharpe_joint_p=[0.01, 0.5, 0.5, 0.5])
+    changed = replace(comparison, table=table)
+    for names in (changed.better, changed.worse):
+        assert names("sharpe", True) == names("sharpe")
+        assert set(names("sharpe", "joint")) <= {"equal weight"}
+    assert len(changed.better("sharpe", "joint") + changed.worse("sharpe", "joint")) == 1
     first, *_, last = comparison.verdict()
     count = len(comparison.better("sharpe"))
     assert first.startswith(f"Sharpe ratio: {count} of 3 beat nominal ({table.sharpe.nominal:.3f})")
