@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from rrp_pyomo.errors import InfeasibleError, warn
+from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.operators import Comparison
@@ -50,6 +50,10 @@ def solve_conic(
     ended = f"{named} ended with status {answer.status!r} on {program.name}"
     if answer.termination is Termination.INFEASIBLE:
         raise InfeasibleError(f"{ended}: it has no solution; relax its constraints")
+    if answer.termination is Termination.UNBOUNDED:
+        raise SolverError(
+            f"{ended}: the objective is unbounded; give the variables bounds, such as by a weight set"
+        )
     if answer.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise without_solution(ended)
     solution = _stated(program, replace(compiled), answer, named, tolerance)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -578,14 +579,9 @@ class DistributionSet(UncertaintySet):
         """min over τ of sup E[max(c L + τ, (c + 1/α) L + (1 − 1/α) τ)], c the mean's weight."""
         if alpha == 1.0:
             return (1.0 + mean_weight) * self._piecewise(w, [1.0], [0.0])
-
-        def quantile(x: FloatArray) -> FloatArray:
-            worst = self._worst(w.value(x), alpha, mean_weight)
-            return np.array([worst.quantile(w.value(x), alpha)])
-
         program = w.program
         t = program.variable(program.free_name("quantile"), unit=self._unit(w))
-        program.definitions.append((t, quantile))
+        program.definitions.append((t, partial(self._quantile, w, alpha, mean_weight)))
         slopes = [mean_weight, mean_weight + 1.0 / alpha]
         return self._piecewise(w, slopes, [t, (1.0 - 1.0 / alpha) * t])
 
@@ -594,6 +590,11 @@ class DistributionSet(UncertaintySet):
         worst = self._worst(w, alpha, mean_weight)
         q = tail(-(worst.R @ w), worst.p, alpha)
         return np.asarray(-(worst.R.T @ (mean_weight * worst.p + q)))
+
+    def _quantile(self, w: Affine, alpha: float, mean_weight: float, x: FloatArray) -> FloatArray:
+        """The quantile of the worst distribution, at a point of a program's variables."""
+        weights = w.value(x)
+        return np.array([self._worst(weights, alpha, mean_weight).quantile(weights, alpha)])
 
     @abstractmethod
     def _state_gradient(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import cvxpy as cp
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from scipy.stats import norm as normal
 
 from rrp_pyomo import MeanCVaR, MeanEVaR, MeanVariance, WeightSet
 from rrp_pyomo.data import DenseCovariance
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, SolverError
 from rrp_pyomo.uncertainty import (
     Ball,
     DelageYe,
@@ -405,3 +407,23 @@ def test_reprs_and_refusals():
         MeanCVaR(R, 0)
     with pytest.raises(InputError, match="at most 1"):
         MeanCVaR(R, 95)
+
+
+@pytest.mark.parametrize("name", ["W1", "KL", "supported", "Moments"])
+def test_answers_travel(name):
+    """Sets, and portfolios with their worst cases, are pickled."""
+    given = pickle.loads(pickle.dumps(SMALL[name](1.0)))
+    portfolio = MeanCVaR(given, ALPHA).solve()
+    again = pickle.loads(pickle.dumps(portfolio))
+    assert again.worst_value == portfolio.worst_value
+    np.testing.assert_array_equal(
+        again.worst_case.distribution.p, portfolio.worst_case.distribution.p
+    )
+    assert again.certificate.gap == portfolio.certificate.gap
+
+
+def test_risk_that_can_be_earned_away_without_bound():
+    """Where some weights that sum to 0 have a negative risk there is no least one."""
+    better = R.assign(**{LABELS[1]: R[LABELS[0]] + 0.001})
+    with pytest.raises(SolverError, match="unbounded"):
+        MeanCVaR(better, ALPHA, weight_set=WeightSet(long_only=False)).solve()
