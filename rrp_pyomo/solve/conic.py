@@ -52,7 +52,8 @@ def solve_conic(
         raise InfeasibleError(f"{ended}: it has no solution; relax its constraints")
     if answer.termination is Termination.UNBOUNDED:
         raise SolverError(
-            f"{ended}: the objective is unbounded; give the variables bounds, such as by a weight set"
+            f"{ended}: the objective is unbounded; give the variables bounds, such as by a weight "
+            "set"
         )
     if answer.termination not in (Termination.SOLVED, Termination.ALMOST_SOLVED):
         raise without_solution(ended)
