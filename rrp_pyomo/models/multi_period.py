@@ -330,7 +330,9 @@ class MultiPeriod:
         X, free, unit = self.weight_set, _without_costs(self.trading), self.objective_unit
         program = Program("prices")
         means, prices = self.structure.state_members(program), self._state_prices(program, unit)
-        growth = curvatures or [None] * self._count
+        growth: list[Curvature | None] = [None] * self._count
+        if curvatures is not None:
+            growth = [*curvatures]
         slopes = [(mean + tangent[h]) * (1.0 / unit) + prices.of(h) for h, mean in enumerate(means)]
         bound: Any = prices.fixed
         for slope, x, curvature in zip(slopes, w, growth, strict=True):
