@@ -41,7 +41,7 @@ def test_free_normal_resampling_holds_as_much_or_more(fixed, multiple):
     optimum = np.linalg.solve(SIGMA, MEAN) / 2.0
     found = Resampled(
         problem,
-        200,
+        120,
         average="risk_aversion",
         observations=30,
         fixed_covariance=fixed,

@@ -42,7 +42,7 @@ def test_the_printed_intensity_counts_the_noise_twice():
     mean = np.zeros(N)
     a = [baranchik(R, 0.0).intensity for R in samples(mean)]
     assert np.mean(a) == pytest.approx(0.52, abs=0.01)
-    losses = squared_errors(mean, sample_mean, printed, james, draws=1500)
+    losses = squared_errors(mean, sample_mean, printed, james, draws=1000)
     np.testing.assert_allclose(losses, [N, 2.83, 1.25], rtol=0.12)
     oracle = N / (0.0 + N)  # the true distance from the target in the denominator
     assert oracle == 1.0
