@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.covariances.forms import FrobeniusBall as FrobeniusBall
     from rrp_pyomo.uncertainty.covariances.forms import SamplingError as SamplingError
     from rrp_pyomo.uncertainty.covariances.loadings import LoadingEllipsoids as LoadingEllipsoids
-    from rrp_pyomo.uncertainty.covariances.loadings import LoadingsBall as LoadingsBall
     from rrp_pyomo.uncertainty.covariances.loadings import RegressionSets as RegressionSets
+    from rrp_pyomo.uncertainty.covariances.loadings_ball import LoadingsBall as LoadingsBall
     from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
     from rrp_pyomo.uncertainty.covariances.point import as_covariance_set as as_covariance_set
     from rrp_pyomo.uncertainty.distributions.distribution import Distribution as Distribution
@@ -55,7 +55,8 @@ __all__, __getattr__, __dir__ = exports(
         "covariances.box": ("CovarianceBox",),
         "covariances.ellipsoids": ("CovarianceEllipsoid", "ElementwiseError"),
         "covariances.forms": ("FactorCovarianceBall", "FrobeniusBall", "SamplingError"),
-        "covariances.loadings": ("LoadingEllipsoids", "LoadingsBall", "RegressionSets"),
+        "covariances.loadings": ("LoadingEllipsoids", "RegressionSets"),
+        "covariances.loadings_ball": ("LoadingsBall",),
         "covariances.point": ("CovariancePoint", "as_covariance_set"),
         "distributions.distribution": ("Distribution",),
         "distributions.entropy": ("KullbackLeibler",),
