@@ -216,7 +216,7 @@ class Vertices(MeanSet):
         return float(np.abs(self._points - self._center).max())
 
     def _penalty(self, d: Affine) -> Any:
-        return maximum((self._points - self._center) @ d)
+        return self._unit * maximum(((self._points - self._center) / self._unit) @ d)
 
     def _worst(self, d: FloatArray) -> FloatArray:
         worst: FloatArray = self._points[int((self._points @ d).argmax())]
@@ -386,7 +386,7 @@ class Polyhedron(MeanSet):
     def _borders(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Where rays from the centre leave the set."""
         rays = rng.standard_normal((count, self.size))
-        speeds = np.maximum(rays @ self._rows.T, np.finfo(float).tiny)
+        speeds = np.maximum(rays @ self._rows.T, 1e-150)
         reach = self._unit * (self._distances / speeds).min(axis=1, initial=np.inf)
         if not (reach < 1e100).all():
             raise InputError(
