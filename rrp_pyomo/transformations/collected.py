@@ -82,9 +82,7 @@ def _objectives(model: Any, params: set[int]) -> Iterator[Collected]:
 
 
 def _data(model: Any, kind: type) -> Iterator[Any]:
-    """Active components, each once: references would repeat them."""
-    found = model.component_data_objects(kind, active=True, descend_into=(pyo.Block, Disjunct))
-    yield from {id(component): component for component in found}.values()
+    yield from model.component_data_objects(kind, active=True, descend_into=(pyo.Block, Disjunct))
 
 
 def _terms(what: str, expression: Any, params: Collection[int]) -> ParameterTerms:

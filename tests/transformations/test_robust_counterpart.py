@@ -408,6 +408,10 @@ def test_disjuncts_hold_against_every_element() -> None:
     m.utility.deactivate()
     m.low = pyo.Objective(expr=sum(c * v for c, v in zip([1, 3, 2, 1], m.w.values(), strict=True)))
     r = transform(m, {"mu": SETS["box"]})
+    worst = r.robust_counterpart.rows["dear.row"].adversary.worst
+    corners = [SETS["box"].support(-np.array(w)) for w in itertools.product([-0.5, 1], repeat=4)]
+    assert worst.lb <= min(corners) + 1e-12
+    assert worst.ub == pytest.approx(max(corners))
     pyo.TransformationFactory("gdp.bigm").apply_to(r)
     solve(r, "gurobi")
     values = []
