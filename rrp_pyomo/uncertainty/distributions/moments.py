@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -97,11 +97,16 @@ class MomentSet(DistributionSet):
         mean, root = self._extreme(w, alpha, mean_weight)
         gradient = (1.0 + mean_weight) * self._state_loss(program, mean)
         if (factor := _factor(alpha)) > 0.0:
-            z = program.variable("z", len(root))
-            program.subject_to(deviation=norm(z) <= 1.0)
-            gradient = gradient + (factor * root.T) @ z
+            gradient = gradient + factor * self._state_deviation(program, w, root)
         result: Affine = gradient
         return result
+
+    def _state_deviation(self, program: Program, w: FloatArray, root: FloatArray) -> Affine:
+        """A gradient of √(w'Σw) at the worst covariance: root'z with ‖z‖ ≤ 1."""
+        z = program.variable("z", len(root))
+        program.subject_to(deviation=norm(z) <= 1.0)
+        result: Any = root.T @ z
+        return cast(Affine, result)
 
     @abstractmethod
     def _state_loss(self, program: Program, mean: FloatArray) -> Affine:
@@ -165,6 +170,15 @@ class Moments(MomentSet):
 
     def _extreme(self, w: FloatArray, alpha: float, mean_weight: float) -> Extreme:
         return Extreme(self.mean._worst(-w), _dense_root(self.covariance._worst(w)))
+
+    def _state_deviation(self, program: Program, w: FloatArray, root: FloatArray) -> Affine:
+        choice = self.covariance._state_worst(program, w)
+        size = float(np.linalg.norm(root @ w))
+        if choice is None or not size:
+            return super()._state_deviation(program, w, root)
+        # By Cauchy and Schwarz Σw/√v is below √v everywhere, for every member Σ.
+        scaled: Affine = choice.marginal_risk * (1.0 / size)
+        return scaled
 
     def _state_loss(self, program: Program, mean: FloatArray) -> Affine:
         mu = program.variable("mean", mean.size, unit=float(np.abs(mean).max()) or 1.0)
