@@ -50,8 +50,9 @@ def test_without_costs_any_horizon_is_the_portfolio_of_one_period():
 
 
 def test_large_costs_keep_what_has_drifted():
-    result = run(ModelPredictiveControl(2, 5.0, 4.0, None, name="stay"))
+    result = run(ModelPredictiveControl(2, 5.0, 200.0, None, name="stay"))
     held = result.drifted.to_numpy()[:-1]
+    assert np.abs(held - result.weights.to_numpy()[:-1]).max() > 1e-3
     assert len(held) >= 4
     np.testing.assert_allclose(result.weights.to_numpy()[1:], held, atol=1e-6)
     assert result.trades.iloc[1:].max().max() <= 1e-5
