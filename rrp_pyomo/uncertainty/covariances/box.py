@@ -24,6 +24,9 @@ from rrp_pyomo.uncertainty.covariances.matrices import as_symmetric, is_semidefi
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet, Triangle
 from rrp_pyomo.uncertainty.covariances.signs import known_signs
 
+# Up to so many assets a linear matrix inequality takes no time that one would notice.
+_FEW = 25
+
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
 class CovarianceBox(SemidefiniteSet):
@@ -156,8 +159,10 @@ class CovarianceBox(SemidefiniteSet):
         return self._corner_of(signs) or super()._worst(w)
 
     def _state_worst(self, program: Program, w: FloatArray) -> Choice | None:
-        # Long-only weights have one worst member where the upper corner is psd.
-        if w.min() >= 0.0 and self._corner is not None:
+        # Long positions have one worst member where the upper corner is psd; for what is not held,
+        # of many assets, that corner has to do.
+        small = _FEW if w.min() <= 1e-6 * w.max() else 0
+        if w.min() >= 0.0 and self._corner is not None and self.size > small:
             return None
         return super()._state_worst(program, w)
 
