@@ -12,9 +12,9 @@ from rrp_pyomo.data import Covariance
 from rrp_pyomo.data.covariance import multiplied_out
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.trading import Trading
-from rrp_pyomo.uncertainty.base import JointSet
 from rrp_pyomo.uncertainty.covariances.forms import FrobeniusBall, QuadraticSet, SamplingError
 from rrp_pyomo.uncertainty.covariances.point import CovariancePoint
+from rrp_pyomo.uncertainty.joint_set import JointSet
 from rrp_pyomo.uncertainty.means.ellipsoid import Ellipsoid
 from rrp_pyomo.uncertainty.means.norms import Ball, Box
 from rrp_pyomo.uncertainty.means.point import Point

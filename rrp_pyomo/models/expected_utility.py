@@ -15,12 +15,13 @@ from rrp_pyomo.data.validation import as_number
 from rrp_pyomo.errors import ModelError, SolverError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, Variable
-from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
+from rrp_pyomo.models.judging import Adversary, Worst
+from rrp_pyomo.models.robust_problem import RobustProblem
 from rrp_pyomo.models.utility import KinkedUtility, Utility, as_utility
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
-from rrp_pyomo.uncertainty.base import DistributionSet
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution
 from rrp_pyomo.uncertainty.distributions.pieces import state_pieces, worst_of_pieces
 from rrp_pyomo.uncertainty.distributions.scenario_sets import ScenarioSet, as_distribution_set

@@ -26,7 +26,7 @@ from rrp_pyomo.models.robust_problem import RobustProblem
 from rrp_pyomo.models.weights import state_weights
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import CovarianceSet
+from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

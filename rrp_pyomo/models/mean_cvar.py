@@ -13,10 +13,11 @@ from rrp_pyomo.data.validation import as_number
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, Variable
-from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
+from rrp_pyomo.models.judging import Adversary, Worst
+from rrp_pyomo.models.robust_problem import RobustProblem
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
-from rrp_pyomo.uncertainty.base import DistributionSet
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import checked_alpha
 from rrp_pyomo.uncertainty.distributions.entropy import KullbackLeibler
 from rrp_pyomo.uncertainty.distributions.moments import MomentSet

@@ -16,12 +16,15 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable, norm, sum_squares
 from rrp_pyomo.models.best_response import Curvature
-from rrp_pyomo.models.robust_problem import Adversary, RobustProblem, Worst
+from rrp_pyomo.models.judging import Adversary, Worst
+from rrp_pyomo.models.robust_problem import RobustProblem
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.solution import ProgramSolution
-from rrp_pyomo.uncertainty.base import CovarianceSet, JointSet, MeanSet
+from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.point import CovariancePoint, as_covariance_set
+from rrp_pyomo.uncertainty.joint_set import JointSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 from rrp_pyomo.uncertainty.means.point import Point, as_mean_set
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 

@@ -16,7 +16,7 @@ from rrp_pyomo.errors import InputError, ModelError, brief
 from rrp_pyomo.models.expected_utility import ExpectedUtility
 from rrp_pyomo.models.utility import LogUtility, PowerUtility, Utility, as_utility
 from rrp_pyomo.portfolio import Portfolio
-from rrp_pyomo.uncertainty.base import DistributionSet
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 
 
 class StagewiseUtility:

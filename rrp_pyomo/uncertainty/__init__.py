@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 from rrp_pyomo._lazy import exports
 
 if TYPE_CHECKING:
-    from rrp_pyomo.uncertainty.base import CovarianceSet as CovarianceSet
-    from rrp_pyomo.uncertainty.base import DistributionSet as DistributionSet
-    from rrp_pyomo.uncertainty.base import JointSet as JointSet
-    from rrp_pyomo.uncertainty.base import MeanSet as MeanSet
     from rrp_pyomo.uncertainty.base import UncertaintySet as UncertaintySet
+    from rrp_pyomo.uncertainty.covariance_set import CovarianceSet as CovarianceSet
     from rrp_pyomo.uncertainty.covariances.box import CovarianceBox as CovarianceBox
     from rrp_pyomo.uncertainty.covariances.ellipsoids import (
         CovarianceEllipsoid as CovarianceEllipsoid,
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.uncertainty.covariances.loadings_ball import LoadingsBall as LoadingsBall
     from rrp_pyomo.uncertainty.covariances.point import CovariancePoint as CovariancePoint
     from rrp_pyomo.uncertainty.covariances.point import as_covariance_set as as_covariance_set
+    from rrp_pyomo.uncertainty.distribution_set import DistributionSet as DistributionSet
     from rrp_pyomo.uncertainty.distributions.distribution import Distribution as Distribution
     from rrp_pyomo.uncertainty.distributions.entropy import KullbackLeibler as KullbackLeibler
     from rrp_pyomo.uncertainty.distributions.moments import DelageYe as DelageYe
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
         as_distribution_set as as_distribution_set,
     )
     from rrp_pyomo.uncertainty.distributions.wasserstein import Wasserstein as Wasserstein
+    from rrp_pyomo.uncertainty.joint_set import JointSet as JointSet
+    from rrp_pyomo.uncertainty.mean_set import MeanSet as MeanSet
     from rrp_pyomo.uncertainty.means.algebra import hull as hull
     from rrp_pyomo.uncertainty.means.ellipsoid import Ellipsoid as Ellipsoid
     from rrp_pyomo.uncertainty.means.norms import Ball as Ball
@@ -51,7 +51,11 @@ if TYPE_CHECKING:
 __all__, __getattr__, __dir__ = exports(
     __name__,
     {
-        "base": ("CovarianceSet", "DistributionSet", "JointSet", "MeanSet", "UncertaintySet"),
+        "base": ("UncertaintySet",),
+        "covariance_set": ("CovarianceSet",),
+        "distribution_set": ("DistributionSet",),
+        "joint_set": ("JointSet",),
+        "mean_set": ("MeanSet",),
         "covariances.box": ("CovarianceBox",),
         "covariances.ellipsoids": ("CovarianceEllipsoid", "ElementwiseError"),
         "covariances.forms": ("FactorCovarianceBall", "FrobeniusBall", "SamplingError"),

@@ -13,7 +13,7 @@ import pytest
 from rrp_pyomo import DenseCovariance, FactorCovariance, MeanVariance, WeightSet
 from rrp_pyomo.data import Group
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.models.robust_problem import WorstCaseCertificate
+from rrp_pyomo.models.judging import WorstCaseCertificate
 from rrp_pyomo.uncertainty import Ball, Box, Ellipsoid, FrobeniusBall, SamplingError
 
 N = 6

@@ -18,7 +18,7 @@ from rrp_pyomo.modeling import Affine, InCone, abs, norm
 from rrp_pyomo.modeling.cones import Semidefinite
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import Choice
+from rrp_pyomo.uncertainty.covariance_set import Choice
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import as_symmetric, is_semidefinite
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet, Triangle

@@ -25,7 +25,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, norm, square
 from rrp_pyomo.program import Program
-from rrp_pyomo.uncertainty.base import Choice
+from rrp_pyomo.uncertainty.covariance_set import Choice
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import as_covariance, as_symmetric
 from rrp_pyomo.uncertainty.covariances.semidefinite import SemidefiniteSet

@@ -8,7 +8,7 @@ import numpy as np
 
 from rrp_pyomo.linalg import FloatArray, LinearMap, Named, Stack
 from rrp_pyomo.modeling import Affine, quad_over_lin, stack, sum_squares
-from rrp_pyomo.uncertainty.base import CovarianceSet
+from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 
 
 def variance_by_root(root: LinearMap | Stack | FloatArray, w: Affine, h: Any = 1.0) -> Any:

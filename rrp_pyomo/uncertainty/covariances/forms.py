@@ -16,7 +16,7 @@ from rrp_pyomo.data.validation import Matrix, as_number
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, norm
-from rrp_pyomo.uncertainty.base import CovarianceSet
+from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import (
     as_covariance,

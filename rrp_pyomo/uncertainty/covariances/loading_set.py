@@ -19,7 +19,7 @@ from rrp_pyomo.data.validation import (
 from rrp_pyomo.errors import require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Named
 from rrp_pyomo.modeling import Affine, Variable, norm, quad_over_lin, stack, sum_squares
-from rrp_pyomo.uncertainty.base import Choice, CovarianceSet
+from rrp_pyomo.uncertainty.covariance_set import Choice, CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import with_parts
 from rrp_pyomo.uncertainty.covariances.trust_region import largest_on_ball

@@ -22,11 +22,11 @@ from rrp_pyomo.data.validation import (
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, norm, quad_over_lin, sum_squares
 from rrp_pyomo.modeling.operators import Expression
-from rrp_pyomo.uncertainty.base import JointChoice, JointSet
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.loading_set import EQUAL, TIED, LoadingSet, principal
 from rrp_pyomo.uncertainty.covariances.matrices import with_parts
 from rrp_pyomo.uncertainty.covariances.trust_region import largest_on_ball
+from rrp_pyomo.uncertainty.joint_set import JointChoice, JointSet
 from rrp_pyomo.uncertainty.worst_case import WorstCase
 
 # Below this share of the largest one, a factor's variance is left out beside its mean.

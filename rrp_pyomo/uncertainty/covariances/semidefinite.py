@@ -17,7 +17,8 @@ from rrp_pyomo.modeling import Affine, InCone, norm
 from rrp_pyomo.modeling.cones import Semidefinite
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import Choice, CovarianceSet, differences
+from rrp_pyomo.uncertainty.base import differences
+from rrp_pyomo.uncertainty.covariance_set import Choice, CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import (
     entries_of,

@@ -15,10 +15,12 @@ from rrp_pyomo.errors import InputError, ModelError, require_kind
 from rrp_pyomo.linalg import FloatArray, Stack
 from rrp_pyomo.modeling import Affine, norm, stack
 from rrp_pyomo.program import Program
-from rrp_pyomo.uncertainty.base import CovarianceSet, DistributionSet, MeanSet
+from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.point import as_covariance_set
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution, covariance_of
 from rrp_pyomo.uncertainty.distributions.scenario_sets import bound_by
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 from rrp_pyomo.uncertainty.means.point import Point, as_mean_set
 
 

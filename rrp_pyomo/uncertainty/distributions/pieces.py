@@ -18,7 +18,7 @@ from rrp_pyomo.errors import ModelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import DistributionSet
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution
 from rrp_pyomo.uncertainty.distributions.moments import Moments
 from rrp_pyomo.uncertainty.distributions.scenario_sets import Scenarios, ScenarioSet

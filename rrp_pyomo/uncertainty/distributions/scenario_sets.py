@@ -19,7 +19,7 @@ from rrp_pyomo.modeling.notation import joined
 from rrp_pyomo.modeling.operators import Expression
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
-from rrp_pyomo.uncertainty.base import DistributionSet
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution, tail
 
 # Losses this close to the quantile, relative to their range, may share its place in the tail.

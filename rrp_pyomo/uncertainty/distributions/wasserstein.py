@@ -17,7 +17,7 @@ from rrp_pyomo.modeling import Affine, quad_over_lin
 from rrp_pyomo.modeling import norm as norm_of
 from rrp_pyomo.modeling.operators import Expression
 from rrp_pyomo.program import Program
-from rrp_pyomo.uncertainty.base import DistributionSet
+from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution, tail
 from rrp_pyomo.uncertainty.distributions.ground_norm import GroundNorm
 from rrp_pyomo.uncertainty.distributions.scenario_sets import Scenarios, as_scenarios, bound_by

@@ -39,7 +39,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.modeling.constraints import Bounded
-from rrp_pyomo.uncertainty.base import MeanSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 from rrp_pyomo.uncertainty.means.point import Point
 from rrp_pyomo.uncertainty.means.support import at_most, support_term
 from rrp_pyomo.uncertainty.members import best_members, common_member

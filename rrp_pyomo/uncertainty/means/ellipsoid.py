@@ -31,7 +31,7 @@ from rrp_pyomo.data.validation import (
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Named, Stack
 from rrp_pyomo.modeling import Affine, norm
-from rrp_pyomo.uncertainty.base import MeanSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 from rrp_pyomo.uncertainty.means.estimates import observed, tail_level
 from rrp_pyomo.uncertainty.means.point import centered
 from rrp_pyomo.uncertainty.means.signs import without_sign

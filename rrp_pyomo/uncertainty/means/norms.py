@@ -22,7 +22,7 @@ from rrp_pyomo.data.validation import (
 from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, maximum, norm
-from rrp_pyomo.uncertainty.base import MeanSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 from rrp_pyomo.uncertainty.means.estimates import (
     Method,
     bootstrap_half_widths,

@@ -23,7 +23,7 @@ from rrp_pyomo.data.validation import (
 )
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
-from rrp_pyomo.uncertainty.base import MeanSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)

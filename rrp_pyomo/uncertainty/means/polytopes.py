@@ -31,7 +31,7 @@ from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, maximum
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ZERO
 from rrp_pyomo.modeling.constraints import Bounded, InCone
-from rrp_pyomo.uncertainty.base import MeanSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 from rrp_pyomo.uncertainty.means.norms import nonnegative
 from rrp_pyomo.uncertainty.means.point import Point, centered
 from rrp_pyomo.uncertainty.means.signs import picked, row_signs

@@ -13,7 +13,7 @@ from rrp_pyomo.modeling.composite import Term, as_composite
 from rrp_pyomo.modeling.cones import NONNEGATIVE
 from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.modeling.notation import joined
-from rrp_pyomo.uncertainty.base import MeanSet
+from rrp_pyomo.uncertainty.mean_set import MeanSet
 
 
 class SupportTerm(Term):
