@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -124,9 +124,11 @@ class WorstCaseCertificate:
 class Judgeable(Protocol):
     """What weights are judged by: a problem against the worst case, as its own methods say it."""
 
-    _polishes: ClassVar[bool]
     weight_set: ResolvedWeightSet
     trading: Trading
+
+    @property
+    def _polishes(self) -> bool: ...
 
     @property
     def _reachable(self) -> ResolvedWeightSet: ...
