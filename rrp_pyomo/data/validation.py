@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from rrp_pyomo.errors import InputError, UnknownLabelError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray
 
+_LONG = 10**18
+
 Labels = tuple[Hashable, ...]
 Vector = pd.Series | ArrayLike
 Matrix = pd.DataFrame | ArrayLike
@@ -47,7 +49,10 @@ def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
             f"{kind} label {str(label)!r} occurs {count} times; labels must be unique: "
             "rename or drop the repetitions"
         )
-    if {*map(type, labels)} in (set(), {str}, {int}):  # the common cases
+    # The common cases; numbers that are larger may be too long to be written.
+    if all(type(k) is str or (type(k) is int and -_LONG < k < _LONG) for k in labels) and (
+        len({*map(type, labels)}) < 2
+    ):
         return labels
     if any(map(_is_missing, labels)):
         k = next(k for k, label in enumerate(labels) if _is_missing(label))
