@@ -170,8 +170,13 @@ class Judged:
         if point is None:
             return self
         better = Judged(problem, point, self.status)
+        if better._missed > _ROUNDING:
+            return self
+        worst, gap, _ = better._plain
+        if gap <= _NOISE * better._size(worst):  # as good as can be said
+            return better
         size = self._size(self._plain[0])
-        if better._missed > _ROUNDING or better._plain[1] > self._plain[1] + _NOISE * size:
+        if gap > self._plain[1] + _NOISE * size:
             return self
         # At a kink a smaller bound may go with a larger loss.
         return self if better._loss > self._loss + _ROUNDING * size else better

@@ -18,6 +18,8 @@ from rrp_pyomo.models.weights import active
 # Beyond so many assets off their bounds a step costs more than its digits are worth.
 _MOST = 100
 _STEPS = 3
+# After a step this small, relative to the largest weight, the next one is rounding.
+_SMALL_STEP = 1e-8
 # Weights this close to a bound, or to what was held before, relative to the largest are there.
 _NEAR = 1e-5
 
@@ -68,7 +70,7 @@ def polished(
         if not np.abs(step).max() <= 0.1 * size:
             return None
         point[free] += step
-        if np.abs(step).max() <= 1e-12 * size:
+        if np.abs(step).max() <= _SMALL_STEP * size:
             break
     return point
 
