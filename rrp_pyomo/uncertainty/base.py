@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.data.validation import Labels
+from rrp_pyomo.data.validation import Labels, as_number
+from rrp_pyomo.errors import require_kind
 from rrp_pyomo.linalg import FloatArray
 
 
@@ -49,6 +50,12 @@ class UncertaintySet(ABC):
     def _numbers(self) -> dict[str, float]:
         """What the set's own numbers are, for its ``repr``."""
         return {}
+
+
+def sample_size(rng: np.random.Generator, size: int) -> int:
+    """How many members are drawn, where a generator is given to draw them by."""
+    require_kind(rng, np.random.Generator, "rng", "such as np.random.default_rng(0)")
+    return int(as_number(size, "size", least=0))
 
 
 def differences(function: Any, at: FloatArray, directions: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine
 from rrp_pyomo.modeling.operators import Expression
-from rrp_pyomo.uncertainty.base import UncertaintySet, differences
+from rrp_pyomo.uncertainty.base import UncertaintySet, differences, sample_size
 from rrp_pyomo.uncertainty.members import nearest_member
 
 
@@ -154,7 +154,7 @@ class MeanSet(UncertaintySet):
         -------
         (size, n) DataFrame
         """
-        count, n = int(as_number(size, "size", least=0)), self.size
+        count, n = sample_size(rng, size), self.size
         rows = self._borders(rng, count)
         rows = self._center + (rng.uniform(size=count) ** (1.0 / n))[:, None] * (
             rows - self._center

@@ -16,6 +16,7 @@ from rrp_pyomo.data.validation import Matrix, as_number
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, norm
+from rrp_pyomo.uncertainty.base import sample_size
 from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import (
@@ -310,7 +311,7 @@ class FactorCovarianceBall(QuadraticSet):
     def sample(self, rng: np.random.Generator, size: int) -> list[Covariance]:
         L = np.linalg.cholesky(self.center.F)
         members: list[Covariance] = []
-        for _ in range(int(as_number(size, "size", least=0))):
+        for _ in range(sample_size(rng, size)):
             Q = np.linalg.qr(rng.standard_normal(L.shape)).Q
             errors = self.eta * rng.uniform(-1.0, 1.0, len(L))
             G = L @ Q / np.sqrt(1.0 + errors)

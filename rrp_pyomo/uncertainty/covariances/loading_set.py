@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from rrp_pyomo.data import Covariance, FactorCovariance
 from rrp_pyomo.data.validation import (
     agreed_labels,
-    as_number,
     by_label,
 )
 from rrp_pyomo.errors import require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Named
 from rrp_pyomo.modeling import Affine, Variable, norm, quad_over_lin, stack, sum_squares
+from rrp_pyomo.uncertainty.base import sample_size
 from rrp_pyomo.uncertainty.covariance_set import Choice, CovarianceSet
 from rrp_pyomo.uncertainty.covariances.expressions import smallest_mean, variance_by_root
 from rrp_pyomo.uncertainty.covariances.matrices import with_parts
@@ -282,7 +282,7 @@ class LoadingSet(CovarianceSet):
 
     def sample(self, rng: np.random.Generator, size: int) -> list[Covariance]:
         members: list[Covariance] = []
-        for _ in range(int(as_number(size, "size", least=0))):
+        for _ in range(sample_size(rng, size)):
             members.append(with_parts(self.center, V=self.center.V + self._change(rng)))
         return members
 

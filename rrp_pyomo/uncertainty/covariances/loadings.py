@@ -242,7 +242,8 @@ def _positive_definite(shape: Matrix, center: FactorCovariance) -> FloatArray:
         "factor", m, loadings=factors, shape=labels_of(shape), shape_columns=labels_of(shape, 1)
     )
     matrix = symmetric(matrix, factors, "shape")
-    if not is_semidefinite(matrix - 1e-13 * np.diag(matrix.diagonal()), 0.0):
+    definite = matrix.diagonal().min() > 0.0
+    if not (definite and is_semidefinite(matrix - 1e-13 * np.diag(matrix.diagonal()), 0.0)):
         raise InputError(
             "shape is not positive definite, so that its ellipsoids are unbounded; pass a matrix "
             "such as the factors' covariance"

@@ -16,12 +16,12 @@ from rrp_pyomo.data.validation import (
     Matrix,
     agreed_labels,
     as_floats,
-    as_number,
     labels_of,
     require_shape,
 )
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.uncertainty.base import sample_size
 
 
 def as_covariance(value: Covariance | Matrix, name: str = "center") -> Covariance:
@@ -141,7 +141,7 @@ def sampled(
     """Members of a set that deviations span: as far as they are psd, and between."""
     nominal = multiplied_out(center.operator)
     members: list[Covariance] = []
-    for _ in range(int(as_number(size, "size", least=0))):
+    for _ in range(sample_size(rng, size)):
         change = deviation()
         step = reach(nominal, change) * np.sqrt(rng.uniform())
         members.append(DenseCovariance(nominal + step * change, center.labels))

@@ -11,6 +11,7 @@ from rrp_pyomo.data import Covariance, CovarianceUncertainty, DenseCovariance
 from rrp_pyomo.errors import require_kind
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, norm
+from rrp_pyomo.uncertainty.base import sample_size
 from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.box import CovarianceBox
 from rrp_pyomo.uncertainty.covariances.expressions import variance_by_root as variance_by_root
@@ -53,7 +54,7 @@ class CovariancePoint(CovarianceSet):
         return bool(np.linalg.norm(gap) <= tolerance * size)
 
     def sample(self, rng: np.random.Generator, size: int) -> list[Covariance]:
-        return [self.center] * size
+        return [self.center] * sample_size(rng, size)
 
 
 def as_covariance_set(covariance: Any) -> CovarianceSet:

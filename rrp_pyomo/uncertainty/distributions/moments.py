@@ -15,6 +15,7 @@ from rrp_pyomo.errors import InputError, ModelError, require_kind
 from rrp_pyomo.linalg import FloatArray, Stack
 from rrp_pyomo.modeling import Affine, norm, stack
 from rrp_pyomo.program import Program
+from rrp_pyomo.uncertainty.base import sample_size
 from rrp_pyomo.uncertainty.covariance_set import CovarianceSet
 from rrp_pyomo.uncertainty.covariances.point import as_covariance_set
 from rrp_pyomo.uncertainty.distribution_set import DistributionSet
@@ -404,7 +405,8 @@ class DelageYe(MomentSet):
         """Members: means in random directions, with what they leave for the covariance."""
         root = _dense_root(self.covariance)
         members = []
-        for reach, scale in rng.uniform(size=(size, 2)):
+        count = sample_size(rng, size)
+        for reach, scale in rng.uniform(size=(count, 2)):
             u = rng.standard_normal(len(root))
             u /= np.linalg.norm(u)
             gamma2 = self.gamma2 * np.sqrt(scale)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data.validation import Labels, Matrix, as_floats, as_number
+from rrp_pyomo.data.validation import Labels, Matrix, as_floats
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Affine, Composite, cvar, maximum
@@ -19,6 +19,7 @@ from rrp_pyomo.modeling.notation import joined
 from rrp_pyomo.modeling.operators import Expression
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.uncertainty.base import sample_size
 from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution, tail
 
@@ -240,7 +241,7 @@ class ScenarioSet(DistributionSet):
 
     def sample(self, rng: np.random.Generator, size: int) -> list[Distribution]:
         """Members: the worst ones in random directions, drawn towards the centre."""
-        as_number(size, "size", least=0)
+        sample_size(rng, size)
         members = []
         for reach in np.sqrt(rng.uniform(size=size)):
             border = self._worst_probabilities(rng.standard_normal(len(self.center.p)))

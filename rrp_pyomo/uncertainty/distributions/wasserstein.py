@@ -17,6 +17,7 @@ from rrp_pyomo.modeling import Affine, quad_over_lin
 from rrp_pyomo.modeling import norm as norm_of
 from rrp_pyomo.modeling.operators import Expression
 from rrp_pyomo.program import Program
+from rrp_pyomo.uncertainty.base import sample_size
 from rrp_pyomo.uncertainty.distribution_set import DistributionSet
 from rrp_pyomo.uncertainty.distributions.distribution import Distribution, tail
 from rrp_pyomo.uncertainty.distributions.ground_norm import GroundNorm
@@ -303,7 +304,8 @@ class Wasserstein(DistributionSet):
     def sample(self, rng: np.random.Generator, size: int) -> list[Distribution]:
         """Members: scenarios moved at random, some far and some not at all, all at a cost ≤ ε."""
         center, members = self.center, []
-        for reach in rng.uniform(size=size):
+        count = sample_size(rng, size)
+        for reach in rng.uniform(size=count):
             d = rng.standard_normal(center.R.shape) * rng.exponential(size=(len(center.p), 1)) ** 3
             if isinstance(self.norm, (int, float)) and rng.uniform() < 0.5:
                 d = np.sign(d[:, :1]) * np.abs(d) * (d == d.max(axis=1, keepdims=True))
