@@ -11,7 +11,7 @@ export COVERAGE_FILE := $(CURDIR)/.venv/coverage
 export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
 export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
-.PHONY: help demo test test-fast fuzz lint types bench clean
+.PHONY: help demo test test-fast fuzz lint types docs bench clean
 
 help:
 	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz       random cases against independent oracles: N=1000 SUITE=all SEED=0"
 	@echo "make lint       formatting and style"
 	@echo "make types      static types"
+	@echo "make docs       the site, with every page run; see out/site/index.html"
 	@echo "make bench      speed against other packages"
 	@echo "make clean      remove .venv/ and out/"
 
@@ -50,6 +51,9 @@ lint: .venv/installed-dev
 
 types: .venv/installed-dev
 	$(BIN)/mypy
+
+docs: .venv/installed-docs
+	$(BIN)/python docs/_site/build.py out/site
 
 bench: .venv/installed-dev
 	for file in benchmarks/[!_]*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$file || exit 1; done

@@ -29,6 +29,8 @@ LAYERS = (
     ("models",),
     ("backtest",),
     ("paper",),
+    ("figures",),
+    ("course",),
     ("cli",),
     ("testing",),
 )

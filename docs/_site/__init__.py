@@ -1,0 +1,1 @@
+"""How the pages of docs/ become a site: notebooks from plain Markdown, tables, checks."""

@@ -1,0 +1,5 @@
+"""Typical wrong answers of lesson 6: exercise, answer, a piece of the hint."""
+
+from __future__ import annotations
+
+WRONG = []
