@@ -1,4 +1,10 @@
-"""Answers as their judges read them: numbers and weights, whatever form they came in."""
+"""Answers as their judges read them, and what typical wrong ones are.
+
+Readers (:func:`number`, :func:`vector`, :func:`matrix`) take an answer in whatever form it came and
+say what is missing. The ``require_…`` compare it with what the data imply: where it is something
+else that they recognise, another unit, another order, one of the ``mistakes`` of the exercise, they
+say so.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +15,29 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.course.exercises import WrongAnswer
+from rrp_pyomo.data import Covariance
 from rrp_pyomo.errors import brief
 
 #: What weights of a budget may miss it by, and shares of risk each other.
 TOLERANCE = 1e-4
+
+#: What typical mistakes give, and what to say of them.
+Mistakes = Iterable[tuple[Any, str]]
+
+_YEAR = "means and variances of a year are 12 times those of a month, volatilities √12 times"
+_FACTORS = (
+    (100.0, "a hundred times too large: decimals are asked for, 0.01 is 1 %"),
+    (0.01, "a hundred times too small: what is given is in decimals already, 0.01 is 1 %"),
+    (1e4, "10,000 times too large: a variance in per cent squared, where decimals are asked for"),
+    (12.0, f"12 times too large; {_YEAR}"),
+    (1 / 12, f"12 times too small; {_YEAR}"),
+    (np.sqrt(12), f"√12 times too large; {_YEAR}"),
+    (1 / np.sqrt(12), f"√12 times too small; {_YEAR}"),
+    (144.0, f"144 times too large; {_YEAR}"),
+    (-1.0, "the sign is wrong"),
+    (0.5, "half of what it should be: is there a factor of 2 too few?"),
+    (2.0, "twice what it should be: is there a factor of 2 too many?"),
+)
 
 
 def number(answer: Any, what: str = "the answer") -> float:
@@ -52,8 +77,31 @@ def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Seri
     return series
 
 
+def matrix(answer: Any, labels: Iterable[Any], what: str = "the matrix") -> pd.DataFrame:
+    """A number for each pair of labels, from a table, an array or a ``Covariance``."""
+    labels = list(labels)
+    answer = answer.matrix() if isinstance(answer, Covariance) else answer
+    n = len(labels)
+    try:
+        table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(np.asarray(answer))
+        table = table.astype(float)
+    except (TypeError, ValueError):
+        raise WrongAnswer(f"{what} should be {n} × {n} numbers; given: {brief(answer)}") from None
+    if table.shape != (n, n):
+        raise WrongAnswer(f"{what} should be {n} × {n}; given: {' × '.join(map(str, table.shape))}")
+    if not isinstance(answer, pd.DataFrame):
+        table = pd.DataFrame(table.to_numpy(), labels, labels)
+    if set(table.index) != set(labels) or set(table.columns) != set(labels):
+        raise WrongAnswer(f"{what} should have {', '.join(map(repr, labels))} as rows and columns")
+    if not np.isfinite(table.to_numpy()).all():
+        raise WrongAnswer(f"{what} should be finite; some entries are not")
+    return table.loc[labels, labels]
+
+
 def require_budget(weights: pd.Series, total: float = 1.0, so_far: str = "") -> None:
     """Weights sum to ``total``."""
+    if abs(weights.sum() - 100 * total) <= 100 * TOLERANCE:
+        raise WrongAnswer(f"{so_far}weights sum to 100: they are per cent, not decimals")
     if abs(weights.sum() - total) > TOLERANCE:
         raise WrongAnswer(f"{so_far}weights sum to {weights.sum():.4g}, not to {total:g}")
 
@@ -64,9 +112,109 @@ def require_long_only(weights: pd.Series) -> None:
 
 
 def require_close(
-    given: float, right: float, what: str, hint: str = "", relative: float = 1e-3
+    given: float,
+    right: float,
+    what: str,
+    hint: str = "",
+    relative: float = 1e-3,
+    mistakes: Mistakes = (),
 ) -> None:
-    """A number is right to three digits; the hint says where to look, not what comes out."""
+    """A number is right to three digits; the hint says where to look, not what comes out.
+
+    ``mistakes`` are pairs of what a typical mistake gives and what to say then.
+    """
     if abs(given - right) > relative * max(abs(right), 1e-12):
+        if told := _recognised(given, right, relative, mistakes):
+            raise WrongAnswer(f"{what} is not {given:.6g}: {told}")
         off = "too large" if given > right else "too small"
         raise WrongAnswer(f"{what} is {off}: {given:.6g}" + (f"; {hint}" if hint else ""))
+
+
+def require_all_close(
+    given: pd.Series | pd.DataFrame,
+    right: pd.Series | pd.DataFrame,
+    what: str,
+    hint: str = "",
+    relative: float = 1e-3,
+    mistakes: Mistakes = (),
+) -> None:
+    """As :func:`require_close` for all numbers at once, relative to the largest of them."""
+    a, b = given.to_numpy(dtype=float), right.to_numpy(dtype=float)
+    off = np.abs(a - b)
+    if off.max() <= relative * np.abs(b).max():
+        return
+    if told := _recognised(a, b, relative, mistakes):
+        raise WrongAnswer(f"{what}: {told}")
+    at = np.unravel_index(off.argmax(), off.shape)
+    label = ", ".join(repr(axis[k]) for axis, k in zip(right.axes, at, strict=True))
+    size = "too large" if a[at] > b[at] else "too small"
+    raise WrongAnswer(f"{what}: {label} is {size}, {a[at]:.6g}" + (f"; {hint}" if hint else ""))
+
+
+def require_contributions(
+    weights: pd.Series, covariance: Covariance, budgets: pd.Series, so_far: str = ""
+) -> float:
+    """Relative risk contributions are the budgets; the largest deviation.
+
+    Where they are not, the asset that is furthest off is named, and the portfolio where it is a
+    known one.
+    """
+    contributions = weights * covariance.marginal_risk(weights)
+    if contributions.sum() <= 0:
+        raise WrongAnswer(f"{so_far}weights have no risk to contribute to")
+    shares = (contributions / contributions.sum())[budgets.index]
+    if (largest := float((shares - budgets).abs().max())) > TOLERANCE:
+        k = int((shares - budgets).abs().argmax())
+        name = known_portfolio(weights, covariance)
+        told = f"these are {name}: " if name else so_far
+        raise WrongAnswer(
+            f"{told}the contribution of {budgets.index[k]!r} is {shares.iloc[k]:.4f} of the "
+            f"variance, not {budgets.iloc[k]:.4f}"
+        )
+    return largest
+
+
+def known_portfolio(weights: pd.Series, covariance: Covariance) -> str:
+    """What weights are, where they are a portfolio with a name: for hints; empty if unknown."""
+    sigma, n = covariance.volatilities(), covariance.size
+    matrix = covariance.matrix()
+    least = pd.Series(np.linalg.lstsq(matrix.to_numpy(), np.ones(n))[0], matrix.index)
+    known = {
+        "equal weights": pd.Series(1.0, sigma.index),
+        "weights proportional to 1/volatility, which ignore correlations": 1 / sigma,
+        "weights proportional to 1/variance": 1 / sigma**2,
+        "weights proportional to the volatilities": sigma,
+        "the weights of least variance": least,
+    }
+    total = weights.sum()
+    for name, other in known.items():
+        if total and np.abs(weights / total - other / other.sum()).max() < TOLERANCE:
+            return name
+    return ""
+
+
+def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> str:
+    """What a wrong answer is, where it is something that can be told."""
+    a, b = np.asarray(given, dtype=float), np.asarray(right, dtype=float)
+
+    def is_like(other: Any) -> bool:
+        c = np.asarray(other, dtype=float)
+        return c.shape == a.shape and bool(
+            np.abs(a - c).max() <= relative * max(float(np.abs(c).max()), 1e-12)
+        )
+
+    for wrong, told in mistakes:
+        if is_like(wrong):
+            return told
+    for factor, told in _FACTORS:
+        if is_like(factor * b):
+            return told
+    if is_like(b**2):
+        return "that is the square of what is asked for"
+    if (b >= 0).all() and is_like(np.sqrt(b)):
+        return "that is the square root of what is asked for"
+    if b.ndim and is_like(b.T):
+        return "rows and columns are interchanged"
+    if b.ndim and np.allclose(np.sort(a, axis=None), np.sort(b, axis=None), relative):
+        return "the right numbers in another order; keep the labels, or the order of the data"
+    return ""
