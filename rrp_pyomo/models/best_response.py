@@ -20,7 +20,7 @@ from rrp_pyomo.data import ResolvedWeightSet
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, norm, sum_squares
 from rrp_pyomo.models.trading import Trading
-from rrp_pyomo.models.weights import state_weights
+from rrp_pyomo.models.weights import inequalities, state_weights, totals
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 
@@ -55,17 +55,12 @@ def least_over(
     if gross is not None:
         limit = sp.csr_matrix(np.ones((1, n)))
         rows(single, single, sp.csr_matrix((1, 1)), limit, np.array([gross]))
-    if X.matrix is not None:
-        for sign, bound in ((1.0, X.row_upper), (-1.0, -X.row_lower)):
-            at = np.flatnonzero(np.isfinite(bound))
-            k = at.size
-            wide = sp.csr_matrix((k, n))
-            rows(sign * X.matrix[at], wide, sp.csr_matrix((k, 1)), wide, bound[at])
-    equal = [np.ones(n)] if X.fully_invested else []
-    equal += [X.signs] if X.gross is not None and X.signs is not None else []
-    totals = [1.0] * X.fully_invested + ([X.gross] if X.gross is not None else [])
+    for _, matrix, bound in inequalities(X):
+        wide = sp.csr_matrix((bound.size, n))
+        rows(-matrix, wide, sp.csr_matrix((bound.size, 1)), wide, -bound)
+    equal = totals(X)
     padded = np.zeros((len(equal), 3 * n + 1))
-    padded[:, :n] = np.array(equal).reshape(len(equal), n)
+    padded[:, :n] = np.array([row for _, row, _ in equal]).reshape(len(equal), n)
     objective = np.concatenate([g, trading.costs, [trading.largest], np.zeros(n)])
     size = float(np.abs(objective).max()) or 1.0  # HiGHS takes what is tiny for 0
     result = linprog(
@@ -73,7 +68,7 @@ def least_over(
         A_ub=sp.vstack([block for block, _ in blocks]) if blocks else None,
         b_ub=np.concatenate([bound for _, bound in blocks]) if blocks else None,
         A_eq=padded if equal else None,
-        b_eq=np.array(totals) if equal else None,
+        b_eq=np.array([total for *_, total in equal]) if equal else None,
         bounds=np.concatenate(
             [
                 np.column_stack([X.lower, X.upper]),
@@ -136,15 +131,11 @@ def state_least_over(
     eye = sp.identity(n, format="csr")
     multiplier("lower", eye, X.lower, 1.0)
     multiplier("upper", eye, X.upper, -1.0)
-    if X.matrix is not None:
-        multiplier("row_lower", X.matrix, X.row_lower, 1.0)
-        multiplier("row_upper", X.matrix, X.row_upper, -1.0)
-    if X.fully_invested:
-        level = program.variable(program.free_name("fully_invested"))
-        total, value = total - np.ones((n, 1)) @ level, value + level
-    if X.gross is not None and X.signs is not None:
-        level = program.variable(program.free_name("gross"))
-        total, value = total - X.signs[:, None] @ level, value + X.gross * level
+    for name, matrix, bound in inequalities(X):
+        multiplier(name, matrix, bound, 1.0)
+    for name, row, sum_of_row in totals(X):
+        level = program.variable(program.free_name(name))
+        total, value = total - row[:, None] @ level, value + sum_of_row * level
     if trading.costs.any() or trading.turnover is not None:
         s = program.variable(program.free_name("trade"), n)
         most: Any = trading.costs

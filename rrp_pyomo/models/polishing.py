@@ -13,7 +13,7 @@ import numpy as np
 from rrp_pyomo.data import ResolvedWeightSet
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.trading import Trading
-from rrp_pyomo.models.weights import active
+from rrp_pyomo.models.weights import active, totals
 
 # Beyond so many assets off their bounds a step costs more than its digits are worth.
 _MOST = 100
@@ -78,13 +78,8 @@ def polished(
 def _equations(X: ResolvedWeightSet, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The rows A x = b of X that hold with equality."""
     n = len(X.labels)
-    A, b = [], []
-    if X.fully_invested:
-        A.append(np.ones(n))
-        b.append(1.0)
-    if X.gross is not None and X.signs is not None:
-        A.append(X.signs)
-        b.append(X.gross)
+    A = [row for _, row, _ in totals(X)]
+    b = [total for _, _, total in totals(X)]
     if X.matrix is not None:
         for k in np.flatnonzero(rows):
             A.append(X.matrix[[k]].toarray().ravel())

@@ -20,7 +20,7 @@ from rrp_pyomo.models.expected_utility import require_bounded
 from rrp_pyomo.models.scenario_tree import Nodes, ScenarioTree
 from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.models.utility import KinkedUtility, as_utility
-from rrp_pyomo.models.weights import described
+from rrp_pyomo.models.weights import described, inequalities, totals
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 
@@ -208,13 +208,9 @@ class TreeProgram:
         own = sp.identity(n, format="csr")
         rows("lower_bound", own, np.where(X.lower == 0.0, -np.inf, X.lower), 1.0)
         rows("upper_bound", own, np.where(X.upper == 0.0, np.inf, X.upper), -1.0)
-        if X.matrix is not None:
-            rows("row_lower", X.matrix, X.row_lower, 1.0)
-            rows("row_upper", X.matrix, X.row_upper, -1.0)
-        totals = [("fully_invested", np.ones(n), 1.0)] if X.fully_invested else []
-        if X.gross is not None and X.signs is not None:
-            totals.append(("gross", X.signs, X.gross))
-        for name, row, total in totals:
+        for name, matrix, bound in inequalities(X):
+            rows(name, matrix, bound, 1.0)
+        for name, row, total in totals(X):
             sums = sp.kron(sp.identity(M), row[None, :], format="csr")
             program.subject_to(**{name: sp.csr_array(sums) @ a == total * left})
 

@@ -68,7 +68,7 @@ def state_weights(
         rows["fully_invested"] = x.sum() == 1.0
     if X.gross is not None:
         rows["gross"] = signed(X, x).sum() == X.gross
-    for name, matrix, bound in _inequalities(X):
+    for name, matrix, bound in inequalities(X):
         rows[name] = matrix @ x >= bound
     program.subject_to(**{f"{name}{suffix}": row for name, row in rows.items()})
     return x
@@ -95,7 +95,7 @@ def state_cone_of_weights(program: Program, X: ResolvedWeightSet) -> Variable:
                 (np.full(at.size, sign), (np.arange(at.size), at)), (at.size, x.size)
             )
             program.subject_to(**{name: pick @ x >= sign * bound[at] * scale})
-    for name, rows, bound in _inequalities(X):
+    for name, rows, bound in inequalities(X):
         program.subject_to(**{name: rows @ x >= bound * scale})
     return x
 
@@ -103,11 +103,8 @@ def state_cone_of_weights(program: Program, X: ResolvedWeightSet) -> Variable:
 def violation(X: ResolvedWeightSet, x: FloatArray) -> float:
     """By how much weights violate X, the worst of its bounds and rows."""
     gaps = [X.lower - x, x - X.upper]
-    gaps += [bound - rows @ x for _, rows, bound in _inequalities(X)]
-    if X.fully_invested:
-        gaps.append(np.array([abs(x.sum() - 1.0)]))
-    if X.gross is not None:
-        gaps.append(np.array([abs(signed(X, x).sum() - X.gross)]))
+    gaps += [bound - rows @ x for _, rows, bound in inequalities(X)]
+    gaps += [np.array([abs(row @ x - total)]) for _, row, total in totals(X)]
     return max(0.0, *(float(gap.max()) for gap in gaps))
 
 
@@ -205,7 +202,16 @@ def described(X: ResolvedWeightSet) -> str:
     return ", ".join(words)
 
 
-def _inequalities(X: ResolvedWeightSet) -> Iterator[tuple[str, sp.csr_matrix, FloatArray]]:
+def totals(X: ResolvedWeightSet) -> list[tuple[str, FloatArray, float]]:
+    """What X says of sums, 1'x = 1 and s'x = gross, as ``row @ x == total``, by name."""
+    ones = np.ones(len(X.labels))
+    found = [("fully_invested", ones, 1.0)] if X.fully_invested else []
+    if X.gross is not None:
+        found.append(("gross", ones if X.signs is None else X.signs, X.gross))
+    return found
+
+
+def inequalities(X: ResolvedWeightSet) -> Iterator[tuple[str, sp.csr_matrix, FloatArray]]:
     """The rows of X as ``rows @ x ≥ bound``, by name."""
     if X.matrix is None:
         return
