@@ -251,6 +251,18 @@ def by_label(values: Mapping[Any, float] | Vector, labels: Labels, name: str) ->
     return array
 
 
+def nonnegative(given: Any, labels: Labels, name: str) -> FloatArray:
+    """A number of at least 0 for each asset; one number stands for all."""
+    if isinstance(given, Mapping | pd.Series) or np.ndim(given) > 0:
+        array = by_label(given, labels, name)
+    else:
+        array = np.full(len(labels), as_number(given, name))
+    if array.min() < 0.0:
+        i = int(array.argmin())
+        raise InputError(f"{name} of {str(labels[i])!r} is {array[i]:.6g}; expected at least 0")
+    return frozen(array)
+
+
 def require_dates(frame: pd.DataFrame, name: str) -> None:
     """Raise unless this is a table with columns that are labels, and dates in increasing order."""
     require_kind(

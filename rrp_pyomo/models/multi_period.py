@@ -272,11 +272,9 @@ class MultiPeriod:
         return np.diff(w, axis=0, prepend=self.trading.previous[None] if self.has_start else w[:1])
 
     def _aligned(self, weights: Any) -> FloatArray:
-        rows = weights.to_numpy() if isinstance(weights, pd.DataFrame) else np.asarray(weights)
         if isinstance(weights, pd.DataFrame):
-            rows = np.array(
-                [by_label(row, self.labels, "weights") for _, row in weights.iterrows()]
-            )
+            weights = [by_label(row, self.labels, "weights") for _, row in weights.iterrows()]
+        rows = np.asarray(weights)
         if rows.shape != (self._count, len(self.labels)):
             raise InputError(
                 f"weights have shape {rows.shape}; expected {self._count} periods × "

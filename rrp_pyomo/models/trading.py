@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from rrp_pyomo.data.validation import Labels, as_number, by_label
+from rrp_pyomo.data.validation import Labels, as_number, by_label, nonnegative
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Variable, abs, norm
@@ -48,13 +46,7 @@ class Trading:
         InputError
             Costs that are negative, weights that do not fit the assets, a negative limit.
         """
-        if isinstance(costs, Mapping | pd.Series) or np.ndim(costs) > 0:
-            c = by_label(costs, labels, "l1")
-        else:
-            c = np.full(len(labels), as_number(costs, "l1"))
-        if c.min() < 0.0:
-            i = int(c.argmin())
-            raise InputError(f"l1 of {str(labels[i])!r} is {c[i]:.6g}; expected at least 0")
+        c = nonnegative(costs, labels, "l1")
         x0 = np.zeros(len(labels)) if previous is None else by_label(previous, labels, "previous")
         limit = None if turnover is None else as_number(turnover, "turnover", least=0.0)
         if limit is not None and previous is None:

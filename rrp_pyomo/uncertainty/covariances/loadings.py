@@ -23,6 +23,7 @@ from rrp_pyomo.data.validation import (
     frozen,
     index_of,
     labels_of,
+    nonnegative,
     require_shape,
     selection,
 )
@@ -32,7 +33,7 @@ from rrp_pyomo.modeling import Affine, Variable
 from rrp_pyomo.uncertainty.covariances.loading_set import HELD, LoadingSet, principal
 from rrp_pyomo.uncertainty.covariances.matrices import is_semidefinite
 from rrp_pyomo.uncertainty.covariances.signs import absolute
-from rrp_pyomo.uncertainty.means.norms import Box, nonnegative
+from rrp_pyomo.uncertainty.means.norms import Box
 
 
 class RegressionSets(NamedTuple):

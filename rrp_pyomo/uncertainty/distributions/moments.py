@@ -362,13 +362,7 @@ class DelageYe(MomentSet):
         raise NotImplementedError("mean and deviation are stated together")
 
     def _piecewise(self, w: Affine, slopes: list[float], intercepts: list[Any]) -> Any:
-        pieces = _ordered_pieces(slopes, intercepts)
-        if len(pieces) > 1:
-            raise ModelError(
-                f"the worst expectation of {len(pieces)} pieces under {self!r} has no counterpart "
-                "here; use Moments(mean, covariance), or a loss of one piece"
-            )
-        ((a, b),) = pieces
+        a, b = self._only_piece(slopes, intercepts)
         charge = np.sqrt(min(self.gamma1, self.gamma2))
         loss: Any = -(self._mean @ w)
         if charge > 0.0:
@@ -376,15 +370,18 @@ class DelageYe(MomentSet):
         return a * loss + b
 
     def _piecewise_value(self, w: FloatArray, slopes: FloatArray, intercepts: FloatArray) -> float:
+        a, b = self._only_piece(slopes, intercepts)
+        charge = np.sqrt(min(self.gamma1, self.gamma2) * self.covariance.variance(w))
+        return float(a * (charge - self._mean @ w) + b)
+
+    def _only_piece(self, slopes: Any, intercepts: Any) -> tuple[float, Any]:
         pieces = _ordered_pieces(slopes, intercepts)
         if len(pieces) > 1:
             raise ModelError(
                 f"the worst expectation of {len(pieces)} pieces under {self!r} has no counterpart "
                 "here; use Moments(mean, covariance), or a loss of one piece"
             )
-        ((a, b),) = pieces
-        charge = np.sqrt(min(self.gamma1, self.gamma2) * self.covariance.variance(w))
-        return float(a * (charge - self._mean @ w) + b)
+        return pieces[0]
 
     def contains(self, element: Any, tolerance: float = 1e-9) -> bool:
         """Whether a distribution has moments that are within both bounds."""

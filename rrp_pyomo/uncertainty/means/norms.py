@@ -14,9 +14,8 @@ from rrp_pyomo.data.validation import (
     Matrix,
     Vector,
     as_number,
-    by_label,
-    frozen,
     index_of,
+    nonnegative,
     selection,
 )
 from rrp_pyomo.errors import InputError, brief
@@ -253,18 +252,6 @@ class Ball(MeanSet):
     def select(self, labels: Iterable[Hashable]) -> Ball:
         at, chosen = selection(labels, self.labels)
         return Ball(_some(self._center, at, chosen), self.radius, self.norm)
-
-
-def nonnegative(given: Any, labels: Labels, name: str) -> FloatArray:
-    """A number of at least 0 for each asset; one number stands for all."""
-    if isinstance(given, Mapping | pd.Series) or np.ndim(given) > 0:
-        array = by_label(given, labels, name)
-    else:
-        array = np.full(len(labels), as_number(given, name))
-    if array.min() < 0.0:
-        i = int(array.argmin())
-        raise InputError(f"{name} of {str(labels[i])!r} is {array[i]:.6g}; expected at least 0")
-    return frozen(array)
 
 
 def _some(center: FloatArray, at: list[int], labels: Labels) -> pd.Series:

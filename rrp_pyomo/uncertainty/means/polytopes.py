@@ -21,6 +21,7 @@ from rrp_pyomo.data.validation import (
     frozen,
     index_of,
     labels_of,
+    nonnegative,
     positions,
     require_finite,
     require_shape,
@@ -32,7 +33,6 @@ from rrp_pyomo.modeling import Affine, maximum
 from rrp_pyomo.modeling.cones import NONNEGATIVE, ZERO
 from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.uncertainty.mean_set import MeanSet
-from rrp_pyomo.uncertainty.means.norms import nonnegative
 from rrp_pyomo.uncertainty.means.point import Point, centered
 from rrp_pyomo.uncertainty.means.signs import picked, row_signs
 from rrp_pyomo.uncertainty.means.support import support_term
