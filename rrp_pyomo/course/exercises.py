@@ -84,10 +84,20 @@ class Exercise:
             return Verdict(self.number, False, str(wrong))
 
     def __repr__(self) -> str:
-        return f"Exercise {self.number}: {self.title}\n\n{self.statement}"
+        return f"Exercise {self.number}: {self.title}\n\n{self.statement}{self._names_of_data()}"
 
     def _repr_markdown_(self) -> str:
-        return f"**Exercise {self.number}: {self.title}**\n\n{self.statement}"
+        return (
+            f"**Exercise {self.number}: {self.title}**\n\n{self.statement}{self._names_of_data()}"
+        )
+
+    def _names_of_data(self) -> str:
+        """What is given, by name, with kind and shape."""
+        if not self.data:
+            return ""
+        return (
+            f"\n\nGiven: {', '.join(f'`{name}` ({_kind(it)})' for name, it in self.data.items())}"
+        )
 
 
 class Lesson:
@@ -181,3 +191,11 @@ def check(number: str, answer: Any) -> Verdict:
 def _lesson(number: int) -> Lesson:
     lesson: Lesson = import_module(f"rrp_pyomo.course.lesson{number:02d}").LESSON
     return lesson
+
+
+def _kind(given: Any) -> str:
+    """What something is: a number itself, otherwise its class, with its shape where it has one."""
+    if isinstance(given, int | float | str):
+        return f"{given:g}" if isinstance(given, float) else str(given)
+    shape = " × ".join(map(str, getattr(given, "shape", ())))
+    return f"{type(given).__name__}, {shape}" if shape else type(given).__name__
