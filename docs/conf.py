@@ -12,6 +12,7 @@ author = "The rrp_pyomo authors"
 project_copyright = "The rrp_pyomo authors"
 
 extensions = [
+    "reference",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -30,6 +31,11 @@ nb_execution_mode = "off"  # build.py has run them
 nb_merge_streams = True
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
+
+autodoc_typehints = "none"  # numpydoc says them
+autodoc_preserve_defaults = True
+numpydoc_show_class_members = False
+
 copybutton_exclude = ".linenos, .gp, .go"
 
 

@@ -8,6 +8,17 @@ import warnings
 from collections.abc import Iterable
 from numbers import Real
 
+__all__ = [
+    "InfeasibleError",
+    "InputError",
+    "ModelError",
+    "RiskParityError",
+    "RiskParityWarning",
+    "SolverError",
+    "SolverUnavailableError",
+    "UnknownLabelError",
+]
+
 
 class RiskParityError(Exception):
     """Base of every exception that this package raises on purpose."""

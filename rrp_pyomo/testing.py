@@ -20,6 +20,8 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import needs, solve_program
 from rrp_pyomo.solve.table import SOLVERS
 
+__all__ = ["check_cone"]
+
 # Points are of order 1; errors of a point are about the square root of an objective's.
 _CLOSE = 1e-4
 _CLOSE_BY_SCS = 1e-2

@@ -8,6 +8,8 @@ import pandas as pd
 
 from rrp_pyomo.errors import InputError
 
+__all__ = ["FrenchData", "french"]
+
 _FACTORS = {"MktRF": "Mkt-RF", "SMB": "SMB", "HML": "HML"}
 
 

@@ -29,6 +29,8 @@ from rrp_pyomo.linalg import FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+__all__ = ["Experiment"]
+
 # By rebalance; turnover from the second one on.
 MEASURES = ("turnover", "cv", "hrc", "herfindahl")
 

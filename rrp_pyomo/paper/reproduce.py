@@ -36,6 +36,8 @@ from rrp_pyomo.paper.runner import RunFolder, run_chunks
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["find_experiment", "reproduce"]
+
 # Seconds of work per chunk are then about 3: little is lost in an interruption.
 CHUNK = 8
 

@@ -19,6 +19,8 @@ from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
 from rrp_pyomo.paper.experiments import chunks_of
 from rrp_pyomo.paper.runner import RunFolder
 
+__all__ = ["random_covariance", "reproduce_table1"]
+
 PROBLEMS = {"nlp_3": RiskParityNLP, "qclp_4": RiskParityQCLP}
 PAPER = pd.DataFrame(
     {"nlp_3_paper": [65.59, 6.74e-12], "qclp_4_paper": [1.81, 8.17e-14]}, ["runtime_s", "cv"]

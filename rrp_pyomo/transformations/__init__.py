@@ -6,9 +6,21 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyomo.core.base.transformation import TransformationFactory
+
+from rrp_pyomo._lazy import exports
+
+if TYPE_CHECKING:
+    from rrp_pyomo.transformations.robust_counterpart import RobustCounterpart as RobustCounterpart
+    from rrp_pyomo.transformations.robust_counterpart import (
+        RobustCounterpartBlock as RobustCounterpartBlock,
+    )
+
+__all__, __getattr__, __dir__ = exports(
+    __name__, {"robust_counterpart": ["RobustCounterpart", "RobustCounterpartBlock"]}
+)
 
 _TRANSFORMATIONS = {
     "rrp_pyomo.robust_counterpart": (
