@@ -77,25 +77,36 @@ def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Seri
     return series
 
 
-def matrix(answer: Any, labels: Iterable[Any], what: str = "the matrix") -> pd.DataFrame:
-    """A number for each pair of labels, from a table, an array or a ``Covariance``."""
-    labels = list(labels)
+def matrix(
+    answer: Any,
+    labels: Iterable[Any],
+    what: str = "the matrix",
+    columns: Iterable[Any] | None = None,
+) -> pd.DataFrame:
+    """A number for each row and column, from a table, an array or a ``Covariance``.
+
+    The columns have the labels of the rows, unless there are others.
+    """
+    rows = list(labels)
+    columns = rows if columns is None else list(columns)
     answer = answer.matrix() if isinstance(answer, Covariance) else answer
-    n = len(labels)
+    size = f"{len(rows)} × {len(columns)}"
     try:
         table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(np.asarray(answer))
         table = table.astype(float)
     except (TypeError, ValueError):
-        raise WrongAnswer(f"{what} should be {n} × {n} numbers; given: {brief(answer)}") from None
-    if table.shape != (n, n):
-        raise WrongAnswer(f"{what} should be {n} × {n}; given: {' × '.join(map(str, table.shape))}")
+        raise WrongAnswer(f"{what} should be {size} numbers; given: {brief(answer)}") from None
+    if table.shape != (len(rows), len(columns)):
+        raise WrongAnswer(f"{what} should be {size}; given: {' × '.join(map(str, table.shape))}")
     if not isinstance(answer, pd.DataFrame):
-        table = pd.DataFrame(table.to_numpy(), labels, labels)
-    if set(table.index) != set(labels) or set(table.columns) != set(labels):
-        raise WrongAnswer(f"{what} should have {', '.join(map(repr, labels))} as rows and columns")
+        table = pd.DataFrame(table.to_numpy(), rows, columns)
+    if set(table.index) != set(rows) or set(table.columns) != set(columns):
+        names = ", ".join(map(repr, rows))
+        others = "" if rows == columns else f" and {', '.join(map(repr, columns))}"
+        raise WrongAnswer(f"{what} should have {names}{others} as rows and columns")
     if not np.isfinite(table.to_numpy()).all():
         raise WrongAnswer(f"{what} should be finite; some entries are not")
-    return table.loc[labels, labels]
+    return table.loc[rows, columns]
 
 
 def require_budget(weights: pd.Series, total: float = 1.0, so_far: str = "") -> None:
