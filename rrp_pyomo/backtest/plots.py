@@ -51,15 +51,21 @@ def plot_wealth(result: BacktestResult) -> Figure:
 
 def plot_relative_wealth(result: BacktestResult, reference: str | None = None) -> Figure:
     """Wealth relative to that of one strategy, by default the first: W / W_ref − 1 in per cent."""
-    (reference,) = _chosen(result, result.strategies[:1] if reference is None else [reference])
+    reference, relative = relative_to(result, reference)
     figure, (axes,) = new_figure(1)
-    wealth = result.wealth
-    relative = 100.0 * (wealth.div(wealth[reference], axis=0) - 1.0)
-    lines = _lines(axes, relative.drop(columns=reference), first=1)
+    lines = _lines(axes, relative, first=1)
     axes.axhline(0.0, color=BLACK, linewidth=0.8)
     axes.set_ylabel(f"wealth relative to {reference} (%)", **PLAIN)
     finish(axes, f"Wealth relative to {reference}", lines)
     return figure
+
+
+def relative_to(result: BacktestResult, reference: str | None) -> tuple[str, pd.DataFrame]:
+    """The reference, by default the first strategy, and W / W_ref − 1 of the others in per cent."""
+    (reference,) = _chosen(result, result.strategies[:1] if reference is None else [reference])
+    wealth = result.wealth
+    relative = 100.0 * (wealth.div(wealth[reference], axis=0) - 1.0)
+    return reference, relative.drop(columns=reference)
 
 
 def plot_weights(result: BacktestResult, strategies: Sequence[str] | None = None) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
@@ -72,10 +72,21 @@ class Frontier:
         """
         from matplotlib.figure import Figure
 
-        from rrp_pyomo.plots import BLUE, VERMILION
-
         figure = Figure(figsize=(6.0, 4.0), dpi=150, layout="constrained")
         axes = figure.subplots()
+        for name, style, colour, risk, mean in self.lines():
+            axes.plot(100 * risk, 100 * mean, style, marker=".", color=colour, label=name)
+        axes.set_xlabel("risk per period (%)")
+        axes.set_ylabel("mean return per period (%)")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="0.9", lw=0.6)
+        axes.legend(frameon=False)
+        return figure
+
+    def lines(self) -> Iterator[tuple[str, str, str, pd.Series, pd.Series]]:
+        """What a picture shows: name, style and colour of each line, its risks and its returns."""
+        from rrp_pyomo.plots import BLUE, VERMILION
+
         drawn = [(self, BLUE, "robust" if self.nominal else "efficient")]
         if self.nominal is not None:
             drawn.append((self.nominal, VERMILION, "nominal"))
@@ -85,13 +96,7 @@ class Frontier:
                     continue
                 label = f"{name} portfolios" + (", worst case" if case == "worst" else "")
                 risk, mean = (frontier.values[f"{case}_{axis}"] for axis in ("risk", "return"))
-                axes.plot(100 * risk, 100 * mean, style, marker=".", color=colour, label=label)
-        axes.set_xlabel("risk per period (%)")
-        axes.set_ylabel("mean return per period (%)")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="0.9", lw=0.6)
-        axes.legend(frameon=False)
-        return figure
+                yield label, style, colour, risk, mean
 
 
 def efficient_frontier(

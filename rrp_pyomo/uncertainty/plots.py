@@ -1,13 +1,15 @@
-"""Pictures of uncertainty sets on two assets."""
+"""Pictures of uncertainty sets on two assets, and the shapes that they are drawn with."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rrp_pyomo.data.validation import by_label, selection
+from rrp_pyomo.data import Covariance
+from rrp_pyomo.data.validation import Labels, by_label, selection
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
@@ -32,46 +34,17 @@ def plot_means(given: Any, assets: Any = None, weights: Any = None, ax: Any = No
     InputError
         Another number of assets than two, or a set of a single asset.
     """
-    at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
-    if len(at) != 2:
-        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
+    at, names = pair(given.labels, assets)
     if ax is None:
-        ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
-        ax.set_xlabel(f"mean of {names[0]}", parse_math=False)
-        ax.set_ylabel(f"mean of {names[1]}", parse_math=False)
-        ax.locator_params(nbins=5)
+        ax = _empty(names, "mean")
         ax.set_aspect("equal", adjustable="datalim")
-        ax.spines[["top", "right"]].set_visible(False)
     colour = _COLOURS[len(ax.patches) % len(_COLOURS)]
-    ax.fill(*_border(given, at).T, fc=f"{colour}40", ec=colour, label=type(given).__name__)
+    ax.fill(*border(given, at).T, fc=f"{colour}40", ec=colour, label=type(given).__name__)
     ax.plot(*given._center[at], "+", color=colour, ms=8)
     if weights is not None:
         x = by_label(weights, given.labels, "weights")
         ax.plot(*given._worst(-x)[at], "o", color=colour, ms=5, label="its worst mean")
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    figure: Figure = ax.figure
-    return figure
-
-
-def _border(given: Any, at: list[int]) -> FloatArray:
-    """Points of the shadow's border in turn: more of them where it bends."""
-
-    def points(angles: FloatArray) -> FloatArray:
-        directions = np.zeros((angles.size, given.size))
-        directions[:, at[0]], directions[:, at[1]] = np.cos(angles), np.sin(angles)
-        rows: FloatArray = given._worst_rows(directions)
-        return rows[:, at]
-
-    angles = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
-    border = points(angles)
-    for _ in range(2):
-        gaps = np.linalg.norm(np.roll(border, -1, axis=0) - border, axis=1)
-        wide = gaps > 0.02 * gaps.sum()
-        between = (angles + 0.5 * ((np.roll(angles, -1) - angles) % (2.0 * np.pi)))[wide]
-        order = np.argsort(np.concatenate([angles, between]), kind="stable")
-        border = np.concatenate([border, points(between)])[order]
-        angles = np.concatenate([angles, between])[order]
-    return border
+    return _with_legend(ax)
 
 
 def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Figure:
@@ -90,31 +63,15 @@ def plot_covariances(given: Any, assets: Any = None, weights: Any = None) -> Fig
     InputError
         Another number of assets than two.
     """
-    at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
-    if len(at) != 2:
-        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
-    angles = np.linspace(0.0, 2.0 * np.pi, 73)
-    circle = np.array([np.cos(angles), np.sin(angles)])
-    ax: Any = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
-
-    def draw(covariance: Any, **style: Any) -> None:
-        matrix = covariance.select([covariance.labels[i] for i in at]).matrix().to_numpy()
-        values, vectors = np.linalg.eigh(matrix)
-        ax.plot(*(vectors * np.sqrt(values.clip(min=0.0))) @ circle, **style)
-
-    for k, member in enumerate(given.sample(np.random.default_rng(0), 12)):
-        draw(member, color=_COLOURS[5], lw=0.8, label=None if k else "members")
-    draw(given.center, color="black", label="nominal")
-    if weights is not None:
-        draw(given.worst(weights), color=_COLOURS[1], label="worst")
-    ax.set_xlabel(f"return of {names[0]}", parse_math=False)
-    ax.set_ylabel(f"return of {names[1]}", parse_math=False)
-    ax.locator_params(nbins=5)
+    _, names = pair(given.labels, assets)
+    ax = _empty(names, "return")
     ax.set_aspect("equal", adjustable="datalim")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    figure: Figure = ax.figure
-    return figure
+    for k, member in enumerate(given.sample(np.random.default_rng(0), 12)):
+        ax.plot(*ellipse(member, names), color=_COLOURS[5], lw=0.8, label=None if k else "members")
+    ax.plot(*ellipse(given.center, names), color="black", label="nominal")
+    if weights is not None:
+        ax.plot(*ellipse(given.worst(weights), names), color=_COLOURS[1], label="worst")
+    return _with_legend(ax)
 
 
 def plot_distributions(
@@ -145,30 +102,102 @@ def plot_distributions(
     InputError
         Another number of assets than two, or a set of a single asset.
     """
-    at, names = selection(given.labels[:2] if assets is None else assets, given.labels)
-    if len(at) != 2:
-        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
+    at, names = pair(given.labels, assets)
     is_first = ax is None
     if ax is None:
-        ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
-        ax.set_xlabel(f"return of {names[0]}", parse_math=False)
-        ax.set_ylabel(f"return of {names[1]}", parse_math=False)
-        ax.locator_params(nbins=5)
-        ax.spines[["top", "right"]].set_visible(False)
-
-    def draw(distribution: Any, **style: Any) -> None:
-        first, second = distribution.R[:, at].T
-        areas = 16.0 * np.sqrt(len(distribution.p) * distribution.p)
-        ax.scatter(first, second, s=areas, **style)
-
+        ax = _empty(names, "return")
     colour = _COLOURS[max(0, len(ax.collections) - 1) % len(_COLOURS)]
     if is_first:
-        name = "nominal" if hasattr(given, "center") else "a member"
-        shown = getattr(given, "center", None) or given.sample(np.random.default_rng(0), 1)[0]
-        draw(shown, facecolors="none", edgecolors="0.6", linewidths=0.8, label=name)
+        shown, name = nominal_scenarios(given)
+        scatter(ax, shown, at, label=name)
     if weights is not None:
         worst = given.worst(weights, alpha, mean_weight)
-        draw(worst, color=colour, linewidths=0, label=f"worst of {type(given).__name__}")
+        scatter(ax, worst, at, colour, label=f"worst of {type(given).__name__}")
+    return _with_legend(ax)
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+def pair(labels: Labels, assets: Any = None) -> tuple[list[int], Labels]:
+    """Positions and labels of the two assets of a picture, the first two by default.
+
+    Raises
+    ------
+    InputError
+        Another number of assets than two.
+    """
+    at, names = selection(labels[:2] if assets is None else assets, labels)
+    if len(at) != 2:
+        raise InputError(f"a picture takes two assets, and {len(at)} are given; choose a pair")
+    return at, names
+
+
+def border(given: Any, at: list[int]) -> FloatArray:
+    """Points of the border of a mean set's shadow in turn, (k, 2): more of them where it bends."""
+
+    def points(angles: FloatArray) -> FloatArray:
+        directions = np.zeros((angles.size, given.size))
+        directions[:, at[0]], directions[:, at[1]] = np.cos(angles), np.sin(angles)
+        rows: FloatArray = given._worst_rows(directions)
+        return rows[:, at]
+
+    angles = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
+    found = points(angles)
+    for _ in range(2):
+        gaps = np.linalg.norm(np.roll(found, -1, axis=0) - found, axis=1)
+        wide = gaps > 0.02 * gaps.sum()
+        between = (angles + 0.5 * ((np.roll(angles, -1) - angles) % (2.0 * np.pi)))[wide]
+        order = np.argsort(np.concatenate([angles, between]), kind="stable")
+        found = np.concatenate([found, points(between)])[order]
+        angles = np.concatenate([angles, between])[order]
+    return found
+
+
+def ellipse(covariance: Covariance, names: Labels) -> FloatArray:
+    """One standard deviation of two assets' returns in every direction, (2, k)."""
+    angles = np.linspace(0.0, 2.0 * np.pi, 73)
+    values, vectors = np.linalg.eigh(covariance.select(names).matrix().to_numpy())
+    circle = np.array([np.cos(angles), np.sin(angles)])
+    return np.asarray((vectors * np.sqrt(values.clip(min=0.0))) @ circle)
+
+
+def scatter(
+    ax: Axes,
+    distribution: Any,
+    at: list[int],
+    colour: str | None = None,
+    label: str | None = None,
+    size: float = 16.0,
+) -> None:
+    """Scenarios of two assets with their probabilities as areas: filled, or circles in grey."""
+    first, second = distribution.R[:, at].T
+    areas = size * np.sqrt(len(distribution.p) * distribution.p)
+    style: dict[str, Any] = {"color": colour, "linewidths": 0}
+    if colour is None:
+        style = {"facecolors": "none", "edgecolors": "0.6", "linewidths": 0.8}
+    ax.scatter(first, second, s=areas, label=label, **style)
+
+
+def nominal_scenarios(given: Any) -> tuple[Any, str]:
+    """The centre of a set of distributions, or a member of a set of moments, and what it is."""
+    center = getattr(given, "center", None)
+    if center is not None:
+        return center, "nominal"
+    return given.sample(np.random.default_rng(0), 1)[0], "a member"
+
+
+def _empty(names: Labels, what: str) -> Any:
+    """Axes of two assets on a figure of their own."""
+    ax = Figure(figsize=(4.8, 3.6), layout="constrained").subplots()
+    ax.set_xlabel(f"{what} of {names[0]}", parse_math=False)
+    ax.set_ylabel(f"{what} of {names[1]}", parse_math=False)
+    ax.locator_params(nbins=5)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _with_legend(ax: Any) -> Figure:
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure: Figure = ax.figure
     return figure
