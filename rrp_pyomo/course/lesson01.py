@@ -24,7 +24,7 @@ ASSETS = ["NoDur", "Durbl", "Enrgy", "BusEq", "Telcm", "Utils"]
 MONTHS = 12
 
 
-def _sixty_months() -> Data:
+def sixty_months() -> Data:
     """Excess returns of six industries and of the factors, 2012-04 to 2017-03."""
     french = datasets.french()
     returns = excess_returns(french.returns, french.risk_free)[ASSETS].tail(60)
@@ -43,7 +43,7 @@ def _high_rates() -> Data:
 
 def _pieces() -> Data:
     """What :class:`FactorModel` estimates, as labelled numbers."""
-    given = _sixty_months()
+    given = sixty_months()
     model = FactorModel.fit(given["returns"], given["factors"])
     return {
         "loadings": model.loadings,
@@ -65,7 +65,7 @@ def _market() -> Data:
     weights, rebalanced every month? (A decimal: 0.1 is 10 %. Sample variances divide by T − 1, and
     months count as uncorrelated.)
     """,
-    _sixty_months,
+    sixty_months,
 )
 def volatility_of_a_year(answer: Any, data: Data) -> str:
     given, returns = number(answer, "the volatility"), data["returns"]
@@ -147,7 +147,7 @@ def loadings(answer: Any, data: Data) -> str:
     With the data of exercise 1.1: what is the standard error of the market loading of `Utils` in
     the model of three factors and an intercept?
     """,
-    _sixty_months,
+    sixty_months,
 )
 def error_of_a_loading(answer: Any, data: Data) -> str:
     given = number(answer, "the standard error")
