@@ -86,6 +86,10 @@ CASES = {
         lambda x: quad_over_lin(A @ x + SHIFT, x["a"] + 0.5),
         lambda x: cp.quad_over_lin(A @ x + SHIFT, x[0] + 0.5),
     ),
+    "quad_over_lin of numbers": Case(
+        lambda x: quad_over_lin(SHIFT, x["a"] + 0.5),
+        lambda x: cp.quad_over_lin(SHIFT, x[0] + 0.5),
+    ),
     "exp": Case(lambda x: exp(A @ x + SHIFT), lambda x: cp.exp(A @ x + SHIFT)),
     "log": Case(lambda x: log(2 * x + 0.1), lambda x: cp.log(2 * x + 0.1), convex=False),
     "power": Case(

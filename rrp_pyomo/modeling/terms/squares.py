@@ -13,6 +13,8 @@ from rrp_pyomo.modeling.cones import ROTATED
 from rrp_pyomo.modeling.constraints import Bounded, InCone
 from rrp_pyomo.modeling.expressions import Affine, flattened
 from rrp_pyomo.modeling.notation import joined
+from rrp_pyomo.modeling.numpy_protocol import NumpyProtocol
+from rrp_pyomo.modeling.operands import as_numbers, notation_of
 
 
 class QuadOverLin(Term):
@@ -47,14 +49,18 @@ def sum_squares(*parts: Any) -> Composite:
     )
 
 
-def quad_over_lin(expression: Affine, divisor: Affine) -> Composite:
-    """‖e‖₂² / y with y ≥ 0 meant, a scalar: convex in both.
+def quad_over_lin(expression: Any, divisor: Affine) -> Composite:
+    """‖e‖₂² / y with y ≥ 0 meant, a scalar: convex in both; e may be numbers, as in 1 / y.
 
     Raises
     ------
     InputError
         y has several rows.
     """
+    if not isinstance(expression, (NumpyProtocol, tuple)):
+        constant = as_numbers(expression)
+        notation = notation_of(constant)
+        expression = Affine(np.size(constant), {}, constant, notation=notation)
     e, y = flattened((expression, divisor))
     if y.size != 1:
         raise InputError(f"the divisor of quad_over_lin has {y.size} rows; expected a scalar")
