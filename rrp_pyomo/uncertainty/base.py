@@ -25,6 +25,17 @@ class UncertaintySet(ABC):
         The assets.
     formula : str
         The set as mathematics, in LaTeX.
+
+    Examples
+    --------
+    What all sets have: assets, and a formula in LaTeX.
+
+    >>> from rrp_pyomo.uncertainty import Box, UncertaintySet
+    >>> box = Box([0.05, 0.03], 0.01)
+    >>> isinstance(box, UncertaintySet), box.labels
+    (True, (0, 1))
+    >>> box.formula.count("mu")
+    3
     """
 
     labels: Labels

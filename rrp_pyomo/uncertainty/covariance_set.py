@@ -39,6 +39,18 @@ class CovarianceSet(UncertaintySet):
     ----------
     center : Covariance
         The nominal Σ̂, a member.
+
+    Examples
+    --------
+    What all sets of covariances have, here of a ball:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.uncertainty import CovarianceSet, FrobeniusBall
+    >>> given = FrobeniusBall([[0.04, 0.0], [0.0, 0.01]], radius=0.002)
+    >>> isinstance(given, CovarianceSet), given.labels
+    (True, (0, 1))
+    >>> all(given.contains(member) for member in given.sample(np.random.default_rng(0), 5))
+    True
     """
 
     center: Covariance

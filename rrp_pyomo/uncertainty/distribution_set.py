@@ -24,6 +24,15 @@ class DistributionSet(UncertaintySet):
     A subclass says the worst expectation of a convex piecewise linear loss, as an expression and in
     numbers, and which distribution attains the worst risk; CVaR is one of these, with the quantile
     as a variable.
+
+    Examples
+    --------
+    What all sets of distributions have, here of scenarios without a doubt:
+
+    >>> from rrp_pyomo.uncertainty import DistributionSet, Scenarios
+    >>> given = Scenarios([[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]])
+    >>> isinstance(given, DistributionSet), round(given.risk([0.5, 0.5], 0.25), 4)
+    (True, 0.02)
     """
 
     @property

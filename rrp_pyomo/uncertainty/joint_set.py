@@ -30,7 +30,21 @@ class JointChoice(NamedTuple):
 
 
 class JointSet(UncertaintySet):
-    """A set of means and covariances that are uncertain together, such as by their loadings."""
+    """A set of means and covariances that are uncertain together, such as by their loadings.
+
+    Examples
+    --------
+    What brings means and covariances together, here by its loadings:
+
+    >>> from rrp_pyomo import MeanVariance
+    >>> from rrp_pyomo.uncertainty import JointSet, LoadingsBall
+    >>> given = LoadingsBall([[1.0, 0.5]], [[0.04]], [0.01, 0.01], radius=0.1, factor_mean=[0.05])
+    >>> isinstance(given, JointSet)
+    True
+    >>> worst = MeanVariance([0.0, 0.0], given, risk_aversion=2.0).solve().worst_case
+    >>> worst.loadings.round(3).to_numpy().tolist(), worst.mean.round(4).tolist()
+    ([[1.051, 0.586]], [0.0526, 0.0293])
+    """
 
     @abstractmethod
     def loss(self, w: Any, risk_aversion: float) -> Any:

@@ -23,6 +23,16 @@ class MeanSet(UncertaintySet):
 
     A subclass says its support function as an expression and in numbers, which element attains it,
     and which constraints make a vector a member.
+
+    Examples
+    --------
+    What all sets of means have, here of a box; sums, hulls and intersections are sets again:
+
+    >>> from rrp_pyomo.uncertainty import Ball, Box, MeanSet
+    >>> box = Box([0.05, 0.03], 0.01)
+    >>> both = box & Ball([0.05, 0.03], 0.012)
+    >>> isinstance(both, MeanSet), round(-both.support([-0.5, -0.5]), 4)
+    (True, 0.0315)
     """
 
     _center: FloatArray

@@ -24,6 +24,18 @@ class WorstCase:
         V*, factors × assets, where the set is one of loadings.
     distribution : Distribution or None
         P*: scenarios with probabilities.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import MeanVariance
+    >>> from rrp_pyomo.uncertainty import Box, FrobeniusBall
+    >>> means = Box([0.06, 0.03], 0.01)
+    >>> covariances = FrobeniusBall([[0.04, 0.0], [0.0, 0.01]], 0.002)
+    >>> worst = MeanVariance(means, covariances, risk_aversion=2.0).solve().worst_case
+    >>> worst.mean.round(4).tolist()
+    [0.05, 0.02]
+    >>> worst.covariance.matrix().round(4).to_numpy().tolist()
+    [[0.041, 0.001], [0.001, 0.011]]
     """
 
     mean: pd.Series | None = None

@@ -62,6 +62,17 @@ class CovarianceBox(SemidefiniteSet):
     ----------
     Tütüncü & Koenig (2004), Robust asset allocation; Lobo & Boyd (2000), The worst-case risk of a
     portfolio; Costa & Kwon (2020), equations (6) and (7).
+
+    Examples
+    --------
+    Of long-only weights the upper bounds are worst, where they are a covariance:
+
+    >>> from rrp_pyomo.uncertainty import CovarianceBox
+    >>> box = CovarianceBox([[0.03, 0.0], [0.0, 0.01]], [[0.05, 0.01], [0.01, 0.02]])
+    >>> round(box.variance([0.5, 0.5]), 4)
+    0.0225
+    >>> box.worst([0.5, 0.5]).matrix().to_numpy().tolist()
+    [[0.05, 0.01], [0.01, 0.02]]
     """
 
     center: Covariance

@@ -67,6 +67,15 @@ class ElementwiseError(SemidefiniteSet):
     InputError
         A negative radius or error, labels or shapes that do not fit, a centre that
         :class:`~rrp_pyomo.DenseCovariance` refuses.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import ElementwiseError
+    >>> given = ElementwiseError.from_observations([[0.04, 0.0], [0.0, 0.01]], 61, radius=2.0)
+    >>> given.scale.round(4).to_numpy().tolist()
+    [[0.0073, 0.0026], [0.0026, 0.0018]]
+    >>> round(given.variance([0.5, 0.5]), 4)
+    0.0167
     """
 
     center: Covariance
@@ -276,6 +285,18 @@ class CovarianceEllipsoid(SemidefiniteSet):
     References
     ----------
     Lobo & Boyd (2000), The worst-case risk of a portfolio.
+
+    Examples
+    --------
+    With Ω = I it is the Frobenius ball:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.uncertainty import CovarianceEllipsoid, FrobeniusBall
+    >>> center = [[0.04, 0.0], [0.0, 0.01]]
+    >>> general = CovarianceEllipsoid(center, np.eye(4), radius=0.002)
+    >>> ball = FrobeniusBall(center, radius=0.002)
+    >>> round(general.variance([0.5, 0.5]), 4), round(ball.variance([0.5, 0.5]), 4)
+    (0.0135, 0.0135)
     """
 
     center: Covariance

@@ -43,6 +43,18 @@ class RegressionSets(NamedTuple):
     ----------
     mean : Box
     covariance : LoadingEllipsoids
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rrp_pyomo import FactorModel
+    >>> from rrp_pyomo.uncertainty import LoadingEllipsoids
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.normal(0.0, 0.05, (60, 1))
+    >>> returns = factors * [1.0, 0.5] + rng.normal(0.0, 0.02, (60, 2))
+    >>> sets = LoadingEllipsoids.from_regression(FactorModel.from_arrays(returns, factors), 0.95)
+    >>> sets.mean.half_width.round(3).tolist(), sets.covariance.radii.round(3).tolist()
+    ([0.007, 0.006], [0.051, 0.048])
     """
 
     mean: Box
@@ -86,6 +98,17 @@ class LoadingEllipsoids(LoadingSet):
     References
     ----------
     Goldfarb & Iyengar (2003), Robust portfolio selection problems, sections 2 and 3.
+
+    Examples
+    --------
+    Of one factor: (|V⁰w| + ρ'|w|)² F + w'D̄w with G = 1:
+
+    >>> from rrp_pyomo.uncertainty import LoadingEllipsoids
+    >>> given = LoadingEllipsoids([[1.0, 0.5]], [[0.04]], [[1.0]], [0.1, 0.2], [0.01, 0.01])
+    >>> round(given.variance([0.5, 0.5]), 4)
+    0.0374
+    >>> given.worst_loadings([0.5, 0.5]).round(4).to_numpy().tolist()
+    [[1.1, 0.7]]
     """
 
     center: FactorCovariance

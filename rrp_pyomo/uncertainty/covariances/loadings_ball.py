@@ -74,6 +74,15 @@ class LoadingsBall(LoadingSet, JointSet):
     ----------
     The loadings of Goldfarb & Iyengar (2003) in one ball; El Ghaoui & Lebret (1997), Robust
     solutions to least-squares problems with uncertain data, have the set.
+
+    Examples
+    --------
+    Of one factor: (|V⁰w| + δ‖w‖)² F + w'Dw:
+
+    >>> from rrp_pyomo.uncertainty import LoadingsBall
+    >>> given = LoadingsBall([[1.0, 0.5]], [[0.04]], [0.01, 0.01], radius=0.1)
+    >>> round(given.variance([0.5, 0.5]), 4)
+    0.0319
     """
 
     center: FactorCovariance

@@ -25,6 +25,14 @@ class CovariancePoint(CovarianceSet):
     ----------
     center : Covariance
         Σ̂.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance
+    >>> from rrp_pyomo.uncertainty import CovariancePoint
+    >>> known = CovariancePoint(DenseCovariance([[0.04, 0.0], [0.0, 0.01]]))
+    >>> round(known.variance([0.5, 0.5]), 4)
+    0.0125
     """
 
     center: Covariance
@@ -61,6 +69,12 @@ def as_covariance_set(covariance: Any) -> CovarianceSet:
     """A set of covariances as it is, a known covariance or matrix as the set of one element.
 
     The box (7) of Costa & Kwon (2020) is a :class:`CovarianceBox` around its nominal covariance.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import as_covariance_set
+    >>> as_covariance_set([[0.04, 0.0], [0.0, 0.01]])
+    CovariancePoint(2 assets)
     """
     if isinstance(covariance, CovarianceSet):
         return covariance

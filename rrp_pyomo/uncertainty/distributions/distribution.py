@@ -52,6 +52,16 @@ class Distribution:
     ------
     InputError
         Returns that are missing or not finite, probabilities that are none.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import Distribution
+    >>> returns = [[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]]
+    >>> distribution = Distribution(returns, [0.3, 0.1, 0.3, 0.3])
+    >>> distribution.mean().round(4).tolist()
+    [0.03, 0.002]
+    >>> round(distribution.cvar([0.5, 0.5], 0.2), 4)
+    0.0025
     """
 
     R: FloatArray

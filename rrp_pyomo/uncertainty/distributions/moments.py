@@ -138,6 +138,15 @@ class Moments(MomentSet):
     ----------
     El Ghaoui, Oks & Oustry (2003), Worst-case value-at-risk and robust portfolio optimization;
     Natarajan, Sim & Uichanco (2010); Zymler, Kuhn & Rustem (2013).
+
+    Examples
+    --------
+    −w'μ̂ + κ√(w'Σw) with κ = √(0.95/0.05) = 4.36:
+
+    >>> from rrp_pyomo.uncertainty import Moments
+    >>> given = Moments([0.05, 0.03], [[0.04, 0.0], [0.0, 0.01]])
+    >>> round(given.risk([0.5, 0.5], alpha=0.05), 4)
+    0.4473
     """
 
     mean: MeanSet
@@ -254,6 +263,18 @@ class DelageYe(MomentSet):
     References
     ----------
     Delage & Ye (2010), Distributionally robust optimization under moment uncertainty.
+
+    Examples
+    --------
+    Known moments, (0, 1), and what more room costs:
+
+    >>> from rrp_pyomo.uncertainty import DelageYe
+    >>> mean, covariance = [0.05, 0.03], [[0.04, 0.0], [0.0, 0.01]]
+    >>> for gamma1, gamma2 in ((0.0, 1.0), (0.01, 1.0), (0.01, 1.2)):
+    ...     print(round(DelageYe(mean, covariance, gamma1, gamma2).risk([0.5, 0.5], alpha=0.05), 4))
+    0.4473
+    0.4561
+    0.5028
     """
 
     covariance: Covariance

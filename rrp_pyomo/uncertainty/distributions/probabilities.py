@@ -34,6 +34,18 @@ class ScenarioProbabilities(ScenarioSet):
     ----------
     Zhu & Fukushima (2009), Worst-case conditional value-at-risk with application to robust
     portfolio management.
+
+    Examples
+    --------
+    Each of four scenarios has a probability between 0.2 and 0.3:
+
+    >>> from rrp_pyomo.uncertainty import ScenarioProbabilities
+    >>> returns = [[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]]
+    >>> given = ScenarioProbabilities.box(returns, 0.2, 0.3)
+    >>> round(given.expected_loss([0.5, 0.5]), 4)
+    -0.0075
+    >>> given.worst([0.5, 0.5], 1.0).probabilities.round(3).tolist()
+    [0.2, 0.3, 0.3, 0.2]
     """
 
     @staticmethod

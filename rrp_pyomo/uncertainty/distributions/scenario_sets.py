@@ -305,6 +305,13 @@ class Scenarios(ScenarioSet):
     ------
     InputError
         Returns that are missing or not finite, probabilities that are none.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import Scenarios
+    >>> given = Scenarios([[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]])
+    >>> round(given.expected_loss([0.5, 0.5]), 4), round(given.risk([0.5, 0.5], alpha=0.25), 4)
+    (-0.01, 0.02)
     """
 
     center: Distribution
@@ -362,5 +369,12 @@ def as_scenarios(scenarios: Any) -> Distribution:
 
 
 def as_distribution_set(distribution: Any) -> DistributionSet:
-    """A set of distributions as it is, scenarios or a distribution as the set of one element."""
+    """A set of distributions as it is, scenarios or a distribution as the set of one element.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import as_distribution_set
+    >>> as_distribution_set([[0.04, 0.01], [-0.06, 0.02]])
+    Scenarios(2 assets, scenarios=2)
+    """
     return distribution if isinstance(distribution, DistributionSet) else Scenarios(distribution)

@@ -63,6 +63,17 @@ class Wasserstein(DistributionSet):
     ----------
     Wozabal (2014), Robustifying convex risk measures for linear portfolios; Mohajerin Esfahani &
     Kuhn (2018); Pflug, Pichler & Wozabal (2012); Blanchet, Chen & Zhou (2022).
+
+    Examples
+    --------
+    Moving the tail against w adds ε‖w‖₂/α:
+
+    >>> from rrp_pyomo.uncertainty import Wasserstein
+    >>> returns = [[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]]
+    >>> for radius in (0.0, 0.001):
+    ...     print(radius, round(Wasserstein(returns, radius).risk([0.5, 0.5], alpha=0.25), 4))
+    0.0 0.02
+    0.001 0.0228
     """
 
     center: Distribution

@@ -417,6 +417,16 @@ def hull(*sets: MeanSet) -> MeanSet:
     ------
     InputError
         No set, or sets of different assets.
+
+    Examples
+    --------
+    Any mean between a box and a crisis:
+
+    >>> import pandas as pd
+    >>> from rrp_pyomo.uncertainty import Box, hull
+    >>> means = hull(Box([0.05, 0.03], 0.01), pd.Series([-0.04, 0.0]))
+    >>> means.worst([-0.5, -0.5]).round(3).tolist(), means.worst([0.5, 0.5]).round(3).tolist()
+    ([-0.04, 0.0], [0.06, 0.04])
     """
     if not sets:
         raise InputError("hull() is given no set; give it at least one")

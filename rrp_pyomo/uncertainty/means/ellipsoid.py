@@ -71,6 +71,18 @@ class Ellipsoid(MeanSet):
     ----------
     Ben-Tal & Nemirovski (1998), Robust convex optimization; Ceria & Stubbs (2006), Incorporating
     estimation errors into portfolio selection.
+
+    Examples
+    --------
+    The shape is the covariance of the error of the mean, Σ/T:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.uncertainty import Ellipsoid
+    >>> means = Ellipsoid([0.05, 0.03], np.diag([0.04, 0.01]) / 100, radius=2.0)
+    >>> round(-means.support([-0.5, -0.5]), 4)
+    0.0176
+    >>> means.worst([-0.5, -0.5]).round(4).tolist()
+    [0.0142, 0.0211]
     """
 
     labels: Labels

@@ -47,6 +47,15 @@ class Box(MeanSet):
     References
     ----------
     Tütüncü & Koenig (2004), Robust asset allocation.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import Box
+    >>> means = Box([0.05, 0.03], half_width=[0.02, 0.005])
+    >>> round(-means.support([-0.5, -0.5]), 4)
+    0.0275
+    >>> means.worst([-0.5, -0.5]).round(4).tolist()
+    [0.03, 0.025]
     """
 
     labels: Labels
@@ -169,6 +178,18 @@ class Ball(MeanSet):
         δ ≥ 0.
     norm : {2, 1, inf}
         p.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import Ball
+    >>> means = Ball([0.05, 0.03], radius=0.01)
+
+    The smallest mean return of half and half is 0.04 − 0.01‖w‖₂:
+
+    >>> round(-means.support([-0.5, -0.5]), 4)
+    0.0329
+    >>> means.worst([-0.5, -0.5]).round(4).tolist()
+    [0.0429, 0.0229]
     """
 
     labels: Labels

@@ -34,6 +34,12 @@ class Point(MeanSet):
     ----------
     center : Series or (n,) array
         μ̂.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import Point
+    >>> round(Point([0.05, 0.03]).support([0.5, 0.5]), 4), Point([0.05, 0.03]).is_point
+    (0.04, True)
     """
 
     labels: Labels
@@ -94,5 +100,12 @@ def centered(center: Any, labels: Iterable[Any] | None = None) -> tuple[Labels, 
 
 
 def as_mean_set(mean: Any) -> MeanSet:
-    """A set of means as it is, a known mean as the set of one element."""
+    """A set of means as it is, a known mean as the set of one element.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.uncertainty import as_mean_set
+    >>> as_mean_set([0.05, 0.03])
+    Point(2 assets)
+    """
     return mean if isinstance(mean, MeanSet) else Point(mean)

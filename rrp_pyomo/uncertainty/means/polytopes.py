@@ -57,6 +57,15 @@ class Budgeted(MeanSet):
     References
     ----------
     Bertsimas & Sim (2004), The price of robustness.
+
+    Examples
+    --------
+    One of the two means may be off, and the adversary takes the one that hurts more:
+
+    >>> from rrp_pyomo.uncertainty import Budgeted
+    >>> means = Budgeted([0.05, 0.03], half_width=[0.02, 0.005], budget=1.0)
+    >>> means.worst([-0.5, -0.5]).round(4).tolist()
+    [0.03, 0.03]
     """
 
     labels: Labels
@@ -177,6 +186,15 @@ class Vertices(MeanSet):
     ----------
     points : (k, n) DataFrame or array
         A row for each point. Where several attain σ(d) the first one is :meth:`worst`.
+
+    Examples
+    --------
+    Two regimes; for each portfolio the worse one counts:
+
+    >>> from rrp_pyomo.uncertainty import Vertices
+    >>> means = Vertices([[0.08, 0.01], [-0.02, 0.04]])
+    >>> means.worst([-0.8, -0.2]).round(3).tolist(), means.worst([-0.1, -0.9]).round(3).tolist()
+    ([-0.02, 0.04], [0.08, 0.01])
     """
 
     labels: Labels
@@ -273,6 +291,15 @@ class Polyhedron(MeanSet):
     References
     ----------
     Ben-Tal & Nemirovski (1999), Robust solutions of uncertain linear programs.
+
+    Examples
+    --------
+    Errors of at most 0.01 upwards, whose sum is at least −0.01:
+
+    >>> from rrp_pyomo.uncertainty import Polyhedron
+    >>> means = Polyhedron([0.05, 0.03], [[1, 0], [0, 1], [-1, -1]], [0.01, 0.01, 0.01])
+    >>> means.worst([-0.7, -0.3]).round(4).tolist()
+    [0.03, 0.04]
     """
 
     labels: Labels
