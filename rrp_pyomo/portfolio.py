@@ -68,6 +68,16 @@ class Portfolio:
         Which solver, and where it was found if there are several.
     details : Details or None
         What is particular to the problem, such as ω and ω_max of (12).
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance, Portfolio, RiskParitySOCP
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> portfolio = RiskParitySOCP(covariance).solve()
+    >>> portfolio
+    Portfolio(RiskParitySOCP, 2 assets, volatility 9.43 %, largest weight 66.7 % in 'bonds')
+    >>> round(portfolio.volatility, 4), portfolio.relative_risk_contributions.round(4).tolist()
+    (0.0943, [0.5, 0.5])
     """
 
     weights: pd.Series

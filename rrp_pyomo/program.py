@@ -35,6 +35,8 @@ class Program(Statement):
     --------
     The smallest variance of a long-only portfolio, ``root.T @ root`` being the covariance matrix:
 
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program, solve_program, sum_squares
     >>> program = Program("minimum_variance")
     >>> x = program.variable("x", ["bonds", "stocks"], lower=0)
     >>> root = np.array([[0.1, 0.0], [0.0, 0.2]])
@@ -44,6 +46,8 @@ class Program(Statement):
     minimise        sum_squares([2×2] @ x)
     fully_invested  x.sum() == 1
     variables       x[2] >= 0
+    >>> solve_program(program).values["x"].round(4).to_dict()
+    {'bonds': 0.8, 'stocks': 0.2}
     """
 
     def __init__(self, name: str = "program") -> None:

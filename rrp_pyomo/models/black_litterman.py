@@ -86,6 +86,19 @@ class BlackLitterman:
     Black & Litterman (1992), Global portfolio optimization; He & Litterman (1999), The intuition
     behind Black–Litterman model portfolios; Idzorek (2007), A step-by-step guide to the
     Black–Litterman model.
+
+    Examples
+    --------
+    The market implies its means; a view moves them half of the way that certainty would:
+
+    >>> from rrp_pyomo import BlackLitterman, DenseCovariance
+    >>> covariance = DenseCovariance([[0.04, 0.01], [0.01, 0.02]], ["A", "B"])
+    >>> market = BlackLitterman(covariance, {"A": 0.6, "B": 0.4})
+    >>> market.equilibrium.round(4).to_dict()
+    {'A': 0.07, 'B': 0.035}
+    >>> viewed = BlackLitterman(covariance, {"A": 0.6, "B": 0.4}, views="B - A = 1 %")
+    >>> viewed.mean.round(4).to_dict()
+    {'A': 0.0531, 'B': 0.0406}
     """
 
     returns_covariance: Covariance

@@ -234,6 +234,27 @@ class RiskContributions(RiskDecomposition):
     References
     ----------
     Litterman (1996), Hot spots and hedges; Costa & Kwon (2020), equation (2).
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> from rrp_pyomo import DenseCovariance, RiskContributions
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> risk = RiskContributions(covariance)
+    >>> risk.at({"stocks": 0.5, "bonds": 0.5})["contribution"].round(4).to_dict()
+    {'stocks': 0.01, 'bonds': 0.0025}
+
+    As a part of a model that is about something else, where stocks may bring half of the risk:
+
+    >>> m = pyo.ConcreteModel()
+    >>> m.w = pyo.Var(["stocks", "bonds"], bounds=(0, 1), initialize=0.5)
+    >>> m.invested = pyo.Constraint(expr=m.w["stocks"] + m.w["bonds"] == 1)
+    >>> m.risk = risk.block(m.w)
+    >>> m.cap = pyo.Constraint(expr=m.risk.contribution["stocks"] <= 0.5 * m.risk.variance)
+    >>> m.most = pyo.Objective(expr=m.w["stocks"], sense=pyo.maximize)
+    >>> results = pyo.SolverFactory("casadi_ipopt").solve(m)
+    >>> round(m.w["stocks"].value, 4)
+    0.3333
     """
 
     def __init__(self, covariance: Covariance, groups: Groups = None) -> None:

@@ -86,6 +86,17 @@ class ExpectedUtility(RobustProblem):
     ----------
     Kelly (1956), A new interpretation of information rate; Scarf (1958), A min-max solution of an
     inventory problem; Hu & Hong (2013); Mohajerin Esfahani & Kuhn (2018).
+
+    Examples
+    --------
+    Kelly's bet at even odds, won three times in five: 2p − 1 = 0.2 of wealth, the rest in cash.
+
+    >>> from rrp_pyomo import ExpectedUtility, WeightSet
+    >>> from rrp_pyomo.uncertainty import Scenarios
+    >>> bet = Scenarios([[1.0], [-1.0]], [0.6, 0.4])
+    >>> kelly = ExpectedUtility(bet, "log", WeightSet(fully_invested=False)).solve()
+    >>> kelly.weights.round(4).tolist()
+    [0.2]
     """
 
     maximising: ClassVar[bool] = True

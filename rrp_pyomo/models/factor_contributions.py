@@ -43,6 +43,15 @@ class FactorRiskContributions(RiskDecomposition):
     ----------
     Meucci (2007), Risk contributions from generic user-defined factors; Roncalli & Weisang (2016),
     Risk parity portfolios with risk factors.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import FactorCovariance, FactorRiskContributions
+    >>> loadings, factors = [[1.0, 0.5], [0.0, 1.0]], [[0.04, 0.0], [0.0, 0.01]]
+    >>> covariance = FactorCovariance(loadings, factors, residual_variance=[0.001, 0.002])
+    >>> parts = FactorRiskContributions(covariance).at([0.5, 0.5])
+    >>> parts["contribution"].round(5).to_dict(), round(parts["residual"], 5)
+    ({0: 0.0225, 1: 0.0025}, 0.00075)
     """
 
     covariance: FactorCovariance

@@ -114,6 +114,15 @@ class FactorRiskParity(PortfolioProblem):
     ----------
     Roncalli & Weisang (2016), Risk parity portfolios with risk factors; Deguest, Martellini &
     Meucci (2013), Risk parity and beyond.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import FactorCovariance, FactorRiskContributions, FactorRiskParity
+    >>> loadings, factors = [[1.0, 0.8, 0.2], [0.1, 0.4, 1.0]], [[0.04, 0.0], [0.0, 0.01]]
+    >>> covariance = FactorCovariance(loadings, factors, residual_variance=[0.001, 0.002, 0.001])
+    >>> portfolio = FactorRiskParity(covariance).solve()
+    >>> FactorRiskContributions(covariance).at(portfolio.weights)["contribution"].round(5).tolist()
+    [0.00615, 0.00615]
     """
 
     default_solver: ClassVar[str] = "ipopt"

@@ -52,6 +52,16 @@ class Frontier:
         is volatility, or CVaR where the problem has distributions.
     nominal : Frontier or None
         That of the problem at the centres of its sets; None where it has only points.
+
+    Examples
+    --------
+    Made by :func:`~rrp_pyomo.efficient_frontier`:
+
+    >>> from rrp_pyomo import MeanVariance, efficient_frontier
+    >>> problem = MeanVariance([0.06, 0.03], [[0.04, 0.0], [0.0, 0.01]])
+    >>> frontier = efficient_frontier(problem, points=3)
+    >>> frontier.weights.round(2).to_numpy().tolist()
+    [[0.2, 0.8], [0.6, 0.4], [1.0, 0.0]]
     """
 
     weights: pd.DataFrame
@@ -122,6 +132,18 @@ def efficient_frontier(
     InputError
         A problem without such a number or without a mean; a number of points where none is
         highest, because returns have no bound on X.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import MeanVariance, efficient_frontier
+    >>> problem = MeanVariance([0.06, 0.03], [[0.04, 0.0], [0.0, 0.01]])
+    >>> frontier = efficient_frontier(problem, points=3)
+    >>> frontier.values[["nominal_return", "nominal_risk"]].round(4)
+           nominal_return  nominal_risk
+    point
+    0               0.036        0.0894
+    1               0.048        0.1265
+    2               0.060        0.2000
     """
     require_kind(problem, RobustProblem, "problem", "such as MeanVariance(mean, covariance)")
     name = next((name for name in _PARAMETERS if hasattr(problem, name)), None)

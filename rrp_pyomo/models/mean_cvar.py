@@ -61,6 +61,16 @@ class MeanCVaR(RobustProblem):
     References
     ----------
     Rockafellar & Uryasev (2000), Optimization of conditional value-at-risk; the sets' own.
+
+    Examples
+    --------
+    Of five scenarios, the worst fifth is the worst one:
+
+    >>> from rrp_pyomo import MeanCVaR
+    >>> returns = [[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01], [0.02, 0.01]]
+    >>> portfolio = MeanCVaR(returns, alpha=0.2).solve()
+    >>> portfolio.weights.round(4).tolist(), round(portfolio.objective, 5)
+    ([0.2143, 0.7857], -0.00286)
     """
 
     def __init__(
@@ -161,6 +171,15 @@ class MeanEVaR(MeanCVaR):
     References
     ----------
     Ahmadi-Javid (2012), Entropic value-at-risk.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import MeanCVaR, MeanEVaR
+    >>> returns = [[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01], [0.02, 0.01]]
+    >>> tail = MeanCVaR(returns, alpha=0.4).solve()
+    >>> entropic = MeanEVaR(returns, alpha=0.4).solve()
+    >>> round(tail.objective, 4), round(entropic.objective, 4)
+    (-0.0032, -0.0029)
     """
 
     def __init__(

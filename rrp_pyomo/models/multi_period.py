@@ -95,6 +95,19 @@ class MultiPeriod:
     Ben-Tal, Margalit & Nemirovski (2000), Robust modeling of multi-stage portfolio problems;
     Bertsimas & Pachamanova (2008), Robust multiperiod portfolio management in the presence of
     transaction costs; Boyd et al. (2017), Multi-period trading via convex optimization.
+
+    Examples
+    --------
+    From bonds alone, where trading costs a part of what it brings:
+
+    >>> from rrp_pyomo import MultiPeriod
+    >>> mean, covariance = [0.06, 0.03], [[0.04, 0.0], [0.0, 0.01]]
+    >>> for cost in (0.0, 0.02, 0.2):
+    ...     problem = MultiPeriod(mean, covariance, 2.0, periods=2, l1=cost, previous=[0.0, 1.0])
+    ...     print(cost, problem.solve().weights.round(3).to_numpy().tolist())
+    0.0 [[0.5, 0.5], [0.5, 0.5]]
+    0.02 [[0.3, 0.7], [0.3, 0.7]]
+    0.2 [[0.0, 1.0], [0.0, 1.0]]
     """
 
     def __init__(

@@ -43,6 +43,13 @@ class RiskParityNLP(NonconvexRiskParity):
     References
     ----------
     Costa & Kwon (2020), equation (3), after Maillard, Roncalli & Teïletche (2010).
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance, RiskParityNLP
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> RiskParityNLP(covariance).solve().weights.round(4).to_dict()
+    {'stocks': 0.3333, 'bonds': 0.6667}
     """
 
     _objective_power: ClassVar[float] = 2.0

@@ -48,6 +48,18 @@ def largest_omega(uncertainty: CovarianceUncertainty, weight_set: WeightSet | No
     References
     ----------
     Costa & Kwon (2020), the bound on ω at the end of section 4, made exact.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import largest_omega
+    >>> from rrp_pyomo.data import CovarianceUncertainty
+
+    Where Σ^Δ = Σ⁰/2 is diagonal, Ω may be 2 at the weights of equal marginal risks:
+
+    >>> nominal = [[0.04, 0.0], [0.0, 0.01]]
+    >>> uncertainty = CovarianceUncertainty.from_bounds(nominal, [[0.06, 0.0], [0.0, 0.015]])
+    >>> round(largest_omega(uncertainty), 3)
+    4.0
     """
     require_kind(
         uncertainty,

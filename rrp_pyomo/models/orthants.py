@@ -111,6 +111,15 @@ def parity_orthants(
     ----------
     Bai, Scheinberg & Tütüncü (2016), Least-squares approach to risk parity in portfolio selection:
     the 2^n portfolios. Spinu (2013), An algorithm for computing risk parity weights.
+
+    Examples
+    --------
+    Both ways of signs, up to the sign of all of them:
+
+    >>> from rrp_pyomo import DenseCovariance, parity_orthants
+    >>> covariance = DenseCovariance([[0.04, 0.006], [0.006, 0.01]], ["stocks", "bonds"])
+    >>> parity_orthants(covariance).weights.round(3).to_numpy().tolist()
+    [[0.333, -0.667], [0.333, 0.667]]
     """
     require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
     b = resolve_budgets(budgets, covariance.labels)

@@ -33,6 +33,17 @@ class ErrorMaximisation:
         The expected utility of the estimated optimum under the estimates, and under the truth.
     simulated : DataFrame
         ``promised`` and ``delivered`` of each simulated sample.
+
+    Examples
+    --------
+    Simulated samples say the same as the closed form, to within their own errors:
+
+    >>> from rrp_pyomo import error_maximisation
+    >>> found = error_maximisation([0.05, 0.03], [[0.04, 0.0], [0.0, 0.01]], 60, simulations=1000)
+    >>> found.simulated.mean().round(3).to_dict()
+    {'promised': 0.091, 'delivered': 0.06}
+    >>> round(found.promised, 3), round(found.delivered, 3)
+    (0.093, 0.06)
     """
 
     optimal: float
@@ -110,6 +121,13 @@ def error_maximisation(
     ----------
     Kan & Zhou (2007), Optimal portfolio choice with parameter uncertainty; Michaud (1989), The
     Markowitz optimization enigma.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import error_maximisation
+    >>> found = error_maximisation([0.05, 0.03], [[0.04, 0.0], [0.0, 0.01]], 60, simulations=1000)
+    >>> round(found.promised, 4), round(found.optimal, 4), round(found.delivered, 4)
+    (0.0929, 0.0762, 0.0596)
     """
     sigma = covariance if isinstance(covariance, Covariance) else DenseCovariance(covariance)
     mu, n = by_label(mean, sigma.labels, "mean"), sigma.size

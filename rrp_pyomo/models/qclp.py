@@ -44,6 +44,16 @@ class RiskParityQCLP(NonconvexRiskParity):
     References
     ----------
     Costa & Kwon (2020), equation (4).
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance, RiskParityQCLP
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> portfolio = RiskParityQCLP(covariance).solve()
+    >>> portfolio.weights.round(4).to_dict()
+    {'stocks': 0.3333, 'bonds': 0.6667}
+    >>> f"{portfolio.certificate.largest_deviation:.3f}"
+    '0.000'
     """
 
     def _state(self, program: Program, x: Variable) -> None:

@@ -124,6 +124,18 @@ class Resampled:
     ----------
     Michaud (1998), Efficient asset management; Scherer (2002), Portfolio resampling: review and
     critique.
+
+    Examples
+    --------
+    Averages of long-only portfolios hold more of what a single estimate would leave out:
+
+    >>> from rrp_pyomo import MeanVariance, Resampled
+    >>> problem = MeanVariance([0.06, 0.02], [[0.04, 0.0], [0.0, 0.01]], risk_aversion=1.0)
+    >>> problem.solve().weights.round(2).tolist()
+    [1.0, 0.0]
+    >>> resampled = Resampled(problem, draws=100, average="risk_aversion", observations=24, seed=1)
+    >>> resampled.solve().weights.round(1).tolist()
+    [0.7, 0.3]
     """
 
     default_solver: ClassVar[str] = "clarabel"

@@ -146,6 +146,18 @@ class RiskBudgeting(SelectingRiskParity):
     References
     ----------
     Richard & Roncalli (2019), Constrained risk budgeting portfolios. The gap is this package's.
+
+    Examples
+    --------
+    Risk parity would hold a third of stocks; where at most a fifth is allowed, the bound binds:
+
+    >>> from rrp_pyomo import DenseCovariance, RiskBudgeting, WeightSet
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> portfolio = RiskBudgeting(covariance, weight_set=WeightSet(upper={"stocks": 0.2})).solve()
+    >>> portfolio.weights.round(4).to_dict()
+    {'stocks': 0.2, 'bonds': 0.8}
+    >>> portfolio.relative_risk_contributions.round(4).to_dict()
+    {'stocks': 0.2, 'bonds': 0.8}
     """
 
     _zero_budgets: ClassVar[bool] = True

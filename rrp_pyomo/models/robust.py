@@ -67,6 +67,22 @@ class RobustRiskParity(PenalisedRiskParity):
     References
     ----------
     Costa & Kwon (2020), equation (12).
+
+    Examples
+    --------
+    >>> from rrp_pyomo import RobustRiskParity
+    >>> from rrp_pyomo.data import CovarianceUncertainty
+    >>> nominal = [[0.04, 0.01, 0.0], [0.01, 0.02, 0.0], [0.0, 0.0, 0.01]]
+    >>> upper = [[0.06, 0.01, 0.0], [0.01, 0.02, 0.0], [0.0, 0.0, 0.01]]
+    >>> uncertainty = CovarianceUncertainty.from_bounds(nominal, upper)
+
+    Only the first variance is uncertain; the more one minds, the less of that asset is held:
+
+    >>> for omega in (0.0, 1.0, 2.0):
+    ...     print(omega, RobustRiskParity(uncertainty, omega).solve().weights.round(3).tolist())
+    0.0 [0.211, 0.298, 0.491]
+    1.0 [0.203, 0.294, 0.503]
+    2.0 [0.194, 0.29, 0.516]
     """
 
     def _state_contributions(

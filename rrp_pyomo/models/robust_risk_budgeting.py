@@ -64,6 +64,16 @@ class RobustRiskBudgeting(PenalisedRiskParity):
     References
     ----------
     After Costa & Kwon (2020), equation (12).
+
+    Examples
+    --------
+    >>> from rrp_pyomo import RobustRiskBudgeting
+    >>> from rrp_pyomo.data import CovarianceUncertainty
+    >>> nominal = [[0.04, 0.01, 0.0], [0.01, 0.02, 0.0], [0.0, 0.0, 0.01]]
+    >>> upper = [[0.06, 0.01, 0.0], [0.01, 0.02, 0.0], [0.0, 0.0, 0.01]]
+    >>> uncertainty = CovarianceUncertainty.from_bounds(nominal, upper)
+    >>> RobustRiskBudgeting(uncertainty, omega=1.0).solve().weights.round(3).tolist()
+    [0.147, 0.333, 0.52]
     """
 
     _gap: ClassVar[str] = "parity_gap"

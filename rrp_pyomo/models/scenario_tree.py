@@ -54,9 +54,9 @@ class ScenarioTree:
     --------
     Two periods of an asset that gains or loses 20 %, with p between 0.4 and 0.6 in each:
 
+    >>> from rrp_pyomo import ScenarioTree
     >>> vertices = [[0.4, 0.6], [0.6, 0.4]]
-    >>> tree = ScenarioTree.stagewise([([[0.2], [-0.2]], vertices)] * 2)
-    >>> tree
+    >>> ScenarioTree.stagewise([([[0.2], [-0.2]], vertices)] * 2)
     ScenarioTree(1 asset, 2 periods, 4 leaves)
     """
 

@@ -72,6 +72,18 @@ class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
     References
     ----------
     Costa & Kwon (2020), equation (11), after Mausser & Romanko (2014).
+
+    Examples
+    --------
+    Uncorrelated assets weigh in the inverse of their volatilities, 0.2 and 0.1:
+
+    >>> from rrp_pyomo import DenseCovariance, RiskParitySOCP
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> portfolio = RiskParitySOCP(covariance).solve()
+    >>> portfolio.weights.round(4).to_dict()
+    {'stocks': 0.3333, 'bonds': 0.6667}
+    >>> portfolio.relative_risk_contributions.round(4).to_dict()
+    {'stocks': 0.5, 'bonds': 0.5}
     """
 
     _objective_power: ClassVar[float] = 0.5

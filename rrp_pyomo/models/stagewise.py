@@ -53,6 +53,18 @@ class StagewiseUtility:
     ----------
     Iyengar (2005), Robust dynamic programming; Mossin (1968), Optimal multiperiod portfolio
     policies.
+
+    Examples
+    --------
+    Two independent stages are worth twice as much as one of them:
+
+    >>> from rrp_pyomo import ExpectedUtility, StagewiseUtility, WeightSet
+    >>> from rrp_pyomo.uncertainty import Scenarios
+    >>> bet, free = Scenarios([[1.0], [-1.0]], [0.6, 0.4]), WeightSet(fully_invested=False)
+    >>> policy = StagewiseUtility([bet, bet], "log", free).solve()
+    >>> single = ExpectedUtility(bet, "log", free).solve()
+    >>> round(policy.worst_value, 4), round(2 * single.worst_value, 4)
+    (0.0403, 0.0403)
     """
 
     def __init__(

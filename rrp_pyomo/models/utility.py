@@ -78,6 +78,16 @@ class PowerUtility(Utility):
     ------
     InputError
         Another γ.
+
+    Examples
+    --------
+    The certainty equivalent of doubling or halving wealth at even odds:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import PowerUtility
+    >>> u = PowerUtility(2.0)
+    >>> round(float(u.inverse(u.value(np.array([2.0, 0.5])).mean())), 4)
+    0.8
     """
 
     gamma: float
@@ -126,6 +136,15 @@ class KinkedUtility(Utility):
     ------
     InputError
         A negative b, numbers that are not finite.
+
+    Examples
+    --------
+    Of winning and losing a tenth, where losses count three times:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import KinkedUtility
+    >>> KinkedUtility(b=2.0).value(np.array([1.1, 0.9])).round(4).tolist()
+    [0.1, -0.3]
     """
 
     b: float

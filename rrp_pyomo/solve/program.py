@@ -69,6 +69,17 @@ def solve_program(
         The program has no solution.
     SolverError
         The solver stopped without one, or its answer violates a constraint.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, solve_program
+    >>> program = Program("diet")
+    >>> x = program.variable("x", ["bread", "milk"], lower=0)
+    >>> program.minimize(2 * x["bread"] + 3 * x["milk"])
+    >>> program.subject_to(energy=4 * x["bread"] + 3 * x["milk"] >= 12)
+    >>> solution = solve_program(program)
+    >>> round(solution.objective, 4), round(float(solution.duals["energy"]), 4)
+    (6.0, 0.5)
     """
     if time_limit is not None and not (is_number(time_limit) and time_limit > 0):
         raise InputError(f"time_limit is {time_limit!r}; expected a positive number of seconds")
