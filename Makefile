@@ -11,7 +11,7 @@ export COVERAGE_FILE := $(CURDIR)/.venv/coverage
 export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
 export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
-.PHONY: help demo test test-fast fuzz lint types docs bench clean
+.PHONY: help demo test test-fast fuzz lint types docs docs-check bench clean
 
 help:
 	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint       formatting and style"
 	@echo "make types      static types"
 	@echo "make docs       the site, with every page run; see out/site/index.html"
+	@echo "make docs-check links within the site, and its pages in Chromium"
 	@echo "make bench      speed against other packages"
 	@echo "make clean      remove .venv/ and out/"
 
@@ -54,6 +55,11 @@ types: .venv/installed-dev
 
 docs: .venv/installed-docs
 	$(BIN)/python docs/_site/build.py out/site
+
+# Links and anchors within the site that `make docs` built; and all pages in Chromium, if it is here.
+docs-check: .venv/installed-docs
+	$(BIN)/python docs/_site/links.py out/site
+	$(BIN)/python docs/_site/browser.py out/site
 
 bench: .venv/installed-dev
 	for file in benchmarks/[!_]*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$file || exit 1; done

@@ -1,11 +1,14 @@
 """Sphinx, for `make docs`."""
 
+import logging
+import posixpath
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent / "_site"))
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_site"))
 
 project = "rrp_pyomo"
 author = "The rrp_pyomo authors"
@@ -21,10 +24,15 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_site", "_notebooks", "_executed"]
+exclude_patterns = ["_site", "_notebooks", "_executed", "_files"]
 html_theme = "furo"
 html_title = "rrp_pyomo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/icon.svg"
 html_extra_path = ["_notebooks"]
+templates_path = ["_templates"]
+highlight_language = "none"  # indented blocks are formulas
 
 nb_custom_formats = {".md": ["reader.read", {}]}
 nb_execution_mode = "off"  # build.py has run them
@@ -39,6 +47,18 @@ numpydoc_show_class_members = False
 copybutton_exclude = ".linenos, .gp, .go"
 
 
-def setup(app: Any) -> None:
+def link_notebook(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Tell the page's template whether there is a notebook of it."""
+    if (DOCS / "_notebooks" / f"{page}.ipynb").exists():
+        context["notebook"] = f"{posixpath.basename(page)}.ipynb"
+
+
+def setup(app: Any) -> dict[str, bool]:
     """MathJax from its wheel; listed as an extension, it would forbid reading pages in parallel."""
     import_module("sphinx-mathjax-offline").setup(app)
+    # Folders of pages may be empty.
+    toctrees = logging.getLogger("sphinx.sphinx.directives.other")
+    toctrees.addFilter(lambda record: "match any documents" not in str(record.msg))
+    app.add_directive("gallery", import_module("gallery").Gallery)
+    app.connect("html-page-context", link_notebook)
+    return {"parallel_read_safe": True}

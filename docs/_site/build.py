@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from adapt import for_download, for_site
 from execute import Run, run_pages
 from notebooks import has_code
 from reader import executed_path
@@ -43,15 +44,11 @@ def main(site: Path) -> int:
 def _write(run: Run, pages: Path) -> None:
     """The page with its outputs for Sphinx, and without them for readers to download."""
     text = run.page.read_text(encoding="utf-8")
-    nbformat.write(run.notebook, executed_path(text, pages))
+    nbformat.write(for_site(run.notebook, run.page, pages, DOCS.parent), executed_path(text, pages))
     if has_code(run.notebook):
-        for cell in run.notebook.cells:
-            cell.metadata.pop("printed", None)
-            if cell.cell_type == "code":
-                cell.update(outputs=[], execution_count=None)
         path = pages / "_notebooks" / run.page.relative_to(pages).with_suffix(".ipynb")
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(run.notebook, path)
+        nbformat.write(for_download(run.notebook, run.page), path)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,11 @@ def main(arguments: list[str]) -> int:
 
 
 def prepare_environment() -> None:
-    """What pages run in: ``rrp`` is found, and pictures are shown where the page has them."""
+    """What pages run in: ``rrp`` is found and prints as wide as a page; pictures are shown where
+    the page has them."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ |= {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PATH": path}
+    os.environ |= {"COLUMNS": "96", "NO_COLOR": "1"}
 
 
 def _place(folder: str, page: Path) -> Path:
