@@ -1,7 +1,461 @@
-"""The exercises of lesson 8."""
+"""The exercises of lesson 8: those of a textbook's chapter, with the right answers."""
 
 from __future__ import annotations
 
-from rrp_pyomo.course.exercises import Lesson
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq, minimize_scalar
+
+from rrp_pyomo.course.answers import require_all_close, require_budget, vector
+from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
+from rrp_pyomo.course.programs import stated, weights_of
+from rrp_pyomo.linalg import FloatArray
 
 LESSON = Lesson(8, "Robust mean–variance and a textbook's exercises")
+
+ASSETS = ["A", "B"]
+MEAN = pd.Series([0.08, 0.12], ASSETS)
+SIGMA = pd.DataFrame([[0.04, 0.01], [0.01, 0.09]], ASSETS, ASSETS)
+
+
+def _example() -> Data:
+    return {"mean": MEAN, "covariance": SIGMA, "risk_aversion": 2.0, "kappa": 0.5}
+
+
+def _with_budget(mu: FloatArray, S: FloatArray, aversion: float) -> FloatArray:
+    """Markowitz with 1'w = 1: Σ⁻¹(μ − ν1)/λ."""
+    ones = np.ones(len(mu))
+    a, b = np.linalg.solve(S, mu), np.linalg.solve(S, ones)
+    return np.asarray((a - (a.sum() - aversion) / b.sum() * b) / aversion)
+
+
+@LESSON.exercise(
+    "A budget, and means in an ellipsoid",
+    """
+    The `mean` of two assets is only known to be in {μ : (μ − μ̂)'Σ⁻¹(μ − μ̂) ≤ κ²}, with Σ their
+    `covariance` and κ = `kappa`. Which weights with 1'w = 1, short ones allowed, have the largest
+    worst case of w'μ − (λ/2) w'Σw, λ being `risk_aversion`? The answer is weights by asset.
+    """,
+    _example,
+)
+def ellipsoid_and_budget(answer: Any, data: Data) -> str:
+    mu, S = data["mean"].to_numpy(), data["covariance"].to_numpy()
+    aversion, kappa = data["risk_aversion"], data["kappa"]
+    weights = vector(answer, data["mean"].index)
+    w = weights.to_numpy()
+    free = np.linalg.solve(S, mu) / aversion
+    shrunk = max(0.0, 1 - kappa / np.sqrt(mu @ np.linalg.solve(S, mu))) * free
+    if np.abs(w - shrunk).max() < 1e-3:
+        raise WrongAnswer(
+            f"these are right if the rest, {1 - w.sum():.3f}, may be held in cash; with 1'w = 1 "
+            "there is none"
+        )
+    require_budget(weights)
+
+    def excess(s: float) -> float:
+        x = _with_budget(mu, S, aversion + kappa / s)
+        return float(np.sqrt(x @ S @ x)) - s
+
+    s = brentq(excess, 1e-3, 10.0, xtol=1e-14)
+    right = _with_budget(mu, S, aversion + kappa / s)
+    least = _with_budget(0 * mu, S, 1.0)
+    require_all_close(
+        weights,
+        pd.Series(right, weights.index),
+        "the weights",
+        _marginal_utilities(w, mu, S, aversion, kappa),
+        mistakes=[
+            (
+                free / free.sum(),
+                "these are the free weights divided by their sum. That is optimal for one risk "
+                f"aversion only, 1'Σ⁻¹μ̂ = {np.linalg.solve(S, mu).sum():.4f}: the budget needs a "
+                "multiplier",
+            ),
+            (
+                _with_budget(mu, S, aversion),
+                "that is Markowitz's portfolio, right for κ = 0: the worst mean costs κ√(w'Σw)",
+            ),
+            (least, "that is the portfolio of least variance, which is right for κ → ∞"),
+            (
+                _with_budget(mu, S, aversion + 2 * kappa),
+                "is κ w'Σw charged? The worst mean costs its square root, κ√(w'Σw)",
+            ),
+            (
+                _with_budget(mu, S, aversion + kappa),
+                "λ + κ is not the risk aversion of the answer: that is λ + κ/σ, σ its volatility",
+            ),
+            (
+                _best_on_budget(lambda x: _utility(x, mu, S, aversion, kappa**2)),
+                "the radius is κ, not κ²",
+            ),
+            (
+                _best_on_budget(
+                    lambda x: x @ mu - kappa * np.linalg.norm(S @ x) - aversion / 2 * x @ S @ x
+                ),
+                "‖Σw‖ is charged, which is √(w'Σ²w): take ‖Rw‖, with a root R of Σ, R'R = Σ",
+            ),
+            (
+                _best_on_budget(
+                    lambda x: x @ mu - kappa * np.linalg.norm(x) - aversion / 2 * x @ S @ x
+                ),
+                "κ‖w‖₂ is charged, which belongs to a ball; an ellipsoid costs κ√(w'Σw)",
+            ),
+            (
+                _with_budget(mu, S, aversion / 2 + kappa / s),
+                "is there a factor ½ too few? The utility is w'μ − (λ/2) w'Σw",
+            ),
+        ],
+    )
+    worst = mu - kappa * S @ w / np.sqrt(w @ S @ w)
+    return (
+        f"({w[0]:.4f}, {w[1]:.4f}): at the worst mean ({worst[0]:.4f}, {worst[1]:.4f}) no shift "
+        f"between the assets gains; the utility is {_utility(w, mu, S, aversion, kappa):.6f}, "
+        f"{_utility(free / free.sum(), mu, S, aversion, kappa):.6f} with normalised weights"
+    )
+
+
+def _utility(x: FloatArray, mu: FloatArray, S: FloatArray, aversion: float, kappa: float) -> float:
+    return float(x @ mu - kappa * np.sqrt(x @ S @ x) - aversion / 2 * x @ S @ x)
+
+
+def _best_on_budget(utility: Callable[[FloatArray], float]) -> FloatArray:
+    """The best weights (a, 1 − a)."""
+    found = minimize_scalar(
+        lambda a: -utility(np.array([a, 1 - a])), bounds=(-5, 5), options={"xatol": 1e-10}
+    )
+    return np.array([found.x, 1 - found.x])
+
+
+def _marginal_utilities(
+    w: FloatArray, mu: FloatArray, S: FloatArray, aversion: float, kappa: float
+) -> str:
+    risk = np.sqrt(w @ S @ w)
+    first, second = mu - kappa * S @ w / risk - aversion * S @ w
+    return (
+        "a little more of the first asset for the second changes the worst utility at a rate of "
+        f"{first - second:+.4f}; at the optimum it is 0"
+    )
+
+
+def _ball() -> Data:
+    return {"mean": MEAN, "covariance": SIGMA, "risk_aversion": 2.0, "delta": 0.08}
+
+
+@LESSON.exercise(
+    "Means in a ball",
+    """
+    Now the mean is in the ball ‖μ − μ̂‖₂ ≤ δ around `mean`, δ = `delta`, and nothing ties the sum of
+    the weights: what is not invested is cash. Which weights maximise the worst case of
+    w'μ − (λ/2) w'Σw? The answer is weights by asset.
+    """,
+    _ball,
+)
+def ball_without_budget(answer: Any, data: Data) -> str:
+    mu, S = data["mean"].to_numpy(), data["covariance"].to_numpy()
+    aversion, delta = data["risk_aversion"], data["delta"]
+    weights = vector(answer, data["mean"].index)
+    w = weights.to_numpy()
+    right = _ball_answer(mu, S, aversion, delta)
+    free = np.linalg.solve(S, mu) / aversion
+    direction = free / np.linalg.norm(free)
+    eye, size = np.eye(len(mu)), float(np.linalg.norm(w))
+    slope = mu - aversion * S @ w - delta * (w / size if size else 0 * w)
+    require_all_close(
+        weights,
+        pd.Series(right, weights.index),
+        "the weights",
+        f"the derivative of the worst utility there is ({slope[0]:.4f}, {slope[1]:.4f}); "
+        "μ̂ − δ w/‖w‖ − λΣw should be 0 at your own w",
+        mistakes=[
+            (free, "that is Markowitz's portfolio, right for δ = 0"),
+            (
+                free - delta / aversion * np.linalg.solve(S, direction),
+                "that has the direction of Markowitz's portfolio in the place of w/‖w‖. It is that "
+                "of the answer itself, and they differ unless Σ⁻¹μ̂ is an eigenvector of Σ",
+            ),
+            (
+                np.linalg.solve(aversion * S + delta / np.linalg.norm(free) * eye, mu),
+                "(λΣ + (δ/ρ)I)⁻¹μ̂ is the form; ρ is the length of the answer, not of Markowitz's "
+                "portfolio: find the ρ that agrees with itself",
+            ),
+            (
+                (1 - delta / np.linalg.norm(mu)) * free,
+                "the mean is shrunk towards zero; that is the answer only if Σ is a multiple of I",
+            ),
+            (
+                np.linalg.solve(aversion * S + 2 * delta * eye, mu),
+                "is δ‖w‖₂² charged? The worst mean costs δ‖w‖₂, without the square",
+            ),
+            (
+                max(0.0, 1 - delta / np.sqrt(mu @ np.linalg.solve(S, mu))) * free,
+                "that is right for the ellipsoid of shape Σ; the ball costs δ‖w‖₂",
+            ),
+            (right / right.sum(), "nothing ties the sum of the weights: do not normalise them"),
+        ],
+    )
+    return (
+        f"with ρ = ‖w‖ = {size:.4f} the weights are (λΣ + (δ/ρ)I)⁻¹μ̂; the worst utility is "
+        f"{w @ mu - delta * size - aversion / 2 * w @ S @ w:.5f}"
+    )
+
+
+def _ball_answer(mu: FloatArray, S: FloatArray, aversion: float, delta: float) -> FloatArray:
+    """(λΣ + (δ/ρ)I)⁻¹μ̂ with ρ its own length; 0 where ‖μ̂‖ ≤ δ."""
+    if np.linalg.norm(mu) <= delta:
+        return np.zeros(len(mu))
+    values, vectors = np.linalg.eigh(S)
+    along = vectors.T @ mu
+    most = float(np.linalg.norm(np.linalg.solve(S, mu))) / aversion
+
+    def excess(rho: float) -> float:
+        return float(((along / (aversion * rho * values + delta)) ** 2).sum() - 1)
+
+    rho = brentq(excess, 0.0, 2 * most, xtol=1e-15)
+    return np.asarray(vectors @ (along * rho / (aversion * rho * values + delta)))
+
+
+def _statement() -> Data:
+    return {"mean": MEAN, "covariance": SIGMA, "delta": 0.02, "risk_aversion": 2.0}
+
+
+@LESSON.exercise(
+    "The ball as a second-order cone program",
+    """
+    Write a function of `(mean, covariance, delta, risk_aversion)` that states the problem of
+    exercise 8.2: maximise w'μ̂ − δ‖w‖₂ − (λ/2) w'Σw. It returns a `Program` or a
+    `pyo.ConcreteModel` with one variable `w` for each label of `mean`; nothing ties their sum, and
+    they may be short. The answer is the function. It is tried on other data, too.
+    """,
+    _statement,
+    modelling=True,
+)
+def ball_as_a_model(answer: Any, data: Data) -> str:
+    given = [data[name] for name in ("mean", "covariance", "delta", "risk_aversion")]
+    mean = pd.Series([0.03, -0.02, 0.05], ["x", "y", "z"])
+    root = np.array([[0.2, 0.05, 0.0], [0.0, 0.1, 0.02], [0.1, 0.0, 0.15]])
+    other = [mean, pd.DataFrame(root.T @ root, mean.index, mean.index), 0.01, 3.0]
+    values = [_require_ball_model(answer, *case) for case in (given, other)]
+    return (
+        f"solved for two markets: the worst utilities are {values[0]:.6f} and {values[1]:.6f}, "
+        "and no weights have better ones"
+    )
+
+
+def _require_ball_model(
+    answer: Any, mean: pd.Series, covariance: pd.DataFrame, delta: float, aversion: float
+) -> float:
+    """The worst utility of the model's weights; they are the best ones."""
+    weights = weights_of(stated(answer, mean, covariance, delta, aversion), mean.index)
+    mu, S, w = mean.to_numpy(), covariance.to_numpy(), weights.to_numpy()
+    right = _ball_answer(mu, S, aversion, delta)
+
+    def utility(x: FloatArray) -> float:
+        return float(x @ mu - delta * np.linalg.norm(x) - aversion / 2 * x @ S @ x)
+
+    best = utility(right)
+    if best - utility(w) <= 1e-5 * best:
+        return utility(w)
+    of = f"for the means {', '.join(f'{v:g}' for v in mu)} "
+    if abs(w.sum() - 1) < 1e-5:
+        told = "the weights sum to 1: nothing asks for that here"
+    elif w.min() > -1e-6 and right.min() < 0:
+        told = (
+            "no weight is short, and the best ones are: leave out w ≥ 0 (NonNegativeReals, lower=0)"
+        )
+    else:
+        eye = np.eye(len(mu))
+        told = _known_model(
+            w,
+            [
+                (_ball_answer(mu, S, 2 * aversion, delta), "the variance counts twice: it is λ/2"),
+                (_ball_answer(mu, S, aversion / 2, delta), "the variance is charged λ/4 times"),
+                (np.linalg.solve(S, mu) / aversion, "δ‖w‖₂ is missing: these are Markowitz's"),
+                (
+                    np.linalg.solve(aversion * S + 2 * delta * eye, mu),
+                    "the norm is squared: δ‖w‖₂² is ridge",
+                ),
+                (
+                    _ball_answer(mu, S, aversion, delta**2),
+                    "the norm is charged δ² times: δ belongs inside the cone once, ‖δw‖₂ ≤ …",
+                ),
+            ],
+        )
+    raise WrongAnswer(
+        f"{of}the worst utility of the model's weights is {utility(w):.6f}, and {best:.6f} can be "
+        f"had{': ' * bool(told)}{told}"
+    )
+
+
+def _known_model(w: FloatArray, mistakes: list[tuple[FloatArray, str]]) -> str:
+    return next(
+        (told for x, told in mistakes if np.abs(w - x).max() < 1e-4 * np.abs(x).max() + 1e-6), ""
+    )
+
+
+SETS = ["norm 1", "norm 2", "norm inf", "both"]
+
+
+def _penalties() -> Data:
+    weights = pd.Series([0.5, 0.4, -0.2, 0.3], ["A", "B", "C", "D"])
+    return {"weights": weights, "delta": 0.02, "half_width": 0.011, "sets": SETS}
+
+
+@LESSON.exercise(
+    "What a set charges",
+    """
+    How much can the mean return of `weights` fall, the largest of −w'(μ − μ̂), if μ is in a ball
+    ‖μ − μ̂‖_q ≤ δ (`delta`) of norm q = 1, 2 or ∞, called `"norm 1"`, `"norm 2"` and `"norm inf"`?
+    And if it is in the ball of norm 2 *and* in the box |μ_i − μ̂_i| ≤ `half_width`, called `"both"`?
+    The answer is four numbers, by these names (`sets`).
+    """,
+    _penalties,
+)
+def charges(answer: Any, data: Data) -> str:
+    given = vector(answer, SETS, "the charges")
+    a, delta, width = np.abs(data["weights"].to_numpy()), data["delta"], data["half_width"]
+    l1, l2, most = delta * a.sum(), delta * float(np.linalg.norm(a)), delta * a.max()
+    box = width * a.sum()
+    for name, right, known in (
+        ("norm 1", most, {l1: "‖w‖₁", l2: "‖w‖₂"}),
+        ("norm 2", l2, {l1: "‖w‖₁", most: "‖w‖_∞", delta * float(a @ a): "‖w‖₂²"}),
+        ("norm inf", l1, {most: "‖w‖_∞", l2: "‖w‖₂"}),
+    ):
+        hints = [
+            (value, f"that is δ{norm}; a set given by a norm is charged by its dual norm, δ‖w‖_*")
+            for value, norm in known.items()
+        ]
+        _require_charge(given, name, right, hints)
+    right, deviation = _charge_of_both(a, delta, width)
+    _require_charge(
+        given,
+        "both",
+        right,
+        [
+            (l2, "that is the charge of the ball alone; its worst point is outside the box"),
+            (box, "that is the charge of the box alone; its worst point is outside the ball"),
+            (
+                l2 + box,
+                "charges add up for a *sum* of sets; of an intersection the charge is never above "
+                "the smaller one",
+            ),
+            (
+                width / delta * l2 + (1 - width / delta) * l1,
+                "the charge is no average of norms: split w = u + v and minimise π₁(u) + π₂(v)",
+            ),
+        ],
+    )
+    return (
+        f"the dual norms give {most:.5f}, {l2:.5f} and {l1:.5f}; both together {right:.5f}, less "
+        f"than ball and box alone ({l2:.5f} and {box:.5f}), where {int((deviation < width).sum())} "
+        "of the four deviations are within the box"
+    )
+
+
+def _charge_of_both(a: FloatArray, delta: float, width: float) -> tuple[float, FloatArray]:
+    """The largest a'd over 0 ≤ d ≤ width, ‖d‖₂ ≤ δ: d = min(width, θa), ‖d‖ = δ."""
+    if width * np.sqrt(len(a)) <= delta:
+        return float(width * a.sum()), np.full(len(a), width)
+
+    def excess(theta: float) -> float:
+        return float(np.linalg.norm(np.minimum(width, theta * a)) - delta)
+
+    theta = brentq(excess, 0.0, 1e3 * width / a.min(), xtol=1e-15)
+    d = np.minimum(width, theta * a)
+    return float(a @ d), d
+
+
+def _require_charge(
+    given: pd.Series, name: str, right: float, mistakes: list[tuple[float, str]]
+) -> None:
+    require_all_close(
+        given[[name]],
+        pd.Series({name: right}),
+        f"the charge of {name!r}",
+        "find the worst deviation first: it is in the set, and against the weights",
+        mistakes=[(np.array([value]), told) for value, told in mistakes],
+    )
+
+
+def _views() -> Data:
+    return {
+        "covariance": SIGMA,
+        "market": pd.Series([0.6, 0.4], ASSETS),
+        "risk_aversion": 2.0,
+        "tau": 0.05,
+        "view": 0.12,
+    }
+
+
+@LESSON.exercise(
+    "Black–Litterman with a budget",
+    """
+    The `market` weights are optimal for means π = λΣw. The means are μ ~ N(π, τΣ), and there is one
+    view: the second asset's mean is `view`, up to an error of variance τΣ₂₂. Which weights with
+    1'w = 1, short ones allowed, maximise w'μ̄ − (λ/2) w'Σw, μ̄ being the posterior mean? The answer
+    is weights by asset, to four digits.
+    """,
+    _views,
+)
+def black_litterman(answer: Any, data: Data) -> str:
+    S, market = data["covariance"].to_numpy(), data["market"].to_numpy()
+    aversion, tau = data["risk_aversion"], data["tau"]
+    weights = vector(answer, data["market"].index)
+    prior = aversion * S @ market
+    surprise = data["view"] - prior[1]
+
+    def posterior(view_variance: float) -> FloatArray:
+        return np.asarray(prior + tau * S[:, 1] * surprise / (tau * S[1, 1] + view_variance))
+
+    mean = posterior(tau * S[1, 1])
+    free = np.linalg.solve(S, mean) / aversion
+    predictive = S + tau * S - tau**2 * np.outer(S[:, 1], S[:, 1]) / (2 * tau * S[1, 1])
+    if np.abs(weights.to_numpy() - free).max() < 1e-3:
+        raise WrongAnswer(
+            f"these are the weights without a budget; they sum to {free.sum():.4g}, not to 1"
+        )
+    require_budget(weights)
+    right = _with_budget(mean, S, aversion)
+    replaced = np.array([prior[0], data["view"]])
+    require_all_close(
+        weights,
+        pd.Series(right, weights.index),
+        "the weights",
+        f"the posterior mean is π + τΣp'(q − pπ)/(pτΣp' + τΣ₂₂); π is ({prior[0]:.3f}, "
+        f"{prior[1]:.3f})",
+        relative=1e-4,
+        mistakes=[
+            (
+                free / free.sum(),
+                "these are the free weights divided by their sum, which is not optimal among "
+                "weights that sum to 1",
+            ),
+            (market, "these are the market's weights: the view is missing"),
+            (
+                _with_budget(mean, predictive, aversion),
+                "that takes the predictive covariance, Σ and the posterior's; here risk is w'Σw",
+            ),
+            (
+                _with_budget(posterior(0.0), S, aversion),
+                "the view is taken as certain; its error has the variance τΣ₂₂",
+            ),
+            (
+                _with_budget(replaced, S, aversion),
+                "the view replaces one mean; the other one moves, too, by their covariance",
+            ),
+            (
+                _with_budget(np.array([prior[0], mean[1]]), S, aversion),
+                "the first mean moves, too: by τΣ₁₂ times the surprise over its variance",
+            ),
+            (
+                _with_budget(posterior(S[1, 1]), S, aversion),
+                "the view's variance is τΣ₂₂, not Σ₂₂",
+            ),
+        ],
+    )
+    return (
+        f"the posterior mean is ({mean[0]:.3f}, {mean[1]:.3f}), and the weights are "
+        f"({right[0]:.4f}, {right[1]:.4f})"
+    )
