@@ -18,7 +18,7 @@ from rrp_pyomo.errors import (
 )
 from rrp_pyomo.figures.slide import panels, slide, title
 from rrp_pyomo.models.problem import PortfolioProblem
-from rrp_pyomo.plots import BLUE, GREY, PLAIN
+from rrp_pyomo.plots import BLACK, BLUE, PLAIN
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 
@@ -71,12 +71,17 @@ def solver_accuracy(problem: PortfolioProblem | Program, solvers: Iterable[Any])
     measured = {name: value for name, (value, _) in found.items() if value is not None}
     figure, (axes,) = panels()
     high = 10.0 * max([*measured.values(), 1e-3])
+    middle = np.sqrt(_FLOOR * high)
     for place, (value, told) in enumerate(found.values()):
         end = _FLOOR if value is None else max(value, _FLOOR)
         axes.barh(place, end - _FLOOR, left=_FLOOR, height=0.6, color=BLUE)
-        axes.text(1.3 * end, place, told, va="center", color=GREY if value is None else "black")
+        inside = end > middle
+        axes.text(
+            end, place, f" {told} ", va="center", ha="right" if inside else "left",
+            color="white" if inside else BLACK,
+        )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlim(_FLOOR, high * 1e4)
+    axes.set_xlim(_FLOOR, high)
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_yticks(range(len(found)), list(found), **PLAIN)
     axes.grid(axis="y", visible=False)
@@ -96,7 +101,7 @@ def _listed(solvers: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for name in given:
         entry = solvers[name] if isinstance(solvers, Mapping) else name
         solver, options = (entry, {}) if isinstance(entry, str) else _pair(entry)
-        said = ", ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+        said = "\n".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
                          for key, value in options.items())  # fmt: skip
         own = f"{solver}\n{said}" if said else solver
         yield str(name) if isinstance(solvers, Mapping) else own, solver, options
@@ -133,14 +138,14 @@ def _solved(
     except SolverUnavailableError:
         raise
     except SolverError as error:
-        return None, f"  failed: {str(error).split(';')[0][:60]}"
+        return None, f"failed: {str(error).split(';')[0][:60]}"
     values = {
         measure: abs(float(value))
         for name, measure in _MEASURES.items()
         if (value := getattr(certificate, name, None)) is not None and np.isfinite(value)
     }
     if not values:
-        return None, "  its certificate measures nothing"
+        return None, "its certificate measures nothing"
     worst = max(values, key=values.__getitem__)
     return values[worst], f"{values[worst]:.1e}  {worst}"
 
@@ -152,6 +157,6 @@ def _message(measured: dict[str, float]) -> str:
     if best == worst:
         return f"{best}: accurate to {measured[best]:.1e}"
     return (
-        f"All of them say optimal: {best.splitlines()[0]} is accurate to {measured[best]:.0e}, "
-        f"{' '.join(worst.splitlines())} to {measured[worst]:.0e}"
+        f"{' '.join(best.splitlines())} is accurate to {measured[best]:.0e}, "
+        f"{' '.join(worst.splitlines())} to {measured[worst]:.0e} only"
     )

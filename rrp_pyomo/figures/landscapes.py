@@ -65,7 +65,7 @@ def log_barrier(covariance: Any, assets: Iterable[Hashable] | None = None) -> Fi
 
     figure, (axes,) = panels()
     edge = 1.25 * max(1.0, *y)
-    axis = np.linspace(0.01 * edge, edge, 160)
+    axis = np.linspace(0.01 * edge, edge, 100)
     levels = f(*y) + _LEVELS
     axes.contour(axis, axis, f(*np.meshgrid(axis, axis)), levels, colors=SKY, linewidths=1.5)
     axes.plot([0, 2 * edge * x[0]], [0, 2 * edge * x[1]], color=GREY, ls="--", lw=1.5)
@@ -73,8 +73,8 @@ def log_barrier(covariance: Any, assets: Iterable[Hashable] | None = None) -> Fi
     mark(axes, y, "y*, the only minimum", BLUE, away=x)
     mark(axes, x, "risk parity, y* / 1'y*", VERMILION, away=(0.0, 2.0))
     axes.set(xlim=(0.0, edge), ylim=(0.0, edge), aspect="equal")
-    axes.set_xlabel(f"y of {names[0]}", **PLAIN)
-    axes.set_ylabel(f"y of {names[1]}", **PLAIN)
+    axes.set_xlabel(f"y, position in {names[0]}", **PLAIN)
+    axes.set_ylabel(f"y, position in {names[1]}", **PLAIN)
     title(
         figure,
         f"The logarithms leave one minimum; its ray meets the weights of sum 1 at risk parity: "

@@ -79,7 +79,12 @@ def omega_path(uncertainty: CovarianceUncertainty, omegas: Sequence[float] | Non
     for axes in grid:
         axes.set_xlabel("ω")
         if np.isfinite(limit):
-            axes.axvline(limit, color=BLACK, ls="--", lw=1.2, label="ω_max")
+            axes.axvline(limit, color=BLACK, ls="--", lw=1.2)
+    if np.isfinite(limit):
+        grid[1].annotate(
+            f"ω_max = {limit:.3g}", (limit, 1.0), (-6, -4), xycoords=("data", "axes fraction"),
+            textcoords="offset points", rotation=90, ha="right", va="top",
+        )  # fmt: skip
     change = weights[-1] - weights[0]
     most = int(change.argmax())
     until = (

@@ -115,7 +115,7 @@ def label_ends(
             name, points[k], (1.03, (place - low) / (high - low)), xycoords="data",
             textcoords="axes fraction", color=colour, fontsize=size, va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "shrinkA": 1, "shrinkB": 1},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "ls": ":"},
             **PLAIN,
         )  # fmt: skip
 
@@ -148,7 +148,7 @@ def mark(
     axes: Axes, at: Any, name: str, colour: str, away: Any = (0.0, 0.0), size: float = 9.0
 ) -> None:
     """A point with its name beside it, on the side that is away from another point."""
-    axes.plot(*at, "o", color=colour, ms=size)
+    axes.plot(*at, "o", color=colour, ms=size, mec="white", clip_on=False)
     right, up = (1 if one >= other else -1 for one, other in zip(at, away, strict=True))
     axes.annotate(
         name, tuple(at), (10 * right, 8 * up), textcoords="offset points", color=colour,
@@ -188,4 +188,4 @@ def chosen(
 
 def per_cent(value: float, digits: int = 0) -> str:
     """A share as text."""
-    return f"{100 * value:.{digits}f} %"
+    return f"{round(100 * value, digits) + 0.0:.{digits}f} %"

@@ -89,9 +89,10 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     grid = _grid()
     x, y = (grid @ _CORNERS).T
     values = _value(Sigma, grid)
-    axes.tricontourf(
+    filled = axes.tricontourf(
         Triangulation(x, y), values, levels=_levels(values), norm=PowerNorm(0.5), cmap="cividis"
     )
+    filled.set_rasterized(True)  # thousands of corners otherwise
     found = stationary_points(Sigma)
     traps = [point for point in found if not point.is_parity]
     for point in found:
@@ -190,12 +191,10 @@ def _frame(axes: Axes, names: list[str]) -> None:
     """The corners' names, and nothing else around the triangle."""
     axes.set_aspect("equal")
     axes.set_axis_off()
-    for corner, name, (dx, dy), ha in zip(
-        _CORNERS, names, ((-8, 0), (8, 0), (0, 6)), ("right", "left", "center"), strict=True
-    ):
+    for corner, name, below in zip(_CORNERS, names, (True, True, False), strict=True):
         axes.annotate(
-            f"all {name}", tuple(corner), (dx, dy), textcoords="offset points", ha=ha,
-            fontsize=13, annotation_clip=False, **PLAIN,
+            f"all {name}", tuple(corner), (0, -18 if below else 6), textcoords="offset points",
+            ha="center", fontsize=13, annotation_clip=False, **PLAIN,
         )  # fmt: skip
 
 

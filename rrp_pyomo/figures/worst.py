@@ -199,21 +199,31 @@ def worst_distribution(distribution_set: Any, weights: Any, alpha: float = 0.05)
     nominal, name = nominal_scenarios(distribution_set)
     worst = distribution_set.worst(x, alpha)
     figure, (axes,) = panels()
+    top = min(1.0, 4.0 * alpha)
     called = "empirical" if name == "nominal" else name
-    for distribution, label, colour in ((nominal, called, BLUE), (worst, "worst", VERMILION)):
+    drawn = ((nominal, called, BLUE, -5, "right"), (worst, "worst", VERMILION, 5, "left"))
+    for distribution, label, colour, shift, side in drawn:
         losses, chance = _exceedance(distribution, x)
         axes.step(100 * losses, 100 * chance, where="post", color=colour)
         cvar = 100 * distribution.cvar(x, alpha)
         axes.axvline(cvar, color=colour, ls="--", lw=1.5)
         axes.annotate(
-            f"{label}: CVaR {cvar:.2f} %", (cvar, 1.0), (4, -14 if label == "worst" else -32),
+            f"{label}: CVaR {cvar:.2f} %", (cvar, 1.0), (shift, -14),
             xycoords=("data", "axes fraction"), textcoords="offset points", color=colour,
-            fontsize=12,
+            ha=side, bbox={"fc": "white", "ec": "none", "pad": 1.0},
         )  # fmt: skip
     axes.axhline(100 * alpha, color=BLACK, lw=0.8)
+    losses, chance = _exceedance(nominal, x)
+    left = losses[(chance >= top).nonzero()[0][-1:]].min(initial=losses[-1])
+    right = max(_exceedance(worst, x)[0][-1], losses[-1])
+    axes.set_xlim(100 * (left - 0.05 * (right - left)), 100 * (right + 0.35 * (right - left)))
+    axes.annotate(
+        f"α = {per_cent(alpha)}", (1.0, 100 * alpha), (-4, 4), ha="right",
+        xycoords=("axes fraction", "data"), textcoords="offset points",
+    )  # fmt: skip
     axes.set_xlabel("loss per period (% of wealth)")
     axes.set_ylabel("probability of a larger loss (%)")
-    axes.set_ylim(0.0, min(100.0, 400.0 * alpha))
+    axes.set_ylim(0.0, 100.0 * top)
     title(figure, _of_cvar(nominal, worst, x, alpha, name))
     return figure
 
