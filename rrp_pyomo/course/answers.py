@@ -16,7 +16,9 @@ import pandas as pd
 
 from rrp_pyomo.course.exercises import WrongAnswer
 from rrp_pyomo.data import Covariance
-from rrp_pyomo.errors import brief
+from rrp_pyomo.data.validation import by_label
+from rrp_pyomo.errors import SolverError, brief
+from rrp_pyomo.models.newton import newton
 
 #: What weights of a budget may miss it by, and shares of risk each other.
 TOLERANCE = 1e-4
@@ -25,6 +27,7 @@ TOLERANCE = 1e-4
 Mistakes = Iterable[tuple[Any, str]]
 
 _YEAR = "means and variances of a year are 12 times those of a month, volatilities √12 times"
+_ANOTHER_ORDER = "the right numbers in another order; keep the labels, or the order of the data"
 _FACTORS = (
     (100.0, "a hundred times too large: decimals are asked for, 0.01 is 1 %"),
     (0.01, "a hundred times too small: what is given is in decimals already, 0.01 is 1 %"),
@@ -110,11 +113,15 @@ def matrix(
 
 
 def require_budget(weights: pd.Series, total: float = 1.0, so_far: str = "") -> None:
-    """Weights sum to ``total``."""
+    """Weights sum to ``total``.
+
+    ``so_far`` says what is right of them whatever their sum, ``"contributions are equal, but "``.
+    """
     if abs(weights.sum() - 100 * total) <= 100 * TOLERANCE:
         raise WrongAnswer(f"{so_far}weights sum to 100: they are per cent, not decimals")
     if abs(weights.sum() - total) > TOLERANCE:
-        raise WrongAnswer(f"{so_far}weights sum to {weights.sum():.4g}, not to {total:g}")
+        told = f"{so_far}weights sum to {weights.sum():.4g}, not to {total:g}"
+        raise WrongAnswer(f"{told}: divide by their sum" if so_far and total == 1 else told)
 
 
 def require_long_only(weights: pd.Series) -> None:
@@ -176,6 +183,8 @@ def require_contributions(
     shares = (contributions / contributions.sum())[budgets.index]
     if (largest := float((shares - budgets).abs().max())) > TOLERANCE:
         k = int((shares - budgets).abs().argmax())
+        if _is_permuted(weights, covariance, budgets):
+            raise WrongAnswer(f"{so_far}{_ANOTHER_ORDER}")
         name = known_portfolio(weights, covariance)
         told = f"these are {name}: " if name else so_far
         raise WrongAnswer(
@@ -204,6 +213,18 @@ def known_portfolio(weights: pd.Series, covariance: Covariance) -> str:
     return ""
 
 
+def _is_permuted(weights: pd.Series, covariance: Covariance, budgets: pd.Series) -> bool:
+    """Whether long-only weights are those with the contributions asked for, in another order."""
+    if weights.min() <= 0:
+        return False
+    try:
+        right = newton(covariance, by_label(budgets, covariance.labels, "budgets")).weights
+    except SolverError:
+        return False
+    scaled = np.sort(weights.to_numpy() / weights.sum())
+    return bool(np.abs(scaled - np.sort(right)).max() < TOLERANCE)
+
+
 def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> str:
     """What a wrong answer is, where it is something that can be told."""
     a, b = np.asarray(given, dtype=float), np.asarray(right, dtype=float)
@@ -227,5 +248,5 @@ def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> 
     if b.ndim and is_like(b.T):
         return "rows and columns are interchanged"
     if b.ndim and np.allclose(np.sort(a, axis=None), np.sort(b, axis=None), relative):
-        return "the right numbers in another order; keep the labels, or the order of the data"
+        return _ANOTHER_ORDER
     return ""

@@ -45,7 +45,7 @@ def _two_budgets() -> Data:
     }
 
 
-def _industries() -> Data:
+def industries() -> Data:
     """The covariance matrix of lesson 1, multiplied out."""
     given = sixty_months()
     return {"covariance": FactorModel.fit(given["returns"], given["factors"]).covariance.matrix()}
@@ -53,7 +53,7 @@ def _industries() -> Data:
 
 def _with_copy() -> Data:
     """The six industries, and the first of them once more under another name."""
-    six = _industries()["covariance"]
+    six = industries()["covariance"]
     seven = six.reindex(index=[*six, "copy"], columns=[*six, "copy"])
     seven["copy"] = seven["Enrgy"]
     seven.loc["copy"] = seven.loc["Enrgy"]
@@ -145,7 +145,7 @@ def two_budgets(answer: Any, data: Data) -> str:
     `covariance` is that of six industries (lesson 1). What are the relative risk contributions of
     equal weights? (Six numbers that sum to 1.)
     """,
-    _industries,
+    industries,
 )
 def risk_of_equal_weights(answer: Any, data: Data) -> str:
     covariance = DenseCovariance(data["covariance"])
@@ -186,7 +186,7 @@ def risk_of_equal_weights(answer: Any, data: Data) -> str:
     Which fully invested weights of the six industries, short positions allowed, have the least
     variance? (What can be said of their risk contributions?)
     """,
-    _industries,
+    industries,
 )
 def least_variance(answer: Any, data: Data) -> str:
     covariance = DenseCovariance(data["covariance"])
