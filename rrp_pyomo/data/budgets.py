@@ -32,6 +32,12 @@ def resolve_budgets(
         A budget for an asset that is not among the labels.
     InputError
         A missing asset, a budget that is not positive and finite, a sum other than 1 (to 1e-9).
+
+    Examples
+    --------
+    >>> from rrp_pyomo.data import resolve_budgets
+    >>> resolve_budgets({"bonds": 0.4, "stocks": 0.6}, ("stocks", "bonds")).tolist()
+    [0.6, 0.4]
     """
     if budgets is None:
         return np.full(len(labels), 1.0 / len(labels))

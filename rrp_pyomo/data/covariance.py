@@ -42,6 +42,17 @@ class Covariance(ABC):
         The assets, in the order of rows and columns.
     repaired : str or None
         What was changed to make the matrix positive semidefinite; None where nothing was.
+
+    Examples
+    --------
+    What all covariances have, dense or factored:
+
+    >>> from rrp_pyomo.data import Covariance, DenseCovariance
+    >>> given = DenseCovariance([[0.04, 0.006], [0.006, 0.01]], ["stocks", "bonds"])
+    >>> isinstance(given, Covariance), given.labels
+    (True, ('stocks', 'bonds'))
+    >>> round(given.variance([0.5, 0.5]), 4), given.marginal_risk([0.5, 0.5]).round(4).tolist()
+    (0.0155, [0.023, 0.008])
     """
 
     labels: Labels
@@ -170,6 +181,17 @@ class FactorCovariance(Covariance):
     References
     ----------
     Costa & Kwon (2020), equation (9).
+
+    Examples
+    --------
+    Two assets on one factor: Σ_12 = 1 · 0.04 · 0.5.
+
+    >>> from rrp_pyomo import FactorCovariance
+    >>> given = FactorCovariance([[1.0, 0.5]], [[0.04]], residual_variance=[0.01, 0.02])
+    >>> given.matrix().round(4).to_numpy().tolist()
+    [[0.05, 0.02], [0.02, 0.03]]
+    >>> round(given.variance([0.5, 0.5]), 4)
+    0.03
     """
 
     V: FloatArray
@@ -305,6 +327,20 @@ class DenseCovariance(Covariance):
         Not square, not symmetric (the worst pair is named), not positive semidefinite (the
         smallest eigenvalue is named), entries that are not finite, duplicate or differing labels,
         an asset without variance.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance
+    >>> given = DenseCovariance([[0.04, 0.006], [0.006, 0.01]], ["stocks", "bonds"])
+    >>> given.volatilities().round(4).tolist()
+    [0.2, 0.1]
+    >>> round(given.variance([0.5, 0.5]), 4)
+    0.0155
+
+    What is no covariance is refused, or repaired where that is asked for:
+
+    >>> DenseCovariance([[0.04, 0.03], [0.03, 0.01]], repair="clip").repaired
+    'clipped 1 negative eigenvalue(s) to 0, the smallest -0.00854102'
     """
 
     labels: Labels

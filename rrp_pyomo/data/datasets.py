@@ -26,6 +26,13 @@ class FrenchData:
         Market (``Mkt-RF``, over the risk-free rate), size (``SMB``) and value (``HML``), decimals.
     risk_free : (819,) Series
         The one-month Treasury bill rate (``RF``), decimals.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> data.returns.shape, data.factors.columns.tolist(), data.risk_free.name
+    ((819, 30), ['Mkt-RF', 'SMB', 'HML'], 'RF')
     """
 
     returns: pd.DataFrame

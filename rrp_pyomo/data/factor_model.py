@@ -73,6 +73,21 @@ class FactorModel:
     ----------
     Costa & Kwon (2020), section 3.1. Its linear model y = Aβ + ε has for A the p × (m + 1) matrix
     of ones and factor returns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rrp_pyomo import FactorModel
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.normal(0.0, 0.05, (60, 1))
+    >>> returns = factors * [1.0, 0.5] + rng.normal(0.0, 0.02, (60, 2))
+    >>> model = FactorModel.from_arrays(returns, factors)
+    >>> model
+    FactorModel(2 assets, 1 factors, 60 observations)
+    >>> model.loadings.round(2).to_numpy().tolist()
+    [[0.97, 0.34]]
+    >>> model.loading_standard_errors.round(2).to_numpy().tolist()
+    [[0.06, 0.05]]
     """
 
     labels: Labels

@@ -31,6 +31,16 @@ class Factors:
         Decimals per period, by date and factor.
     risk_free : (p,) Series or None
         Decimals per period, by date.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rrp_pyomo.data import read_factors
+    >>> table = pd.DataFrame({"MKT": [0.015], "RF": [0.001]}, ["2020-01-31"])
+    >>> table.to_csv("factors.csv", index_label="date")
+    >>> read = read_factors("factors.csv")
+    >>> read.factors.columns.tolist(), read.risk_free.name
+    (['MKT'], 'RF')
     """
 
     factors: pd.DataFrame
@@ -60,6 +70,15 @@ def read_returns(path: str | Path, percent: bool | None = None) -> pd.DataFrame:
         infinite or a date that cannot be read (line and column are named); repeated assets;
         repeated or unsorted dates, or dates of several time zones; returns that look like
         percentages, or are below −100 % (asset and date are named).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rrp_pyomo.data import read_returns
+    >>> table = pd.DataFrame({"A": [0.02, -0.01], "B": [0.01, 0.0]}, ["2020-01-31", "2020-02-29"])
+    >>> table.to_csv("returns.csv", index_label="date")
+    >>> read_returns("returns.csv").to_dict("list")
+    {'A': [0.02, -0.01], 'B': [0.01, 0.0]}
     """
     table = _read_dated(path, percent)
     if percent is None:
@@ -80,6 +99,16 @@ def read_factors(path: str | Path, percent: bool | None = None) -> Factors:
     InputError
         As for :func:`read_returns`, and a file whose only column is ``RF``. Factors, which may be
         bought on credit, may lose more than 100 %.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rrp_pyomo.data import read_factors
+    >>> per_cent = pd.DataFrame({"MKT": [1.5], "RF": [0.1]}, ["2020-01-31"])
+    >>> per_cent.to_csv("factors.csv", index_label="date")
+    >>> read = read_factors("factors.csv", percent=True)
+    >>> read.factors["MKT"].round(4).tolist(), read.risk_free.round(4).tolist()
+    ([0.015], [0.001])
     """
     table = _read_dated(path, percent)
     rate = table.pop(RISK_FREE) if RISK_FREE in table else None
@@ -102,6 +131,21 @@ def require_one_unit(returns: pd.DataFrame, factors: pd.DataFrame) -> None:
     ------
     InputError
         See above.
+
+    Examples
+    --------
+    Nothing happens where both are decimals; factors in per cent are refused:
+
+    >>> import pandas as pd
+    >>> from rrp_pyomo.data import require_one_unit
+    >>> from rrp_pyomo.errors import InputError
+    >>> returns, factors = pd.DataFrame({"A": [0.02, -0.01]}), pd.DataFrame({"MKT": [0.01, -0.02]})
+    >>> require_one_unit(returns, factors)
+    >>> try:
+    ...     require_one_unit(returns, 100 * factors)
+    ... except InputError:
+    ...     print("refused")
+    refused
     """
     refuse_percent(factors, "factors", "divide by 100" + _OPTION, beside=returns)
     refuse_percent(returns, "returns", "divide by 100", beside=factors)
@@ -115,6 +159,14 @@ def read_budgets(path: str | Path) -> pd.Series:
     InputError
         As for :func:`read_returns`, and a file with other than two columns. Whether the budgets
         suit a portfolio is for :func:`resolve_budgets` to say.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rrp_pyomo.data import read_budgets
+    >>> pd.Series({"A": 0.6, "B": 0.4}, name="budget").to_csv("budgets.csv", index_label="asset")
+    >>> read_budgets("budgets.csv").to_dict()
+    {'A': 0.6, 'B': 0.4}
     """
     table = _read_table(path)
     if table.shape[1] != 1:
@@ -133,6 +185,15 @@ def excess_returns(returns: pd.DataFrame, risk_free: pd.Series | None) -> pd.Dat
     InputError
         Dates that are not the same in both; the first that differs is named. A rate that seems to
         be in per cent beside these returns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rrp_pyomo.data import excess_returns
+    >>> dates = pd.to_datetime(["2020-01-31", "2020-02-29"])
+    >>> returns = pd.DataFrame({"A": [0.02, -0.01]}, dates)
+    >>> excess_returns(returns, pd.Series([0.001, 0.002], dates))["A"].round(4).tolist()
+    [0.019, -0.012]
     """
     require_dates(returns, "returns")
     if risk_free is None:

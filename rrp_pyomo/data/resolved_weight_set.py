@@ -43,6 +43,13 @@ class ResolvedWeightSet:
         s'x = Σ|x_i|, where it is given.
     is_orthant : bool
         Weights of given signs, normalised once (1'x = 1 or s'x = gross), and nothing else.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import WeightSet
+    >>> X = WeightSet(upper={"stocks": 0.6}).resolve(["stocks", "bonds"])
+    >>> X.lower.tolist(), X.upper.tolist(), X.fully_invested
+    ([0.0, 0.0], [0.6, inf], True)
     """
 
     labels: Labels

@@ -50,6 +50,16 @@ class Perturbation:
         ‖Σ^Δ‖_F.
     labels : tuple
         The assets.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import CovarianceUncertainty
+    >>> nominal, upper = [[0.04, 0.0], [0.0, 0.01]], [[0.05, 0.0], [0.0, 0.01]]
+    >>> given = CovarianceUncertainty.from_bounds(nominal, upper)
+    >>> given.perturbation.matrix().round(4).to_numpy().tolist()
+    [[0.01, 0.0], [0.0, 0.0]]
+    >>> round(given.perturbation.frobenius_norm, 4)
+    0.01
     """
 
     operator: LinearMap | FloatArray
@@ -87,6 +97,16 @@ class CovarianceUncertainty:
     References
     ----------
     Costa & Kwon (2020), section 3.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import CovarianceUncertainty
+    >>> nominal, upper = [[0.04, 0.0], [0.0, 0.01]], [[0.05, 0.01], [0.01, 0.01]]
+    >>> given = CovarianceUncertainty.from_bounds(nominal, upper)
+    >>> given.perturbation.matrix().round(4).to_numpy().tolist()
+    [[0.01, 0.01], [0.01, 0.0]]
+    >>> round(given.relative_size, 4)
+    0.4201
     """
 
     nominal: Covariance

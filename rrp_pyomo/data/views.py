@@ -47,6 +47,13 @@ class Views:
         A row for each view, by view and asset.
     q : (k,) Series
         What each is expected to return, decimals per period.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Views
+    >>> views = Views.of(["A - B = 2 %", "C = 1 %"], ("A", "B", "C"))
+    >>> views.P.to_numpy().tolist(), views.q.tolist()
+    ([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]], [0.02, 0.01])
     """
 
     P: pd.DataFrame

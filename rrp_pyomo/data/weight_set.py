@@ -35,6 +35,14 @@ class Group(NamedTuple):
     ----------
     members : iterable of labels
     lower, upper : float, optional
+
+    Examples
+    --------
+    >>> from rrp_pyomo import WeightSet
+    >>> from rrp_pyomo.data import Group
+    >>> X = WeightSet(groups={"energy": Group(["XOM", "CVX"], upper=0.3)})
+    >>> X.resolve(["XOM", "CVX", "IBM"]).matrix.toarray().tolist()
+    [[1.0, 1.0, 0.0]]
     """
 
     members: Iterable[Hashable]
@@ -51,6 +59,18 @@ class LinearRow(NamedTuple):
     coefficients : mapping or Series
         a_i by asset label, zero for the others.
     lower, upper : float, optional
+
+    Examples
+    --------
+    At most 0.02 of carbon per unit of wealth:
+
+    >>> from rrp_pyomo import DenseCovariance, RiskBudgeting, WeightSet
+    >>> from rrp_pyomo.data import LinearRow
+    >>> carbon = LinearRow("carbon", {"XOM": 0.06, "IBM": 0.01}, upper=0.02)
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.02]], ["XOM", "IBM"])
+    >>> problem = RiskBudgeting(covariance, weight_set=WeightSet(rows=[carbon]))
+    >>> problem.solve().weights.round(3).to_dict()
+    {'XOM': 0.2, 'IBM': 0.8}
     """
 
     name: str
@@ -86,15 +106,18 @@ class WeightSet:
 
     Examples
     --------
-    >>> from rrp_pyomo.data import Group, WeightSet
+    >>> from rrp_pyomo import WeightSet
+    >>> from rrp_pyomo.data import Group
     >>> energy = Group(["XOM", "CVX"], upper=0.3)
     >>> X = WeightSet(upper=0.5, groups={"energy": energy}).resolve(["XOM", "CVX", "IBM", "KO"])
-    >>> X.row_names
-    ('energy',)
+    >>> X.row_names, X.upper.tolist()
+    (('energy',), [0.5, 0.5, 0.5, 0.5])
 
     Two assets long and two short, as much of them as one's wealth:
 
     >>> X = WeightSet(signs={"XOM": 1, "CVX": -1, "IBM": 1, "KO": -1}, gross=1.0)
+    >>> X.resolve(["XOM", "CVX", "IBM", "KO"]).signs.tolist()
+    [1.0, -1.0, 1.0, -1.0]
     """
 
     fully_invested: bool | None = None
