@@ -124,7 +124,19 @@ class Weighted(NamedTuple):
 
 
 class Composite(Expression):
-    """An affine expression plus Σ weight · term."""
+    """An affine expression plus Σ weight · term.
+
+    Examples
+    --------
+    What a term such as :func:`~rrp_pyomo.norm` makes, and sums and multiples of these:
+
+    >>> from rrp_pyomo import Program, norm
+    >>> from rrp_pyomo.modeling import Composite
+    >>> x = Program().variable("x", ["a", "b"])
+    >>> expression = 2 * norm(x) + x.sum()
+    >>> isinstance(expression, Composite), expression
+    (True, 2 * norm(x) + x.sum())
+    """
 
     def __init__(self, affine: Affine, terms: tuple[Weighted, ...], notation: Notation = None):
         self.size = affine.size
@@ -242,7 +254,17 @@ class Composite(Expression):
 
 
 def square(expression: Affine) -> Composite:
-    """The squares of the rows."""
+    """The squares of the rows.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, solve_program, square
+    >>> program = Program("valley")
+    >>> x = program.variable("x", 2)
+    >>> program.minimize(square(x - [1.0, 2.0]).sum() + x.sum())
+    >>> solve_program(program).values["x"].round(4).tolist()
+    [0.5, 1.5]
+    """
     if not isinstance(expression, Affine):
         raise InputError(
             f"the square of {expression!r}, which is not affine, is not convex; square a variable "

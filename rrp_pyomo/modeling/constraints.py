@@ -31,6 +31,18 @@ class InCone:
     ------
     InputError
         Another number of parts, or parts of sizes that do not go together.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, solve_program
+    >>> from rrp_pyomo.modeling import InCone
+    >>> from rrp_pyomo.modeling.cones import SECOND_ORDER
+    >>> program = Program()
+    >>> t, v = program.variable("t"), program.variable("v", 2, lower=[3.0, 4.0])
+    >>> program.subject_to(length=InCone((t, v), SECOND_ORDER))
+    >>> program.minimize(t)
+    >>> round(solve_program(program).objective, 4)
+    5.0
     """
 
     parts: tuple[Affine, ...]

@@ -52,7 +52,20 @@ class Symbol(ABC):
 
 
 class Affine(Expression):
-    """``sum_s block_s s + constant`` over symbols s, a vector of ``size`` rows (1 for a scalar)."""
+    """``sum_s block_s s + constant`` over symbols s, a vector of ``size`` rows (1 for a scalar).
+
+    Examples
+    --------
+    Sums and multiples of variables, and matrices times them:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program
+    >>> from rrp_pyomo.modeling import Affine
+    >>> x = Program().variable("x", ["a", "b"])
+    >>> expression = np.ones((3, 2)) @ x + 1
+    >>> isinstance(expression, Affine), expression.size, 2 * x["a"] - x.sum()
+    (True, 3, 2 * x[a] - x.sum())
+    """
 
     #: What two expressions in variables are multiplied to; see `composite`.
     product: ClassVar[Any]
@@ -362,7 +375,20 @@ class Scaled(Symbol):
 
 
 def stack(*expressions: Affine | tuple[Affine, ...]) -> Affine:
-    """Affine expressions on top of each other; labels stay where all have them and none repeats."""
+    """Affine expressions on top of each other; labels stay where all have them and none repeats.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, norm, stack
+    >>> program = Program("stacked")
+    >>> x, y = program.variable("x", ["a", "b"]), program.variable("y", ["c"])
+    >>> stack(x, 2 * y).size
+    3
+    >>> program.minimize(norm(stack(x, 2 * y)))
+    >>> print(program)
+    minimise   norm(stack(x, 2 * y))
+    variables  x[2]; y[1]
+    """
     parts = flattened(expressions)
     size = sum(part.size for part in parts)
     symbols = dict.fromkeys(symbol for part in parts for symbol in part.terms)

@@ -49,6 +49,16 @@ class Statement:
     Parameters
     ----------
     name : str
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program
+    >>> from rrp_pyomo.modeling import Statement
+    >>> program = Program("two")
+    >>> x = program.variable("x", ["a", "b"], lower=0)
+    >>> program.minimize(x.sum())
+    >>> isinstance(program, Statement), program.units.tolist()
+    (True, [1.0, 1.0])
     """
 
     def __init__(self, name: str = "program") -> None:

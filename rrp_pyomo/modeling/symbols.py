@@ -35,6 +35,15 @@ class Variable(Affine, Symbol):
     ----------
     index : tuple, range or None
         Labels, else places; None for a scalar.
+
+    Examples
+    --------
+    Made by :meth:`Program.variable`:
+
+    >>> from rrp_pyomo import Program
+    >>> x = Program().variable("x", ["a", "b"], lower=0, upper=[0.5, 1.0])
+    >>> x.size, x.index, x["a"]
+    (2, ('a', 'b'), x[a])
     """
 
     is_variable = True
@@ -98,6 +107,21 @@ class Parameter(Affine, Symbol):
     name : str
     labels : tuple, optional
     value : float or (size,) array
+
+    Examples
+    --------
+    Made by :meth:`Program.parameter`; new numbers are solved for without stating anything again:
+
+    >>> from rrp_pyomo import Program, norm, solve_program
+    >>> program = Program()
+    >>> x, total = program.variable("x", 2), program.parameter("total", 1.0)
+    >>> program.subject_to(invested=x.sum() == total)
+    >>> program.minimize(norm(x))
+    >>> round(solve_program(program).objective, 4)
+    0.7071
+    >>> program.set(total=2.0)
+    >>> round(solve_program(program).objective, 4)
+    1.4142
     """
 
     is_variable = False

@@ -43,6 +43,17 @@ class Cone(ABC):
         What a solver must take. A cone that is linear or second-order has a quadratic form.
     shapes : tuple of tuple of int
         Sizes of parts that go together, for whoever tries the cone out.
+
+    Examples
+    --------
+    By how much points are outside, here of {‖v‖₂ ≤ t}:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Cone, SecondOrder
+    >>> isinstance(SecondOrder(), Cone), SecondOrder().part_names
+    (True, ('t', 'v'))
+    >>> SecondOrder().violation(np.array([4.0]), np.array([3.0, 4.0])).tolist()
+    [1.0]
     """
 
     name: ClassVar[str]

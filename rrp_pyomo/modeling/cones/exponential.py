@@ -22,6 +22,16 @@ class Exponential(Cone):
     """The closure of {y exp(x/y) ≤ z, y > 0}, row by row.
 
     Its dual is the closure of {−α exp(β/α − 1) ≤ γ, α < 0}; smooth: z − y exp(x/y) ≥ 0.
+
+    Examples
+    --------
+    (1, 1, 2) is outside as e > 2; x is too large by 1 − log 2:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Exponential
+    >>> x, y, z = np.array([1.0]), np.array([1.0]), np.array([2.0])
+    >>> Exponential().violation(x, y, z).round(4).tolist()
+    [0.3069]
     """
 
     name = "exponential"

@@ -12,7 +12,15 @@ from rrp_pyomo.modeling.cones.base import Cone
 
 
 class Nonnegative(Cone):
-    """{s ≥ 0}, row by row. It is its own dual."""
+    """{s ≥ 0}, row by row. It is its own dual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Nonnegative
+    >>> Nonnegative().violation(np.array([1.0, -2.0])).tolist()
+    [-1.0, 2.0]
+    """
 
     name = "nonnegative"
     part_names = ("s",)

@@ -29,6 +29,16 @@ class Power(Cone):
     ------
     InputError
         α is not between 0 and 1.
+
+    Examples
+    --------
+    The geometric mean of 1 and 4 is 2, that of 1 and 1 is 1:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Power
+    >>> a, b, c = np.array([1.0, 1.0]), np.array([4.0, 1.0]), np.array([2.0, 2.0])
+    >>> Power(0.5).violation(a, b, c).round(4).tolist()
+    [0.0, 1.0]
     """
 
     name = "power"

@@ -24,6 +24,16 @@ class Rotated(Cone):
         a b ≥ ‖v‖²,  a, b ≥ 0   ⇔   ‖(a − b, 2v)‖₂ ≤ a + b.
 
     Its dual is {4 α β ≥ ‖ν‖², α, β ≥ 0}; smooth: a b − v'v ≥ 0 with a, b ≥ 0.
+
+    Examples
+    --------
+    1 · 4 ≥ 2², but not 3²:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Rotated
+    >>> a, b = np.array([1.0]), np.array([4.0])
+    >>> [round(float(Rotated().violation(a, b, np.array([v]))[0]), 4) for v in (2.0, 3.0)]
+    [0.0, 1.0]
     """
 
     name = "rotated second-order"

@@ -18,7 +18,15 @@ from rrp_pyomo.modeling.expressions import Affine
 
 
 class SecondOrder(Cone):
-    """{‖v‖₂ ≤ t}. It is its own dual; smooth: t² − v'v ≥ 0 with t ≥ 0."""
+    """{‖v‖₂ ≤ t}. It is its own dual; smooth: t² − v'v ≥ 0 with t ≥ 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import SecondOrder
+    >>> SecondOrder().violation(np.array([4.0]), np.array([3.0, 4.0])).tolist()
+    [1.0]
+    """
 
     name = "second-order"
     part_names = ("t", "v")

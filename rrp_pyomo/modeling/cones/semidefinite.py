@@ -19,6 +19,15 @@ class Semidefinite(Cone):
     """{x'Sx ≥ 0 for all x}, the d² rows being the entries of a d × d matrix S, row after row.
 
     The symmetric part ½(S + S') is meant, which has the same x'Sx. The cone is its own dual.
+
+    Examples
+    --------
+    The matrix with ones on and twos off the diagonal has the eigenvalue −1:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Semidefinite
+    >>> Semidefinite().violation(np.array([1.0, 2.0, 2.0, 1.0])).round(4).tolist()
+    [1.0]
     """
 
     name = "semidefinite"

@@ -14,7 +14,15 @@ from rrp_pyomo.modeling.cones.base import Cone
 
 
 class Zero(Cone):
-    """{s = 0}, row by row. Its dual is the whole space."""
+    """{s = 0}, row by row. Its dual is the whole space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rrp_pyomo.modeling.cones import Zero
+    >>> Zero().violation(np.array([0.0, -2.0])).tolist()
+    [0.0, 2.0]
+    """
 
     name = "zero"
     part_names = ("s",)

@@ -111,17 +111,55 @@ class LogSumExp(Term):
 
 
 def exp(expression: Affine) -> Composite:
-    """exp(e), row by row: convex."""
+    """exp(e), row by row: convex.
+
+    Examples
+    --------
+    The smallest e^x − 2x is at x = log 2:
+
+    >>> from rrp_pyomo import Program, exp, solve_program
+    >>> program = Program("tangent")
+    >>> x = program.variable("x")
+    >>> program.minimize(exp(x) - 2 * x)
+    >>> round(float(solve_program(program).values["x"]), 3)
+    0.693
+    """
     return _of(Exp, expression)
 
 
 def log(expression: Affine) -> Composite:
-    """The natural logarithm of e > 0, row by row: concave."""
+    """The natural logarithm of e > 0, row by row: concave.
+
+    Examples
+    --------
+    At even odds one of two assets doubles and the other is lost: half of wealth goes to each.
+
+    >>> from rrp_pyomo import Program, log, solve_program
+    >>> program = Program("growth")
+    >>> w = program.variable("w", ["A", "B"], lower=0)
+    >>> program.subject_to(invested=w.sum() == 1)
+    >>> program.maximize(0.5 * log(2 * w).sum())
+    >>> solve_program(program).values["w"].round(4).to_dict()
+    {'A': 0.5, 'B': 0.5}
+    """
     return _of(Log, expression)
 
 
 def entropy(expression: Affine) -> Composite:
-    """−e log e of e ≥ 0, row by row, 0 at 0: concave."""
+    """−e log e of e ≥ 0, row by row, 0 at 0: concave.
+
+    Examples
+    --------
+    Of all distributions the even one has the largest entropy, log 3:
+
+    >>> from rrp_pyomo import Program, entropy, solve_program
+    >>> program = Program("even")
+    >>> p = program.variable("p", 3, lower=0)
+    >>> program.subject_to(total=p.sum() == 1)
+    >>> program.maximize(entropy(p).sum())
+    >>> round(solve_program(program).objective, 4)
+    1.0986
+    """
     return _of(Entropy, expression)
 
 
@@ -129,6 +167,19 @@ def relative_entropy(expression: Affine, reference: Any) -> Composite:
     """e log(e/f) of e, f ≥ 0, row by row: convex in both.
 
     For two distributions its sum is the Kullback–Leibler divergence.
+
+    Examples
+    --------
+    The distribution nearest to (½, ¼, ¼) that has at least ½ on the last:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program, relative_entropy, solve_program
+    >>> program = Program("nearest")
+    >>> p = program.variable("p", 3, lower=0)
+    >>> program.subject_to(total=p.sum() == 1, last=p[2] >= 0.5)
+    >>> program.minimize(relative_entropy(p, np.array([0.5, 0.25, 0.25])).sum())
+    >>> solve_program(program).values["p"].round(3).tolist()
+    [0.333, 0.167, 0.5]
     """
     (e,) = flattened((expression,))
     if not isinstance(reference, (Affine, Composite)):
@@ -142,7 +193,19 @@ def relative_entropy(expression: Affine, reference: Any) -> Composite:
 
 
 def log_sum_exp(expression: Affine) -> Composite:
-    """log Σ_i exp(e_i), a scalar: convex, at most log n above the largest e_i."""
+    """log Σ_i exp(e_i), a scalar: convex, at most log n above the largest e_i.
+
+    Examples
+    --------
+    At most log 2 above the larger one:
+
+    >>> from rrp_pyomo import Program, log_sum_exp, solve_program
+    >>> program = Program("smooth_maximum")
+    >>> x = program.variable("x", 2, lower=[1.0, 1.0])
+    >>> program.minimize(log_sum_exp(x))
+    >>> round(solve_program(program).objective, 4)
+    1.6931
+    """
     return _of(LogSumExp, expression)
 
 

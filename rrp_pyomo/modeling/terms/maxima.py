@@ -63,6 +63,15 @@ def maximum(*operands: Any) -> Composite:
     """The largest of several expressions or numbers, row by row; of a single one, its largest row.
 
     Convex. The smallest is ``-maximum(-a, -b)``.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, maximum, solve_program
+    >>> program = Program("roof")
+    >>> x = program.variable("x")
+    >>> program.minimize(maximum(2 - x, 0.5 * x))
+    >>> round(float(solve_program(program).values["x"]), 4)
+    1.3333
     """
     first = next((e for e in operands if isinstance(e, Affine)), None)
     if first is None:
@@ -75,7 +84,19 @@ def maximum(*operands: Any) -> Composite:
 
 
 def positive(expression: Affine) -> Composite:
-    """max(e, 0), row by row: convex."""
+    """max(e, 0), row by row: convex.
+
+    Examples
+    --------
+    What falls short of 1, at three times its price, beside what is bought:
+
+    >>> from rrp_pyomo import Program, positive, solve_program
+    >>> program = Program("shortfall")
+    >>> x = program.variable("x", lower=0)
+    >>> program.minimize(x + 3 * positive(1 - x))
+    >>> round(solve_program(program).objective, 4)
+    1.0
+    """
     (e,) = flattened((expression,))
     zero = Affine(1, {}, 0.0, notation=0.0)
     return Composite.of(Maximum((e, zero)), joined("positive", e.notation))

@@ -164,6 +164,18 @@ def geometric_mean(
     ------
     InputError
         Weights that are not positive numbers, of another length, or in no such ratio.
+
+    Examples
+    --------
+    On x + 2y = 4 the largest √(xy) is at (2, 1):
+
+    >>> from rrp_pyomo import Program, geometric_mean, solve_program
+    >>> program = Program("area")
+    >>> x = program.variable("x", ["x", "y"], lower=0)
+    >>> program.subject_to(line=x["x"] + 2 * x["y"] == 4)
+    >>> program.maximize(geometric_mean(x))
+    >>> solve_program(program).values["x"].round(4).to_dict()
+    {'x': 2.0, 'y': 1.0}
     """
     (e,) = flattened((expression,))
     w = np.ones(e.size) if weights is None else np.atleast_1d(numbers(weights, e)[0])

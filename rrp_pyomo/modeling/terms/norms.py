@@ -89,6 +89,19 @@ def norm(*parts: Any, p: float = 2) -> Composite:
     *parts : expressions
         ``norm(root @ x)``; a number at the end is p: ``norm(w - before, 1)``.
     p : {1, 2, inf}
+
+    Examples
+    --------
+    The point of the line x + 2y = 5 that is nearest to the origin:
+
+    >>> from rrp_pyomo import Program, norm, solve_program
+    >>> program = Program("distance")
+    >>> x = program.variable("x", ["x", "y"])
+    >>> program.subject_to(line=x["x"] + 2 * x["y"] == 5)
+    >>> program.minimize(norm(x))
+    >>> solution = solve_program(program)
+    >>> round(solution.objective, 4), solution.values["x"].round(4).to_dict()
+    (2.2361, {'x': 1.0, 'y': 2.0})
     """
     if len(parts) > 1 and not isinstance(parts[-1], (Affine, tuple, Composite)):
         *parts, p = parts  # type: ignore[assignment]
@@ -108,7 +121,20 @@ def norm(*parts: Any, p: float = 2) -> Composite:
 
 
 def abs(expression: Any) -> Any:
-    """|e|, row by row: convex. Of anything but expressions it is Python's own."""
+    """|e|, row by row: convex. Of anything but expressions it is Python's own.
+
+    Examples
+    --------
+    The least sum of distances from 0, 1 and 5 is at their median:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program, abs, solve_program
+    >>> program = Program("median")
+    >>> x = program.variable("x")
+    >>> program.minimize(abs(np.ones((3, 1)) @ x - np.array([0.0, 1.0, 5.0])).sum())
+    >>> round(float(solve_program(program).values["x"]), 4)
+    1.0
+    """
     if not isinstance(expression, Expression):
         return builtins.abs(expression)
     (e,) = flattened((expression,))

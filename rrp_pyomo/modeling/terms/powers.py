@@ -66,6 +66,17 @@ def power(expression: Affine, exponent: float) -> Composite:
     ------
     InputError
         Another exponent.
+
+    Examples
+    --------
+    The largest √x − x/2 is at x = 1:
+
+    >>> from rrp_pyomo import Program, power, solve_program
+    >>> program = Program("root")
+    >>> x = program.variable("x", lower=0)
+    >>> program.maximize(power(x, 0.5) - 0.5 * x)
+    >>> round(solve_program(program).objective, 4)
+    0.5
     """
     (e,) = flattened((expression,))
     if not (is_number(exponent) and -np.inf < exponent < 1.0 and exponent != 0.0):

@@ -135,6 +135,21 @@ def cvar(losses: Affine, alpha: float, probabilities: Any = None) -> Composite:
     References
     ----------
     Rockafellar & Uryasev (2000), Optimization of conditional value-at-risk.
+
+    Examples
+    --------
+    The mean of the worst two of four losses, as small as it can be:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program, cvar, solve_program
+    >>> R = np.array([[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]])
+    >>> program = Program("tail")
+    >>> w = program.variable("w", 2, lower=0)
+    >>> program.subject_to(invested=w.sum() == 1)
+    >>> program.minimize(cvar(-(R @ w), 0.5))
+    >>> solution = solve_program(program)
+    >>> round(solution.objective, 4), solution.values["w"].round(4).tolist()
+    (-0.0032, [0.1818, 0.8182])
     """
     (losses,) = flattened((losses,))
     if not 0.0 < alpha <= 1.0:

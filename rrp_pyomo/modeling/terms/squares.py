@@ -41,7 +41,21 @@ class QuadOverLin(Term):
 
 
 def sum_squares(*parts: Any) -> Composite:
-    """‖parts‖₂², a scalar: ``sum_squares(root @ x)`` is the variance x'Σx. Convex."""
+    """‖parts‖₂², a scalar: ``sum_squares(root @ x)`` is the variance x'Σx. Convex.
+
+    Examples
+    --------
+    Least squares: 1 and 3 observe a level, 4 observes twice it.
+
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program, solve_program, sum_squares
+    >>> program = Program("fit")
+    >>> b = program.variable("b", 1)
+    >>> A, y = np.array([[1.0], [1.0], [2.0]]), np.array([1.0, 3.0, 4.0])
+    >>> program.minimize(sum_squares(A @ b - y))
+    >>> solve_program(program).values["b"].round(4).tolist()
+    [2.0]
+    """
     flat = flattened(parts)
     terms = tuple(Weighted(Product(e, e), summed=True) for e in flat)
     return Composite(
@@ -56,6 +70,17 @@ def quad_over_lin(expression: Any, divisor: Affine) -> Composite:
     ------
     InputError
         y has several rows.
+
+    Examples
+    --------
+    x²/y on x = 2, y ≤ 4:
+
+    >>> from rrp_pyomo import Program, quad_over_lin, solve_program
+    >>> program = Program("ratio")
+    >>> x, y = program.variable("x", lower=2), program.variable("y", upper=4)
+    >>> program.minimize(quad_over_lin(x, y))
+    >>> round(solve_program(program).objective, 4)
+    1.0
     """
     if not isinstance(expression, (NumpyProtocol, tuple)):
         constant = as_numbers(expression)

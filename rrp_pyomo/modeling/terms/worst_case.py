@@ -207,6 +207,21 @@ def worst_case(expression: Any) -> Any:
     ----------
     Ben-Tal, den Hertog & Vial (2015), Deriving robust counterparts of nonlinear uncertain
     inequalities.
+
+    Examples
+    --------
+    The best of the worst means, where the first asset's mean is less well known:
+
+    >>> from rrp_pyomo import Program, solve_program, worst_case
+    >>> from rrp_pyomo.uncertainty import Box
+    >>> program = Program("maximin")
+    >>> w = program.variable("w", 2, lower=0)
+    >>> mu = program.uncertain("mu", Box([0.05, 0.04], [0.02, 0.005]))
+    >>> program.subject_to(invested=w.sum() == 1)
+    >>> program.maximize(worst_case(mu @ w))
+    >>> solution = solve_program(program)
+    >>> solution.values["w"].round(4).tolist(), round(solution.objective, 4)
+    ([0.0, 1.0], 0.035)
     """
     if not isinstance(expression, Expression):
         raise InputError(
@@ -308,6 +323,17 @@ def variance(w: Affine, covariance: Any) -> Composite:
     ------
     InputError
         Other labels than those of w, or what is no covariance.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, solve_program, variance
+    >>> program = Program("minimum_variance")
+    >>> w = program.variable("w", 2, lower=0)
+    >>> program.subject_to(invested=w.sum() == 1)
+    >>> program.minimize(variance(w, [[0.04, 0.0], [0.0, 0.01]]))
+    >>> solution = solve_program(program)
+    >>> solution.values["w"].round(4).tolist(), round(solution.objective, 4)
+    ([0.2, 0.8], 0.008)
     """
     (w,) = flattened((w,))
     if w.is_uncertain:
