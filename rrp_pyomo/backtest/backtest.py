@@ -72,11 +72,16 @@ class Backtest:
 
     Examples
     --------
-    >>> data = french()  # doctest: +SKIP
-    >>> backtest = Backtest(
-    ...     data.returns, data.factors, ["nominal", Robust(2.0)], risk_free=data.risk_free
-    ... )  # doctest: +SKIP
-    >>> backtest.run().statistics()  # doctest: +SKIP
+    Three assets over a year, each half-year from two years before:
+
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> backtest = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y", rebalance="6M")
+    >>> result = backtest.run()
+    >>> result.wealth.iloc[-1].round(3).to_dict()
+    {'equal weight': 1.239, 'nominal': 1.222}
     """
 
     def __init__(

@@ -191,6 +191,17 @@ class Comparison:
         Below which a p-value is called significant.
     left_out : Series
         Why a strategy is not here, by its name.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-60:, :3], data.factors[-60:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> comparison = result.comparison("equal weight", replications=99)
+    >>> comparison.table["sharpe"].round(2).to_dict(), comparison.reference
+    ({'equal weight': 0.75, 'nominal': 0.81}, 'equal weight')
     """
 
     table: pd.DataFrame

@@ -110,6 +110,21 @@ class FactorModelEstimator:
     ----------
     scale : float
         Multiplies the standard errors in (10).
+
+    Examples
+    --------
+    Standard errors that are twice as large make a robust portfolio another one:
+
+    >>> from rrp_pyomo.backtest import Backtest, FactorModelEstimator, Robust
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> for scale in (1.0, 2.0):
+    ...     estimator = FactorModelEstimator(scale)
+    ...     result = Backtest(R, F, [Robust(1.0)], estimation="2Y", estimator=estimator).run()
+    ...     print(result.weights.iloc[-1].round(3).tolist())
+    [0.512, 0.213, 0.274]
+    [0.627, 0.145, 0.228]
     """
 
     scale: float = 1.0
@@ -175,7 +190,18 @@ class _MatrixEstimator(ABC):
 
 @dataclass(frozen=True)
 class SampleCovariance(_MatrixEstimator):
-    """The sample covariance (ddof = 1)."""
+    """The sample covariance (ddof = 1).
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, MinimumVariance, SampleCovariance
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [MinimumVariance()], "2Y", estimator=SampleCovariance()).run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.758, 0.0, 0.242]
+    """
 
     def matrix(self, returns: FloatArray) -> FloatArray:
         return np.atleast_2d(np.cov(returns, rowvar=False))
@@ -190,6 +216,16 @@ class ShrinkageCovariance(_MatrixEstimator):
     uncertainty : UncertaintyEstimator, optional
     estimator : scikit-learn estimator, optional
         With ``fit`` and ``covariance_``, such as ``OAS()``; default ``LedoitWolf()``.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, MinimumVariance, ShrinkageCovariance
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [MinimumVariance()], "2Y", estimator=ShrinkageCovariance()).run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.665, 0.066, 0.269]
     """
 
     estimator: Any = None
@@ -236,6 +272,17 @@ class BootstrapUncertainty:
     ----------
     Politis & Romano (1994), The stationary bootstrap. Bounds by bootstrapped percentiles:
     Tütüncü & Koenig (2004), Robust asset allocation.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, BootstrapUncertainty, Robust, SampleCovariance
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> estimator = SampleCovariance(BootstrapUncertainty(replications=50, block=3.0, seed=1))
+    >>> result = Backtest(R, F, [Robust(1.0)], estimation="2Y", estimator=estimator).run()
+    >>> result.weights.iloc[-1].round(2).tolist()
+    [0.61, 0.17, 0.22]
     """
 
     replications: int = 200
@@ -293,6 +340,23 @@ class GivenBounds:
     ----------
     upper, lower : (n, n) DataFrame, or a function from the rebalance date to one
         By asset, at least those of the backtest.
+
+    Examples
+    --------
+    Bounds that say a volatility of 6 % per month for each asset, and no more of correlations:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from rrp_pyomo.backtest import Backtest, GivenBounds, RiskParity, SampleCovariance
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> upper = pd.DataFrame(0.0036 * (0.5 + 0.5 * np.eye(3)), R.columns, R.columns)
+    >>> estimator = SampleCovariance(GivenBounds(upper))
+    >>> worst = RiskParity(worst_case=True)
+    >>> result = Backtest(R, F, [worst], estimation="2Y", estimator=estimator).run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.333, 0.333, 0.333]
     """
 
     upper: Bound

@@ -54,6 +54,21 @@ class ModelPredictiveControl:
     ------
     InputError
         Numbers that are none of these, or a forecast that is no function.
+
+    Examples
+    --------
+    The more trading costs, the less is traded:
+
+    >>> from rrp_pyomo.backtest import Backtest, ModelPredictiveControl
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> for cost in (0.0, 0.01):
+    ...     strategy = ModelPredictiveControl(horizon=2, cost=cost, risk_aversion=10.0)
+    ...     result = Backtest(R, F, [strategy], estimation="2Y").run()
+    ...     print(cost, result.trades.iloc[-1].round(2).tolist())
+    0.0 [0.51]
+    0.01 [0.14]
     """
 
     horizon: int = 3

@@ -69,6 +69,18 @@ class BacktestResult:
         ``accept``, ``leave out``), omega, omega_max, used (the ω that was solved), reason.
     settings : dict
         What was run.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> result.returns.shape, result.strategies
+    ((13, 2), ['equal weight', 'nominal'])
+    >>> result.turnover.iloc[-1].round(3).to_dict()
+    {'equal weight': 0.0, 'nominal': 0.046}
     """
 
     returns: pd.DataFrame

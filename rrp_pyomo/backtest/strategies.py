@@ -75,6 +75,15 @@ class Relaxation(NamedTuple):
         The largest ω that has a solution.
     used : float
         The smaller ω.
+
+    Examples
+    --------
+    What :class:`Robust` asks for where its ω is above ω_max, here of 3.0:
+
+    >>> from rrp_pyomo.backtest import Relaxation, Robust
+    >>> instead = Relaxation(Robust(2.97), limit=3.0, used=2.97)
+    >>> instead.strategy.name, instead.used
+    ('robust ω = 2.97', 2.97)
     """
 
     strategy: Strategy | None
@@ -109,7 +118,18 @@ def _require_fields(strategy: Any) -> None:
 
 @dataclass(frozen=True)
 class EqualWeight:
-    """x_i = 1/n."""
+    """x_i = 1/n.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight()], estimation="2Y").run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.333, 0.333, 0.333]
+    """
 
     name: str = "equal weight"
 
@@ -123,7 +143,18 @@ class EqualWeight:
 
 @dataclass(frozen=True)
 class InverseVolatility:
-    """x_i proportional to 1/σ_i."""
+    """x_i proportional to 1/σ_i.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, InverseVolatility
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [InverseVolatility()], estimation="2Y").run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.446, 0.243, 0.311]
+    """
 
     name: str = "inverse volatility"
 
@@ -137,7 +168,18 @@ class InverseVolatility:
 
 @dataclass(frozen=True, eq=False)
 class MinimumVariance:
-    """Minimises x'Σ⁰x over x ∈ X, long-only and fully invested by default."""
+    """Minimises x'Σ⁰x over x ∈ X, long-only and fully invested by default.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, MinimumVariance
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [MinimumVariance()], estimation="2Y").run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.746, 0.0, 0.254]
+    """
 
     weight_set: WeightSet = field(default_factory=WeightSet)
     name: str = "minimum variance"
@@ -175,6 +217,18 @@ class RiskParity:
     ------
     InputError
         Another formulation.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, RiskParity
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [RiskParity()], estimation="2Y").run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.495, 0.224, 0.281]
+    >>> result.risk_contributions.iloc[-1].round(3).tolist()
+    [0.333, 0.333, 0.333]
     """
 
     worst_case: bool = False
@@ -230,6 +284,16 @@ class Robust:
         ω ≥ 0.
     budgets : Series or mapping, optional
     weight_set : WeightSet, optional
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, Robust
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [Robust(1.0), Robust(2.0)], estimation="2Y").run()
+    >>> result.weights.round(3).iloc[-2:].to_numpy().tolist()
+    [[0.512, 0.213, 0.274], [0.532, 0.201, 0.266]]
     """
 
     omega: float = 1.0
@@ -286,6 +350,16 @@ class Registered:
     ------
     InputError
         No problem has that name, or it takes no number.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, Registered
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [Registered("ridge:0.1")], estimation="2Y").run()
+    >>> result.weights.iloc[-1].round(3).tolist()
+    [0.344, 0.316, 0.341]
     """
 
     problem: str
@@ -326,6 +400,17 @@ class ResampledMeanVariance:
         With bounds.
     seed : int
         Every window has the same draws of normals.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, ResampledMeanVariance
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> strategy = ResampledMeanVariance(risk_aversion=5.0, draws=20)
+    >>> result = Backtest(R, F, [strategy], estimation="2Y").run()
+    >>> result.weights.iloc[-1].round(2).tolist()
+    [0.55, 0.09, 0.36]
     """
 
     risk_aversion: float = 1.0
@@ -372,6 +457,16 @@ class Custom:
     InputError
         ``function`` is none; once it is called: weights that are missing, not finite, of unknown
         assets or do not sum to 1 (strategy and date are named).
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, Custom
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> first = Custom("first asset", lambda model: [1.0, 0.0, 0.0])
+    >>> Backtest(R, F, [first], estimation="2Y").run().weights.iloc[-1].tolist()
+    [1.0, 0.0, 0.0]
     """
 
     name: str
