@@ -58,7 +58,10 @@ def check_cone(cone: Cone, seed: int = 0) -> None:
 
     Examples
     --------
+    Nothing is said where all holds:
+
     >>> from rrp_pyomo.modeling.cones import SecondOrder
+    >>> from rrp_pyomo.testing import check_cone
     >>> check_cone(SecondOrder())
     """
     rng = np.random.default_rng(seed)

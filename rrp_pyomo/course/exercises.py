@@ -30,6 +30,13 @@ class Verdict:
     right : bool
     message : str
         For a right answer the figures that show it, for a wrong one what is wrong.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.course import check
+    >>> verdict = check("1.1", None)
+    >>> bool(verdict), verdict.number
+    (False, '1.1')
     """
 
     number: str
@@ -56,6 +63,13 @@ class Exercise:
         What is asked, in Markdown, and what the answer should be: a number, weights by asset, …
     modelling : bool
         Whether the answer is a model, which is solved to be judged.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.course import exercise
+    >>> first = exercise("1.1")
+    >>> first.number, first.modelling
+    ('1.1', False)
     """
 
     number: str
@@ -144,6 +158,12 @@ def exercise(number: str) -> Exercise:
         For anything but a string, since 3.10 is 3.1.
     UnknownLabelError
         For an exercise that the course does not have.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.course import exercise
+    >>> exercise("1.1").number
+    '1.1'
     """
     if not isinstance(number, str):
         raise InputError(
@@ -159,7 +179,14 @@ def exercise(number: str) -> Exercise:
 
 
 def exercises() -> list[str]:
-    """The numbers of all exercises, in the order of the course."""
+    """The numbers of all exercises, in the order of the course.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.course import exercises
+    >>> exercises()[:2]
+    ['1.1', '1.2']
+    """
     return [number for lesson in LESSONS for number in _lesson(lesson).exercises]
 
 
@@ -184,6 +211,12 @@ def check(number: str, answer: Any) -> Verdict:
     ------
     InputError, UnknownLabelError
         As :func:`exercise`. A wrong answer is never an error, whatever it is.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.course import check
+    >>> check("1.1", "no idea").right
+    False
     """
     return exercise(number).check(answer)
 

@@ -87,6 +87,19 @@ class ConicForm:
         In the order in which they were handed to the builder.
     by_cone : bool
         Whether rows were scaled one by one, for want of units; see :class:`ConicBuilder`.
+
+    Examples
+    --------
+    What a conic solver gets: rows in zero, nonnegative and second-order cones.
+
+    >>> from rrp_pyomo import Program, norm
+    >>> program = Program()
+    >>> x = program.variable("x", 2, lower=0)
+    >>> program.subject_to(total=x.sum() == 1)
+    >>> program.minimize(norm(x))
+    >>> form = program.conic()
+    >>> form.A.shape, [(cone.kind, cone.dimension) for cone in form.cones]
+    ((7, 3), [('zero', 1), ('nonnegative', 3), ('second_order', 3)])
     """
 
     P: sp.csc_matrix | None

@@ -32,6 +32,19 @@ class QuadraticForm:
         The quadratic terms; (i, j) in any order, repeated terms add up.
     units : (n,) array
         Typical magnitude of each variable: a solver may work in x / units.
+
+    Examples
+    --------
+    What Ipopt gets: x'x ≤ t² as a quadratic row beside a linear one.
+
+    >>> from rrp_pyomo import Program, norm
+    >>> program = Program()
+    >>> x = program.variable("x", 2, lower=0)
+    >>> program.subject_to(total=x.sum() == 1)
+    >>> program.minimize(norm(x))
+    >>> form = program.quadratic()
+    >>> form.A.shape, form.value.tolist()
+    ((2, 3), [1.0, 1.0, -1.0])
     """
 
     c: FloatArray

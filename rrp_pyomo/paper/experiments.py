@@ -46,6 +46,13 @@ class Experiment:
     ------
     InputError
         Sizes that are no whole numbers, ω below 0, none of them, a name that is no text.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.paper.experiments import Experiment
+    >>> design = Experiment("small", sizes=(5, 10), omegas=(1.0, 2.0), start="2010-01-01")
+    >>> design.portfolios
+    [('nominal', nan), ('worst_case', nan), ('robust', 1.0), ('robust', 2.0)]
     """
 
     name: str

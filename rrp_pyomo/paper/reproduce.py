@@ -76,6 +76,12 @@ def find_experiment(name: str, dataset: str | None = None) -> Experiment:
     ------
     UnknownLabelError
         Another name.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.paper.reproduce import find_experiment
+    >>> find_experiment("1").omegas, find_experiment("2").sizes
+    ((0.5, 1.0, 1.5, 2.0, 2.5, 3.0), (15, 25, 50, 75, 100))
     """
     if name not in EXPERIMENTS:
         raise UnknownLabelError("experiment", name, [*EXPERIMENTS, "table1"])
@@ -137,6 +143,23 @@ def reproduce(
         Data that do not suffice, a size beyond the universe, a folder that cannot be used.
     KeyboardInterrupt
         Finished trials are kept for ``resume``.
+
+    Examples
+    --------
+    Two trials of three of five portfolios:
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from rrp_pyomo.backtest.engine import Panel
+    >>> from rrp_pyomo.data.datasets import french
+    >>> from rrp_pyomo.paper.experiments import Experiment
+    >>> from rrp_pyomo.paper.reproduce import reproduce
+    >>> data = french()
+    >>> panel = Panel.of(data.returns.iloc[-36:, :5], data.factors[-36:], data.risk_free[-36:])
+    >>> design = Experiment("small", (3,), (1.0,), start="2016-03-31", estimation="2Y")
+    >>> with ThreadPoolExecutor(1) as executor:
+    ...     table = reproduce(design, panel, "small", 2, executor=executor, figures=False)
+    >>> table[["portfolio", "ann_volatility_pct"]].round(1).to_numpy().tolist()
+    [['nominal', 8.0], ['worst_case', 8.0], ['robust', 7.9]]
     """
     for module in ("pyarrow", "threadpoolctl"):
         require_extra(module, "an experiment")

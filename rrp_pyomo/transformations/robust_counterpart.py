@@ -40,6 +40,22 @@ class RobustCounterpartBlock(ScalarBlock):  # type: ignore[misc]
         with two uncertain sides has ``<name>.upper`` and ``<name>.lower``.
     lower : Constraint
         The lower sides of constraints that had two; their upper ones are where they were.
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> import rrp_pyomo
+    >>> from rrp_pyomo.uncertainty import Box
+    >>> m = pyo.ConcreteModel()
+    >>> m.x = pyo.Var(bounds=(0, None))
+    >>> m.demand = pyo.Param(initialize=2.0, mutable=True)
+    >>> m.served = pyo.Constraint(expr=m.x >= m.demand)
+    >>> m.cost = pyo.Objective(expr=m.x)
+    >>> transformation = pyo.TransformationFactory("rrp_pyomo.robust_counterpart")
+    >>> robust = transformation.create_using(m, sets={"demand": Box([2.0], 0.5)})
+    >>> results = pyo.SolverFactory("clarabel").solve(robust)
+    >>> robust.robust_counterpart.worst_case()
+    {'served': {'demand': 2.5}}
     """
 
     def __init__(self) -> None:
@@ -102,6 +118,24 @@ class RobustCounterpart(Transformation):  # type: ignore[misc]
     :mod:`rrp_pyomo.uncertainty`, a Series or array for a known value, or those of
     :mod:`pyomo.contrib.pyros`. Labels of a set are the indices of its Param, those of a set over
     several Params their names, such as ``mu[A]``; a set without labels goes by the Param's order.
+
+    Examples
+    --------
+    The right side is uncertain, 2 ± 0.5: what must reach it for sure is 2.5.
+
+    >>> import pyomo.environ as pyo
+    >>> import rrp_pyomo
+    >>> from rrp_pyomo.uncertainty import Box
+    >>> m = pyo.ConcreteModel()
+    >>> m.x = pyo.Var(bounds=(0, None))
+    >>> m.demand = pyo.Param(initialize=2.0, mutable=True)
+    >>> m.served = pyo.Constraint(expr=m.x >= m.demand)
+    >>> m.cost = pyo.Objective(expr=m.x)
+    >>> transformation = pyo.TransformationFactory("rrp_pyomo.robust_counterpart")
+    >>> robust = transformation.create_using(m, sets={"demand": Box([2.0], 0.5)})
+    >>> results = pyo.SolverFactory("clarabel").solve(robust)
+    >>> round(robust.x.value, 4)
+    2.5
     """
 
     def __init__(self, **options: Any) -> None:

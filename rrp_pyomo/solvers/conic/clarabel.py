@@ -188,6 +188,7 @@ class Clarabel(ConicSolver):
     Examples
     --------
     >>> import pyomo.environ as pyo
+    >>> from rrp_pyomo.solvers.conic import Clarabel
     >>> model = pyo.ConcreteModel()
     >>> model.x = pyo.Var()
     >>> model.y = pyo.Var(bounds=(0, None))

@@ -172,6 +172,19 @@ class Scs(ConicSolver):
     It takes what :class:`~rrp_pyomo.solvers.conic.clarabel.Clarabel` takes, at the accuracy that
     ``solver_options={"eps_abs": 1e-4, "eps_rel": 1e-4}``, its default, says: enough for a look at a
     very large model, not for a reference. The package ``scs`` is an extra (``solvers``).
+
+    Examples
+    --------
+    >>> import pyomo.environ as pyo
+    >>> from rrp_pyomo.solvers.conic import Scs
+    >>> model = pyo.ConcreteModel()
+    >>> model.x = pyo.Var()
+    >>> model.y = pyo.Var(bounds=(0, None))
+    >>> model.disc = pyo.Constraint(expr=model.x**2 + 1 <= model.y**2)
+    >>> model.height = pyo.Objective(expr=model.x + 2 * model.y)
+    >>> results = Scs().solve(model)
+    >>> round(model.x.value, 2)
+    -0.58
     """
 
     backend = ScsBackend

@@ -26,6 +26,13 @@ class IpoptExecutable:
         What it answers to ``--version``.
     found_in : str
         ``"on PATH"`` or ``"in the IDAES folder …"``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from rrp_pyomo.solvers.ipopt import IpoptExecutable
+    >>> IpoptExecutable(Path("/usr/bin/ipopt"), "3.14.19", "on PATH").version
+    '3.14.19'
     """
 
     path: Path
@@ -38,6 +45,15 @@ def find_ipopt() -> IpoptExecutable | None:
 
     Pyomo looks on PATH and in its own folder; ``idaes get-extensions`` fills ``bin`` below
     ``$IDAES_DATA``, or ``~/.idaes`` (on Windows ``%LOCALAPPDATA%\\idaes``).
+
+    Examples
+    --------
+    None where there is no executable; the embedded Ipopt needs none:
+
+    >>> from rrp_pyomo.solvers.ipopt import find_ipopt
+    >>> found = find_ipopt()
+    >>> found is None or found.version.startswith("3.")
+    True
     """
     for path, found_in in _candidates():
         version = Ipopt(executable=path).version()
@@ -50,6 +66,12 @@ def ipopt_solver() -> SolverBase:
     """Pyomo's interface to the ``ipopt`` executable where there is one, else the embedded Ipopt.
 
     The ``solver_name`` of its results says which: ``"ipopt"`` or ``"casadi_ipopt"``.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.solvers.ipopt import ipopt_solver
+    >>> ipopt_solver().name in ("ipopt", "casadi_ipopt")
+    True
     """
     executable = find_ipopt()
     return CasadiIpopt() if executable is None else Ipopt(executable=str(executable.path))

@@ -71,6 +71,19 @@ def solve_quadratic_form(
         No option of Ipopt has that name.
     InputError
         The option takes a value of another type or range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rrp_pyomo import Program, norm
+    >>> from rrp_pyomo.solvers.ipopt import solve_quadratic_form
+    >>> program = Program()
+    >>> x = program.variable("x", 2, lower=0)
+    >>> program.subject_to(total=x.sum() == 1)
+    >>> program.minimize(norm(x))
+    >>> found = solve_quadratic_form(program.quadratic(), start=np.array([0.5, 0.5, 1.0]))
+    >>> round(found.objective, 4), found.status
+    (0.7071, 'Solve_Succeeded')
     """
     return solve_scaled(form, None, start, {**DEFAULTS, **(options or {})}, time_limit, tee)
 

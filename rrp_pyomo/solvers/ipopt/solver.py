@@ -76,10 +76,11 @@ class CasadiIpopt(PyomoSolver):
     Examples
     --------
     >>> import pyomo.environ as pyo
+    >>> from rrp_pyomo.solvers.ipopt import CasadiIpopt
     >>> model = pyo.ConcreteModel()
     >>> model.x = pyo.Var(initialize=1.0)
     >>> model.y = pyo.Var(initialize=1.0)
-    >>> model.rosenbrock = pyo.Objective(expr=(1 - model.x)**2 + 100 * (model.y - model.x**2)**2)
+    >>> model.f = pyo.Objective(expr=(1 - model.x) ** 2 + 100 * (model.y - model.x**2) ** 2)
     >>> results = CasadiIpopt().solve(model)
     >>> round(model.x.value, 6), round(model.y.value, 6)
     (1.0, 1.0)

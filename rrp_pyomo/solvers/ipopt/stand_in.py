@@ -19,10 +19,15 @@ def casadi_ipopt_as_ipopt() -> Iterator[None]:
 
     Examples
     --------
-    >>> with casadi_ipopt_as_ipopt():  # doctest: +SKIP
-    ...     pyo.SolverFactory("mindtpy").solve(
-    ...         model, strategy="OA", nlp_solver="ipopt", mip_solver="appsi_highs"
-    ...     )
+    >>> import pyomo.environ as pyo
+    >>> from rrp_pyomo.solvers.ipopt import casadi_ipopt_as_ipopt
+    >>> model = pyo.ConcreteModel()
+    >>> model.x = pyo.Var(initialize=1.0)
+    >>> model.valley = pyo.Objective(expr=(model.x - 2) ** 2)
+    >>> with casadi_ipopt_as_ipopt():
+    ...     results = pyo.SolverFactory("ipopt").solve(model)
+    >>> round(model.x.value, 6)
+    2.0
     """
 
     def embedded(**options: Any) -> Any:

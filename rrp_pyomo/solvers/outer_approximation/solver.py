@@ -67,14 +67,15 @@ class OuterApproximation(ConicSolver):
     Examples
     --------
     >>> import pyomo.environ as pyo
-    >>> model = pyo.ConcreteModel()
-    >>> model.x = pyo.Var(domain=pyo.Integers)
-    >>> model.y = pyo.Var(bounds=(0, None))
-    >>> model.disc = pyo.Constraint(expr=(model.x - 0.4)**2 + model.y**2 <= 2)
-    >>> model.height = pyo.Objective(expr=model.x + 2 * model.y, sense=pyo.maximize)
-    >>> results = OuterApproximation().solve(model)
-    >>> model.x.value, round(model.y.value, 4)
-    (1.0, 1.2806)
+    >>> from rrp_pyomo.solvers.outer_approximation import OuterApproximation
+    >>> m = pyo.ConcreteModel()
+    >>> m.x = pyo.Var(domain=pyo.Integers, bounds=(0, 10))
+    >>> m.y = pyo.Var(domain=pyo.Integers, bounds=(0, 10))
+    >>> m.disc = pyo.Constraint(expr=m.x**2 + m.y**2 <= 20.25)
+    >>> m.most = pyo.Objective(expr=2 * m.x + m.y, sense=pyo.maximize)
+    >>> results = OuterApproximation().solve(m)
+    >>> results.solution_status.name, m.x.value, m.y.value
+    ('optimal', 4.0, 2.0)
     """
 
     CONFIG = OuterApproximationConfig()
