@@ -97,22 +97,22 @@ def reference(module: str) -> str:
 
 
 def _summary(names: dict[str, Any]) -> str:
-    listed = "".join(f"   ~{path}\n" for path, value in names.items() if _kind(value) != "data")
+    listed = "".join(f"   ~{path}\n" for path, value in names.items() if kind(value) != "data")
     return f".. autosummary::\n   :nosignatures:\n\n{listed}" if listed else ""
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
     if isinstance(value, type):
         return "exception" if issubclass(value, BaseException) else "class"
     return "function" if callable(value) and hasattr(value, "__code__") else "data"
 
 
 def _entry(path: str, value: Any) -> str:
-    kind = _kind(value)
-    options = "   :members:\n" if kind == "class" else ""
-    if kind != "function" and getattr(value, "__bases__", (object,)) != (object,):
+    sort = kind(value)
+    options = "   :members:\n" if sort == "class" else ""
+    if sort != "function" and getattr(value, "__bases__", (object,)) != (object,):
         options += "   :show-inheritance:\n"
-    return f"\n.. auto{kind}:: {path}\n{options}"
+    return f"\n.. auto{sort}:: {path}\n{options}"
 
 
 def _as_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
