@@ -27,7 +27,7 @@ LAYERS = (
     ("transformations",),
     ("portfolio", "plots"),
     ("models",),
-    ("backtest",),
+    ("backtest", "tables"),
     ("paper",),
     ("figures",),
     ("course",),
