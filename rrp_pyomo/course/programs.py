@@ -12,6 +12,7 @@ import pyomo.kernel as pmo
 
 from rrp_pyomo.course.answers import vector
 from rrp_pyomo.course.exercises import WrongAnswer
+from rrp_pyomo.course.models import made
 from rrp_pyomo.errors import brief
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
@@ -25,12 +26,7 @@ def stated(answer: Any, *given: Any) -> Any:
         raise WrongAnswer(
             f"a function that makes the model of its data is asked for; given: {brief(answer)}"
         )
-    try:
-        model = answer(*given)
-    except Exception as error:  # whatever the reader's own code raises is the answer's fault
-        raise WrongAnswer(f"your function failed: {type(error).__name__}: {error}") from None
-    if model is None:
-        raise WrongAnswer("your function returns nothing: it should end with return model")
+    model = made(answer, *given)
     if not isinstance(model, _KINDS):
         raise WrongAnswer(
             "your function should return a Program, a ConcreteModel or a kernel block; it returns "
