@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> int:
     pages = named or sorted(DOCS.rglob("*.md"))
     prepare_environment()
     with tempfile.TemporaryDirectory() as folder:
-        copies = {Path(shutil.copy(page, _place(folder, page))): page for page in pages}
+        tree = shutil.copytree(DOCS, Path(folder) / "docs")
+        copies = {tree / page.relative_to(DOCS): page for page in pages}
         faulty = 0
         for run in run_pages(copies, os.cpu_count()):
             page = copies[run.page]
@@ -41,13 +42,6 @@ def prepare_environment() -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ |= {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PATH": path}
     os.environ |= {"COLUMNS": "96", "NO_COLOR": "1"}
-
-
-def _place(folder: str, page: Path) -> Path:
-    """A folder for each page."""
-    place = Path(folder) / page.relative_to(DOCS).with_suffix("")
-    place.mkdir(parents=True)
-    return place / page.name
 
 
 def _updated(text: str, run: Run) -> str:
