@@ -76,6 +76,12 @@ def test_examples_run_as_they_are_pasted(path, tmp_path, monkeypatch):
     assert not said, "".join(said)
 
 
+def test_every_exception_has_its_remedies_on_the_page_of_messages():
+    page = (PAGES.parent / "errors.md").read_text(encoding="utf-8")
+    shown = {name for name in import_module("rrp_pyomo.errors").__all__ if f"\n{name}: " in page}
+    assert shown == set(import_module("rrp_pyomo.errors").__all__) - {"RiskParityError"}
+
+
 def test_a_new_name_appears_by_itself(monkeypatch):
     errors: Any = import_module("rrp_pyomo.errors")
     new = type("NewError", (Exception,), {"__doc__": "New.", "__module__": errors.__name__})
