@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.course.answers import matrix, number, require_all_close, require_close, vector
+from rrp_pyomo.course.answers import (
+    matrix,
+    number,
+    require_all_close,
+    require_budget,
+    require_close,
+    require_long_only,
+    vector,
+)
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
+from rrp_pyomo.course.programs import stated, weights_of
+from rrp_pyomo.data import CovarianceUncertainty, FactorModel, datasets, excess_returns
+from rrp_pyomo.errors import SolverError
+from rrp_pyomo.models import RiskParitySOCP, RobustRiskParity
 
 LESSON = Lesson(7, "The paper")
 
@@ -234,4 +247,86 @@ def leaving_parity(answer: Any, data: Data) -> str:
     return (
         f"at k = {k:.4f} the derivatives to the left of x₁ = ½ are {slope(k):.4f} and 1: for any "
         "larger k it pays to hold less of the first asset"
+    )
+
+
+def _robust() -> Data:
+    data = datasets.french()
+    assets = ["NoDur", "Enrgy", "BusEq", "Utils", "Money"]
+    returns = excess_returns(data.returns, data.risk_free)[assets].tail(60)
+    model = FactorModel.fit(100 * returns, 100 * data.factors.tail(60))
+    return {"uncertainty": model.covariance_uncertainty(), "omega": 1.5}
+
+
+@LESSON.exercise(
+    "The robust problem, stated by you",
+    """
+    Write a function of `(uncertainty, omega)` that states (12). `uncertainty.nominal`,
+    `uncertainty.worst_case` and `uncertainty.perturbation` are Σ⁰, Σ̄ and Σ^Δ, each with a
+    `.matrix()`, and `uncertainty.relative_size` is ‖Σ^Δ‖_F/‖Σ⁰‖_F. The function returns a
+    `Program` or a `pyo.ConcreteModel` with one variable `x` for each of `uncertainty.labels`,
+    x ≥ 0 and 1'x = 1. The answer is the function. It is tried on other data, too.
+    """,
+    _robust,
+    modelling=True,
+)
+def robust_parity(answer: Any, data: Data) -> str:
+    # One variance that may be ten times as large: only here (12e) has a say in the weights.
+    nominal = pd.DataFrame([[1.0, 0.2], [0.2, 1.0]], ["x", "y"], ["x", "y"])
+    worst = nominal + np.diag([9.0, 0.0])
+    other = CovarianceUncertainty.from_bounds(nominal, worst), 0.02
+    values = [
+        _require_robust(answer, *case) for case in ((data["uncertainty"], data["omega"]), other)
+    ]
+    return (
+        f"solved for two sets: p − t is {values[0]:.5f} and {values[1]:.5f}, and no "
+        "weights have less"
+    )
+
+
+def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: float) -> float:
+    """p − t at the model's weights; they are the best ones."""
+    weights = weights_of(stated(answer, uncertainty, omega), uncertainty.labels, "x")
+    require_budget(weights)
+    require_long_only(weights)
+    problem = RobustRiskParity(uncertainty, omega)
+
+    def objective(x: pd.Series) -> float:
+        p = np.sqrt(uncertainty.worst_case.variance(x) / len(x))
+        return float(p - np.sqrt(problem.penalised_contributions(x.to_numpy()).min()))
+
+    best = objective(problem.solve().weights)
+    if objective(weights) - best <= 1e-4 * best:
+        return objective(weights)
+
+    def robust(uncertainty: CovarianceUncertainty, omega: float) -> pd.Series | None:
+        try:
+            found: pd.Series = RobustRiskParity(uncertainty, omega).solve().weights
+        except SolverError:  # beyond ω_max
+            return None
+        return found
+
+    n, size = len(weights), uncertainty.relative_size
+    known = [
+        (robust(uncertainty, 0.0), "the charge Ωy is missing in z: these are right for ω = 0"),
+        (robust(uncertainty, omega / size), "Ω is ω ‖Σ^Δ‖_F/‖Σ⁰‖_F, not ω itself"),
+        (robust(uncertainty, omega * np.sqrt(n)), "√n is missing in (12b): ‖Σ^Δ x‖₂ ≤ √n y"),
+        (robust(uncertainty, omega / np.sqrt(n)), "√n is there once too often in (12b)"),
+        (
+            robust(replace(uncertainty, worst_case=uncertainty.nominal), omega),
+            "p is the volatility under Σ⁰: (12e) has Σ̄ = Σ⁰ + Σ^Δ",
+        ),
+        (
+            RiskParitySOCP(uncertainty.worst_case).solve().weights,
+            "that is risk parity under Σ̄; (12c) has Σ⁰ and the charge Ωy",
+        ),
+        (pd.Series(1 / n, weights.index), "these are equal weights: does anything bind t?"),
+    ]
+    told = next(
+        (text for x, text in known if x is not None and np.abs(x - weights).max() < 2e-4),
+        "compare your rows with (12b) to (12e), one by one",
+    )
+    raise WrongAnswer(
+        f"with {n} assets and ω = {omega:g} the model's weights have p − t = "
+        f"{objective(weights):.5f}, and {best:.5f} can be had: {told}"
     )

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rrp_pyomo import Program, norm, square
+
 WRONG = [
     ("7.1", lambda e: e["loadings"], "without any error"),
     ("7.1", lambda e: e["loadings"] + e["standard_errors"], "negatively correlated"),
@@ -28,7 +30,44 @@ WRONG = [
     ("7.4", lambda e: 2, "1/n is missing"),
     ("7.4", lambda e: 1, "begins to move"),
     ("7.4", lambda e: -2, "not positive"),
+    ("7.5", lambda e: _model(charge=lambda U, omega: 0.0), "right for ω = 0"),
+    ("7.5", lambda e: _model(charge=lambda U, omega: omega), "not ω itself"),
+    ("7.5", lambda e: _model(root_n=lambda n: 1.0), "√n is missing in (12b)"),
+    ("7.5", lambda e: _model(risk=lambda U: U.nominal), "volatility under Σ⁰"),
+    ("7.5", lambda e: _model(z=lambda U: U.worst_case), "one by one"),
+    ("7.5", lambda e: _model(budget=False), "weights sum to"),
+    ("7.5", lambda e: _model(name="w"), "variables named 'x'"),
+    ("7.5", lambda e: lambda uncertainty, omega: None, "return model"),
 ]
+
+
+def _model(
+    charge=lambda U, omega: omega * U.relative_size,
+    root_n=lambda n: n**0.5,
+    risk=lambda U: U.worst_case,
+    z=lambda U: U.nominal,
+    budget=True,
+    name="x",
+):
+    def state(uncertainty, omega):
+        n, labels = len(uncertainty.labels), uncertainty.labels
+        program = Program("robust")
+        x = program.variable(name, labels, lower=0)
+        p, t, y = (program.variable(other, lower=0) for other in "pty")
+        root = np.linalg.cholesky(risk(uncertainty).matrix()).T
+        zs = program.variable("z", labels, lower=0)
+        program.minimize(p - t)
+        program.subject_to(
+            perturbation=norm(uncertainty.perturbation.matrix() @ x) <= root_n(n) * y,
+            marginal=charge(uncertainty, omega) * y * np.ones(n) + zs <= z(uncertainty) @ x,
+            hyperbolic=x * zs >= square(t * np.ones(n)),
+            risk=norm(root @ x) <= n**0.5 * p,
+        )
+        if budget:
+            program.subject_to(budget=x.sum() == 1)
+        return program
+
+    return state
 
 
 def _row(e, times):
