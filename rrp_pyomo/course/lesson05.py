@@ -77,10 +77,11 @@ def _income() -> Data:
     return {"mean": R.mean(), "covariance": R.cov(), "cap": 3.6}
 
 
-def _income_program(data: Data, cap: float) -> Program:
-    mean, root = data["mean"], DenseCovariance(data["covariance"]).root
+def _income_program(data: Data, cap: float, root: Any = None, lower: float = 0.0) -> Program:
+    mean = data["mean"]
+    root = DenseCovariance(data["covariance"]).root if root is None else root
     program = Program("income")
-    w = program.variable("w", mean.index, lower=0)
+    w = program.variable("w", mean.index, lower=lower)
     program.maximize(mean @ w)
     program.subject_to(invested=w.sum() == 1, risk=norm(root @ w) <= cap)
     return program
@@ -102,7 +103,15 @@ def price(answer: Any, data: Data) -> str:
     right = (up - down) / (2 * h)
     best = solve_program(_income_program(data, s))
     assert best.duals is not None
+    cholesky = np.linalg.cholesky(data["covariance"])  # LL', where ‖L'w‖ is the volatility
+    others = [
+        solve_program(_income_program(data, s, **changed)).duals
+        for changed in ({"root": cholesky}, {"lower": -np.inf})
+    ]
+    transposed, short = (duals["risk"] if duals else 0.0 for duals in others)
     mistakes = (
+        (transposed, "NumPy's Cholesky factor L has Σ = LL': the volatility is ‖L'w‖"),
+        (short, "that is the price with short positions; the weights are long-only"),
         (-right, "the sign: a larger cap allows more, and the mean is maximised"),
         (right / (2 * s), "that is the price of a unit of variance; ds² is 2s ds"),
         (best.objective / s, "that is mean over volatility, the average; the price is a slope"),
@@ -215,15 +224,19 @@ def _judge_tracking(answer: Any, given: Mapping[str, Any], what: str) -> float:
     names = ("mean", "covariance", "benchmark", "cap", "tracking")
     model = stated(answer, *(given[name] for name in names))
     mean, C = given["mean"], given["covariance"].to_numpy()
-    weights = weights_of(model, mean.index)
+    weights = weights_of(model, mean.index, hint="is a variance held below a volatility?")
     require_budget(weights, so_far=f"{what}: ")
     require_long_only(weights)
     active = (weights - given["benchmark"]).to_numpy()
-    for name, x in (("cap", weights.to_numpy()), ("tracking", active)):
+    risks = {"cap": weights.to_numpy(), "tracking": active}
+    for name, x in risks.items():
         risk, limit = float(np.sqrt(x @ C @ x)), given[name]
         if risk > limit * (1 + 1e-4):
-            squared = f"; its square is {limit:g}: compare volatilities, or cap²"
-            why = squared if np.isclose(risk**2, limit, rtol=1e-3) else ""
+            why = ""
+            if np.isclose(risk**2, limit, rtol=1e-3):
+                why = f"; its square is {limit:g}: compare volatilities, or cap²"
+            elif _holds_transposed(C, risks, given):
+                why = "; NumPy's Cholesky factor L has Σ = LL', so that the volatility is ‖L'w‖"
             raise WrongAnswer(f"{what}: {name} is {limit:g}, your weights have {risk:.4g}{why}")
     best, found = float(mean @ _tracked(given)), float(mean @ weights)
     if found < best - 1e-4 * abs(best):
@@ -233,6 +246,12 @@ def _judge_tracking(answer: Any, given: Mapping[str, Any], what: str) -> float:
             "another objective?"
         )
     return found
+
+
+def _holds_transposed(C: FloatArray, risks: Mapping[str, Any], limits: Mapping[str, Any]) -> bool:
+    """Whether all limits hold with L in place of L', Σ = LL'."""
+    L = np.linalg.cholesky(C)
+    return all(np.linalg.norm(L @ x) <= limits[name] * (1 + 1e-4) for name, x in risks.items())
 
 
 def _parity() -> Data:

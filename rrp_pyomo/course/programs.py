@@ -35,7 +35,7 @@ def stated(answer: Any, *given: Any) -> Any:
     return model
 
 
-def weights_of(model: Any, labels: Iterable[Any], name: str = "w") -> pd.Series:
+def weights_of(model: Any, labels: Iterable[Any], name: str = "w", hint: str = "") -> pd.Series:
     """The variables of this name, by label, after the model has been solved by Clarabel."""
     try:
         with warnings.catch_warnings():
@@ -50,5 +50,6 @@ def weights_of(model: Any, labels: Iterable[Any], name: str = "w") -> pd.Series:
     except Exception as error:  # of the reader's expressions, of Pyomo or of the solver
         raise WrongAnswer(
             f"no solution of your model was found, and there is one of what is asked for: {error}"
+            + (f"; {hint}" if hint else "")
         ) from None
     return vector(found, labels)

@@ -33,6 +33,7 @@ def sold_short(e):
 WRONG = [
     ("4.1", lambda e: slope(e, factor=1.0), "half of it"),
     ("4.1", lambda e: -slope(e), "the sign"),
+    ("4.1", lambda e: e["trap"]["A"] * (e["covariance"] @ e["trap"]).iloc[0] / 2, "ζ itself"),
     ("4.1", lambda e: slope(e, falls=0.0), "R_H's part alone"),
     ("4.1", lambda e: slope(e, sold=0.0), "(1 − h)²"),
     ("4.1", lambda e: slope(e, sold=3.0), "too small"),
@@ -40,7 +41,9 @@ WRONG = [
     ("4.2", lambda e: 1 - np.prod(shares(e) / 12) ** (1 / 12), "divided by its budget"),
     ("4.2", lambda e: 100 * (1 - np.prod(shares(e)) ** (1 / 12)), "a hundred times too large"),
     ("4.2", lambda e: abs(shares(e) - 1).max() / 12, "residual"),
-    ("4.2", lambda e: 1 - np.prod(shares(e)), "too large"),
+    ("4.2", lambda e: 1 - np.prod(shares(e)), "a geometric mean"),
+    ("4.2", lambda e: 1 - shares(e).min(), "all twelve"),
+    ("4.2", lambda e: 0.5, "relative contributions"),
     ("4.2", lambda e: 1 - shares(e).mean(), "arithmetic"),
     ("4.3", lambda e: [1 / 3, 1 / 3, 1 / 3], "where H is (almost) not held"),
     ("4.3", lambda e: [0.5, 0.5, 0.0], "at least 0.01"),

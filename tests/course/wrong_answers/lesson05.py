@@ -16,9 +16,9 @@ def root_of(covariance):
     return np.linalg.cholesky(covariance).T
 
 
-def earned(e, as_variance=False, sign=1):
+def earned(e, as_variance=False, sign=1, lower=0, root_of=root_of):
     program = Program("income")
-    w = program.variable("w", e["mean"].index, lower=0)
+    w = program.variable("w", e["mean"].index, lower=lower)
     risk = root_of(e["covariance"]) @ w
     if sign > 0:
         program.maximize(e["mean"] @ w)
@@ -35,7 +35,7 @@ def multipliers(e, place):
     return nu, (e["mean"] - nu).clip(lower=0)
 
 
-def tracked(*, total=True, lower=0.0, variance=False, active=True, budget=True, least=False):
+def tracked(*, root_of=root_of, total=True, lower=0.0, variance=False, active=True, budget=True, least=False):
     def state(mean, covariance, benchmark, cap, tracking):
         root = root_of(covariance)
         program = Program("tracked")
@@ -46,7 +46,9 @@ def tracked(*, total=True, lower=0.0, variance=False, active=True, budget=True, 
             program.maximize(mean @ w)
         if budget:
             program.subject_to(invested=w.sum() == 1)
-        if total:
+        if total is None:
+            program.subject_to(risk=sum_squares(root @ w) <= cap)
+        elif total:
             program.subject_to(risk=norm(root @ w) <= cap)
         off = root @ (w - benchmark)
         if active:
@@ -92,6 +94,8 @@ WRONG = [
     ("5.1", lambda e: (ROTATED.T, SUM), "3 columns"),
     ("5.2", lambda e: earned(e, sign=-1).duals["risk"], "the sign"),
     ("5.2", lambda e: earned(e, as_variance=True).duals["risk"], "unit of variance"),
+    ("5.2", lambda e: earned(e, lower=-np.inf).duals["risk"], "long-only"),
+    ("5.2", lambda e: earned(e, root_of=np.linalg.cholesky).duals["risk"], "Cholesky factor"),
     ("5.2", lambda e: earned(e).objective, "largest mean itself"),
     ("5.2", lambda e: earned(e).objective / e["cap"], "the average"),
     ("5.2", lambda e: earned(e).duals["invested"], "dual of the budget"),
@@ -102,6 +106,8 @@ WRONG = [
     ("5.3", lambda e: (e["mean"].mean(), e["mean"] - e["mean"].mean()), "turns the inequality"),
     ("5.3", lambda e: multipliers(e, 4)[0], "a pair is asked for"),
     ("5.4", lambda e: tracked(active=False), "tracking is 0.8"),
+    ("5.4", lambda e: tracked(root_of=np.linalg.cholesky), "Cholesky factor"),
+    ("5.4", lambda e: tracked(total=None), "below a volatility"),
     ("5.4", lambda e: tracked(variance=True), "compare volatilities"),
     ("5.4", lambda e: tracked(total=False), "cap is"),
     ("5.4", lambda e: tracked(lower=-np.inf), "is short"),
