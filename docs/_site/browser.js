@@ -22,7 +22,7 @@ window.siteChecks = {
   // What is wider than the window.
   tooWide: () => {
     const width = document.documentElement.clientWidth;
-    const pages = [document.documentElement, document.querySelector(".content")];
+    const pages = [document.documentElement, ...document.querySelectorAll(".content")];
     if (pages.every((page) => page.scrollWidth <= page.clientWidth + 1)) return [];
     const scrolls = (element) => getComputedStyle(element).overflowX !== "visible";
     const isFree = (element) =>
@@ -53,7 +53,7 @@ window.siteChecks = {
       }
       return [255, 255, 255];
     };
-    const walker = document.createTreeWalker(document.querySelector("article"), 4);
+    const walker = document.createTreeWalker(document.querySelector("article") || document.body, 4);
     const faint = new Set();
     for (let node; (node = walker.nextNode()); ) {
       const element = node.parentElement;
