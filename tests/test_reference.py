@@ -60,6 +60,11 @@ def test_a_name_says_what_it_is_and_shows_it(path):
         assert ">>> " in doc.partition("\nExamples\n--------\n")[2]
 
 
+@pytest.mark.parametrize("path", sorted(NAMES.keys() - CODE.keys()))
+def test_a_constant_says_what_it_is(path):
+    assert reference.comment(path)
+
+
 @pytest.mark.parametrize("path", CODE)
 def test_examples_run_as_they_are_pasted(path, tmp_path, monkeypatch):
     """Without the names of the module, or those of other examples; without a warning."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -109,10 +110,26 @@ def kind(value: Any) -> str:
 
 def _entry(path: str, value: Any) -> str:
     sort = kind(value)
+    if sort == "data":
+        text = "\n".join(f"   {_escaped(line)}" for line in comment(path))
+        return f"\n.. py:data:: {path}\n\n{text}\n"
     options = "   :members:\n" if sort == "class" else ""
-    if sort != "function" and getattr(value, "__bases__", (object,)) != (object,):
+    if any(base.__module__.startswith("rrp_pyomo.") for base in getattr(value, "__bases__", ())):
         options += "   :show-inheritance:\n"
     return f"\n.. auto{sort}:: {path}\n{options}"
+
+
+def comment(path: str) -> list[str]:
+    """What is said of a constant, ``#:`` above it, by the module of the package that makes it."""
+    from sphinx.pycode import ModuleAnalyzer
+
+    name = path.rpartition(".")[2]
+    for module in [module for module in sys.modules if module.startswith("rrp_pyomo.")]:
+        if name in vars(sys.modules[module]):
+            found = ModuleAnalyzer.for_module(module).find_attr_docs()
+            if ("", name) in found:
+                return [line for line in found["", name] if line]
+    return []
 
 
 def _as_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:

@@ -20,8 +20,11 @@ CONES: tuple[type[Cone], ...] = (
     Semidefinite,
 )
 
+#: The cone of this name as a value, for :class:`~rrp_pyomo.modeling.InCone`.
 ZERO, NONNEGATIVE = Zero(), Nonnegative()
+#: The cone of this name as a value, for :class:`~rrp_pyomo.modeling.InCone`.
 SECOND_ORDER, ROTATED = SecondOrder(), Rotated()
+#: The cone of this name as a value, for :class:`~rrp_pyomo.modeling.InCone`.
 EXPONENTIAL, SEMIDEFINITE = Exponential(), Semidefinite()
 
 __all__ = [
