@@ -18,6 +18,7 @@ from rrp_pyomo.course.exercises import WrongAnswer
 from rrp_pyomo.data import Covariance
 from rrp_pyomo.data.validation import by_label
 from rrp_pyomo.errors import SolverError, brief
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.newton import newton
 
 #: What weights of a budget may miss it by, and shares of risk each other.
@@ -26,8 +27,11 @@ TOLERANCE = 1e-4
 #: What typical mistakes give, and what to say of them.
 Mistakes = Iterable[tuple[Any, str]]
 
+#: What to say of numbers in the wrong order, and of rounded ones.
+ANOTHER_ORDER = "the right numbers in another order; keep the labels, or the order of the data"
+UNROUNDED = "hand in what was computed, with all its digits"
+
 _YEAR = "means and variances of a year are 12 times those of a month, volatilities √12 times"
-_ANOTHER_ORDER = "the right numbers in another order; keep the labels, or the order of the data"
 _FACTORS = (
     (100.0, "a hundred times too large: decimals are asked for, 0.01 is 1 %"),
     (0.01, "a hundred times too small: what is given is in decimals already, 0.01 is 1 %"),
@@ -46,7 +50,7 @@ _FACTORS = (
 def number(answer: Any, what: str = "the answer") -> float:
     """A finite number."""
     try:
-        value = float(np.asarray(answer, dtype=float).item())
+        value = float(_reals(answer).item())
     except (TypeError, ValueError):
         raise WrongAnswer(f"{what} should be one number; given: {brief(answer)}") from None
     if not np.isfinite(value):
@@ -55,20 +59,32 @@ def number(answer: Any, what: str = "the answer") -> float:
 
 
 def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Series:
-    """A number for each label, from a Series, a mapping, an array or something with ``weights``."""
+    """A number for each label, from a Series, a mapping, an array or something with ``weights``.
+
+    What has no labels of its own, or only 0, 1, …, is in the order of ``labels``.
+    """
     labels = list(labels)
     answer = getattr(answer, "weights", answer)
+    if isinstance(answer, pd.DataFrame) and answer.shape[1] == 1:
+        answer = answer.iloc[:, 0]
     try:
-        if isinstance(answer, Mapping | pd.Series):
+        if isinstance(answer, Mapping | pd.Series) and not _is_unlabelled(answer):
             series = pd.Series(answer, dtype=float)
         else:
-            series = pd.Series(np.asarray(answer, dtype=float).ravel(), labels[: np.size(answer)])
+            numbers = _reals(answer).ravel()
+            if numbers.size != len(labels):
+                raise WrongAnswer(f"{what} should be {len(labels)} numbers; given: {numbers.size}")
+            series = pd.Series(numbers, labels)
     except (TypeError, ValueError):
         raise WrongAnswer(
             f"{what} should be {len(labels)} numbers; given: {brief(answer)}"
         ) from None
     if missing := [label for label in labels if label not in series.index]:
-        raise WrongAnswer(f"{what}: nothing for {missing[0]!r}; {len(labels)} are asked for")
+        given = ", ".join(repr(label) for label in series.index[:3])
+        raise WrongAnswer(
+            f"{what}: nothing for {missing[0]!r}; {len(labels)} are asked for, and {len(series)} "
+            f"given: {given}{', …' if len(series) > 3 else ''}"
+        )
     if len(series) != len(labels):
         other = next(label for label in series.index if label not in labels)
         raise WrongAnswer(f"{what}: {other!r} is none of the {len(labels)} that are asked for")
@@ -95,13 +111,13 @@ def matrix(
     answer = answer.matrix() if isinstance(answer, Covariance) else answer
     size = f"{len(rows)} × {len(columns)}"
     try:
-        table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(np.asarray(answer))
+        table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(_reals(answer))
         table = table.astype(float)
     except (TypeError, ValueError):
         raise WrongAnswer(f"{what} should be {size} numbers; given: {brief(answer)}") from None
     if table.shape != (len(rows), len(columns)):
         raise WrongAnswer(f"{what} should be {size}; given: {' × '.join(map(str, table.shape))}")
-    if not isinstance(answer, pd.DataFrame):
+    if all(isinstance(axis, pd.RangeIndex) for axis in table.axes):
         table = pd.DataFrame(table.to_numpy(), rows, columns)
     if set(table.index) != set(rows) or set(table.columns) != set(columns):
         names = ", ".join(map(repr, rows))
@@ -121,6 +137,8 @@ def require_budget(weights: pd.Series, total: float = 1.0, so_far: str = "") -> 
         raise WrongAnswer(f"{so_far}weights sum to 100: they are per cent, not decimals")
     if abs(weights.sum() - total) > TOLERANCE:
         told = f"{so_far}weights sum to {weights.sum():.4g}, not to {total:g}"
+        if abs(weights.sum() - total) < 0.03 and is_rounded(weights):
+            raise WrongAnswer(f"{told}: they look rounded, {UNROUNDED}")
         raise WrongAnswer(f"{told}: divide by their sum" if so_far and total == 1 else told)
 
 
@@ -183,13 +201,15 @@ def require_contributions(
     shares = (contributions / contributions.sum())[budgets.index]
     if (largest := float((shares - budgets).abs().max())) > TOLERANCE:
         k = int((shares - budgets).abs().argmax())
-        if _is_permuted(weights, covariance, budgets):
-            raise WrongAnswer(f"{so_far}{_ANOTHER_ORDER}")
+        if weights.min() > 0 and is_permuted(weights, _budgeted(covariance, budgets)):
+            raise WrongAnswer(f"{so_far}{ANOTHER_ORDER}")
         name = known_portfolio(weights, covariance)
         told = f"these are {name}: " if name else so_far
+        near = largest < 0.01 and is_rounded(weights)
         raise WrongAnswer(
             f"{told}the contribution of {budgets.index[k]!r} is {shares.iloc[k]:.4f} of the "
             f"variance, not {budgets.iloc[k]:.4f}"
+            + (f"; the weights look rounded, {UNROUNDED}" if near else "")
         )
     return largest
 
@@ -213,16 +233,36 @@ def known_portfolio(weights: pd.Series, covariance: Covariance) -> str:
     return ""
 
 
-def _is_permuted(weights: pd.Series, covariance: Covariance, budgets: pd.Series) -> bool:
-    """Whether long-only weights are those with the contributions asked for, in another order."""
-    if weights.min() <= 0:
-        return False
+def is_rounded(numbers: Any) -> bool:
+    """Whether numbers have three decimals at most."""
+    values = np.asarray(numbers, dtype=float)
+    return bool(np.abs(values - values.round(3)).max() < 1e-12)
+
+
+def is_permuted(given: Any, right: Any) -> bool:
+    """Whether numbers are the right ones in another order."""
+    a, b = np.sort(np.ravel(given)), np.sort(np.ravel(right))
+    return a.size == b.size and bool(np.abs(a - b).max() <= TOLERANCE * np.abs(b).max())
+
+
+def _reals(answer: Any) -> FloatArray:
+    """An array of floats; complex numbers are none, even where they could be cut."""
+    if np.iscomplexobj(answer):
+        raise TypeError("complex numbers")
+    return np.asarray(answer, dtype=float)
+
+
+def _is_unlabelled(answer: Any) -> bool:
+    """Whether a Series has the index that pandas gives where none is given."""
+    return isinstance(answer, pd.Series) and isinstance(answer.index, pd.RangeIndex)
+
+
+def _budgeted(covariance: Covariance, budgets: pd.Series) -> FloatArray:
+    """The long-only weights with contributions as budgeted; empty where some have no risk."""
     try:
-        right = newton(covariance, by_label(budgets, covariance.labels, "budgets")).weights
+        return newton(covariance, by_label(budgets, covariance.labels, "budgets")).weights
     except SolverError:
-        return False
-    scaled = np.sort(weights.to_numpy() / weights.sum())
-    return bool(np.abs(scaled - np.sort(right)).max() < TOLERANCE)
+        return np.empty(0)
 
 
 def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> str:
@@ -238,6 +278,9 @@ def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> 
     for wrong, told in mistakes:
         if is_like(wrong):
             return told
+    near = np.abs(a - b).max() < 0.03 * np.abs(b).max()
+    if near and any(np.abs(a - b.round(k)).max() < 1e-12 for k in range(2, 8)):
+        return f"the right number, rounded: {UNROUNDED}"
     for factor, told in _FACTORS:
         if is_like(factor * b):
             return told
@@ -247,6 +290,6 @@ def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> 
         return "that is the square root of what is asked for"
     if b.ndim and is_like(b.T):
         return "rows and columns are interchanged"
-    if b.ndim and np.allclose(np.sort(a, axis=None), np.sort(b, axis=None), relative):
-        return _ANOTHER_ORDER
+    if b.ndim and is_permuted(a, b):
+        return ANOTHER_ORDER
     return ""

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.course.answers import (
+    ANOTHER_ORDER,
     TOLERANCE,
+    UNROUNDED,
+    is_permuted,
+    is_rounded,
     known_portfolio,
     number,
     require_all_close,
@@ -196,7 +200,12 @@ def least_variance(answer: Any, data: Data) -> str:
     require_budget(
         weights, so_far="marginal risks are equal, but " if 0 < spread < TOLERANCE else ""
     )
-    if spread > TOLERANCE:
+    if spread > 10 * TOLERANCE:
+        least = np.linalg.solve(data["covariance"], np.ones(covariance.size))
+        if is_permuted(weights, least / least.sum()):
+            raise WrongAnswer(ANOTHER_ORDER)
+        if spread < 0.05 and is_rounded(weights):
+            raise WrongAnswer(f"marginal risks are nearly equal; {UNROUNDED}")
         if name := known_portfolio(weights, covariance):
             raise WrongAnswer(
                 f"these are {name}; their marginal risks go from {marginal.min():.3g} to "

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.course.answers import (
+    ANOTHER_ORDER,
     TOLERANCE,
+    is_permuted,
     known_portfolio,
     number,
     require_budget,
@@ -20,8 +22,10 @@ from rrp_pyomo.course.answers import (
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
 from rrp_pyomo.course.lesson02 import TWO, industries
 from rrp_pyomo.data import DenseCovariance
-from rrp_pyomo.errors import brief
+from rrp_pyomo.modeling import log, norm
 from rrp_pyomo.models import RiskParitySOCP
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.program import solve_program
 
 LESSON = Lesson(3, "From (3) and (4) to (11)")
 
@@ -140,10 +144,12 @@ def newton_with_budgets(answer: Any, data: Data) -> str:
     _stocks_and_bonds,
 )
 def nonconvex(answer: Any, data: Data) -> str:
-    pair = _pair(answer)
+    pair = vector(answer, ["one", "the other"], "the weights of stocks").tolist()
     if min(pair) < 0 or max(pair) > 1:
         inside = " (they seem to be per cent)" if 1 < max(pair) <= 100 else ""
-        raise WrongAnswer(f"weights of stocks are between 0 and 1; given: {pair}{inside}")
+        raise WrongAnswer(
+            f"weights of stocks are between 0 and 1; given: {pair[0]:g} and {pair[1]:g}{inside}"
+        )
     if abs(pair[0] - pair[1]) < 1e-3:
         raise WrongAnswer("the two weights are the same, to 0.001; half-way is nothing new then")
     Sigma = data["covariance"].to_numpy()
@@ -241,6 +247,8 @@ def price_of_spreading(answer: Any, data: Data) -> str:
     multipliers = np.linalg.lstsq(A, marginal.to_numpy())[0]
     residual = float(np.abs(A @ multipliers - marginal).max() / marginal.abs().max())
     if residual > 1e-3 or multipliers[0] < 0:
+        if is_permuted(weights, _least_volatile(covariance, floor)):
+            raise WrongAnswer(ANOTHER_ORDER)
         raise WrongAnswer(
             "weights are spread as asked, but their volatility "
             f"{covariance.variance(weights) ** 0.5:.6f} is not the least: Σx should be λ/x + ν for "
@@ -252,16 +260,14 @@ def price_of_spreading(answer: Any, data: Data) -> str:
     )
 
 
-def _pair(answer: Any) -> tuple[float, float]:
-    try:
-        pair = np.asarray(answer, dtype=float).ravel()
-    except (TypeError, ValueError):
-        pair = np.empty(0)
-    if pair.size != 2 or not np.isfinite(pair).all():
-        raise WrongAnswer(
-            f"the answer should be two weights of stocks, as (0.2, 0.6) is; given: {brief(answer)}"
-        )
-    return float(pair[0]), float(pair[1])
+def _least_volatile(covariance: DenseCovariance, floor: float) -> pd.Series:
+    """The weights asked for, to tell whether others are these in another order."""
+    program = Program("spread")
+    x = program.variable("x", covariance.labels, lower=0)
+    program.minimize(norm(np.asarray(covariance.root) / covariance.mean_row_sum**0.5 @ x))
+    program.subject_to(fully_invested=x.sum() == 1, spread=log(x).sum() >= floor)
+    weights: pd.Series = solve_program(program).values["x"]
+    return weights
 
 
 def _squared_budgets(covariance: DenseCovariance, b: pd.Series) -> pd.Series:

@@ -34,6 +34,7 @@ WRONG = [
     ("1.1", lambda e: 100 * e["returns"].mean(axis=1).std() * 12**0.5, "decimals are asked for"),
     ("1.1", lambda e: e["returns"].std().mean() * 12**0.5, "do not move together"),
     ("1.1", lambda e: np.std(e["returns"].mean(axis=1), ddof=0) * 12**0.5, "divide by T − 1"),
+    ("1.1", lambda e: round(e["returns"].mean(axis=1).std() * 12**0.5, 2), "rounded"),
     ("1.1", lambda e: e["returns"].std() * 12**0.5, "should be one number"),
     ("1.1", lambda e: e["returns"].std().sum() * 12**0.5, "mean over assets first"),
     (

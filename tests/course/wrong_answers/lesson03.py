@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
 from rrp_pyomo import DenseCovariance, Program, RiskParitySOCP, log, norm, solve_program
 
@@ -44,6 +45,13 @@ def spread(e, floor):
     return solve_program(program).values["x"]
 
 
+def as_spread(e):
+    """A power of the weights of parity that is spread as asked."""
+    x = parity(e)
+    k = brentq(lambda k: np.log(scaled(x**k)).sum() - e["floor"], 1, 9)
+    return scaled(x**k)
+
+
 WRONG = [
     ("3.1", lambda e: gap(e, 1.0), "take the roots first"),
     ("3.1", lambda e: contributions(e).sum() ** 0.5 - contributions(e).min() ** 0.5, "root of n"),
@@ -76,13 +84,14 @@ WRONG = [
     ("3.2", lambda e: EQUAL, "these are equal weights"),
     ("3.2", lambda e: parity(e, e["budgets"]).to_numpy()[::-1], "in another order"),
     ("3.2", lambda e: 0.9 * parity(e, e["budgets"]) + 0.1 / 6, "the contribution of"),
+    ("3.2", lambda e: parity(e, e["budgets"]).round(3), "look rounded"),
     ("3.2", lambda e: -EQUAL, "is short"),
     ("3.3", lambda e: (0.0, 1.0), "on both sides of parity"),
     ("3.3", lambda e: (0.3, 0.9), "where the objective is convex"),
     ("3.3", lambda e: (0.1, 0.1), "the two weights are the same"),
     ("3.3", lambda e: (0, 10), "per cent"),
-    ("3.3", lambda e: 0.1, "two weights of stocks"),
-    ("3.3", lambda e: ([0.1, 0.9], [0.2, 0.8]), "two weights of stocks"),
+    ("3.3", lambda e: 0.1, "should be 2 numbers; given: 1"),
+    ("3.3", lambda e: ([0.1, 0.9], [0.2, 0.8]), "should be 2 numbers"),
     ("3.3", lambda e: (-0.5, 0.0), "between 0 and 1"),
     ("3.4", lambda e: 1 / e["total"], "of a month"),
     ("3.4", lambda e: 12 / e["total"], "grow by √12"),
@@ -100,5 +109,6 @@ WRONG = [
     ("3.5", lambda e: spread(e, e["floor"] + 0.5), "room left"),
     ("3.5", lambda e: [0.5, 0.3, 0.2, 0.0, 0.0, 0.0], "has weight 0"),
     ("3.5", lambda e: 100 * spread(e, e["floor"]), "per cent"),
-    ("3.5", lambda e: spread(e, e["floor"]).to_numpy()[::-1], "is not the least"),
+    ("3.5", lambda e: spread(e, e["floor"]).to_numpy()[::-1], "in another order"),
+    ("3.5", as_spread, "is not the least"),
 ]

@@ -65,7 +65,7 @@ WRONG = [
         "worst of a ball",
     ),
     ("6.1", lambda e: mean_at(e, "Omega w") / 100, "per cent"),
-    ("6.1", lambda e: mean_at(e, "Omega w") @ e["weights"], "nothing for"),
+    ("6.1", lambda e: mean_at(e, "Omega w") @ e["weights"], "numbers; given: 1"),
     ("6.2", lambda e: e["mean"] @ e["weights"] - lost(e, 3), "next largest"),
     ("6.2", lambda e: e["mean"] @ e["weights"] - lost(e, 4), "half of its width"),
     ("6.2", lambda e: e["mean"] @ e["weights"] - lost(e, 12), "the box"),
