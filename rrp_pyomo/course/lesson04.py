@@ -84,7 +84,9 @@ def slope(answer: Any, data: Data) -> str:
             "A and B are sold to buy H: their contributions also shrink by (1 − h)²",
         ),
     )
-    hint = "differentiate R_A, R_B and R_H at h = 0 one by one; ζ bends, so take steps that are tiny"
+    hint = (
+        "differentiate R_A, R_B and R_H at h = 0 one by one; ζ bends, so take steps that are tiny"
+    )
     require_close(given, right, "the slope", hint, mistakes=mistakes)
     return f"ζ grows by {right:.4g} h, so that no small purchase of H helps (4)"
 

@@ -35,7 +35,9 @@ def multipliers(e, place):
     return nu, (e["mean"] - nu).clip(lower=0)
 
 
-def tracked(*, root_of=root_of, total=True, lower=0.0, variance=False, active=True, budget=True, least=False):
+def tracked(
+    *, root_of=root_of, total=True, lower=0.0, variance=False, active=True, budget=True, least=False
+):
     def state(mean, covariance, benchmark, cap, tracking):
         root = root_of(covariance)
         program = Program("tracked")
