@@ -67,7 +67,7 @@ WRONG = [
     ("11.3", excess, "take the root"),
     ("11.3", lambda e: np.sqrt(1 + excess(e)), "the whole"),
     ("11.3", lambda e: np.sqrt(excess(e)), "no sum of roots"),
-    ("11.3", lambda e: [0.118], "nothing for 'per cent'"),
+    ("11.3", lambda e: [0.118], "2 numbers"),
     ("11.4", lambda e: MeanVariance(None, e["covariance"]).solve(), "more than 3"),
     ("11.4", cut, "anew"),
     ("11.4", lambda e: of(e, "Durbl", "BusEq", "Money"), "choices of 3 have less"),
