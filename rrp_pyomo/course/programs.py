@@ -44,7 +44,12 @@ def weights_of(model: Any, labels: Iterable[Any], name: str = "w", hint: str = "
                 found = solve_program(model, "clarabel").values[name]
             else:
                 pyo.assert_optimal_termination(pyo.SolverFactory("clarabel").solve(model))
-                found = {label: pyo.value(v) for label, v in getattr(model, name).items()}
+                part = getattr(model, name)
+                found = (
+                    {label: pyo.value(v) for label, v in part.items()}
+                    if hasattr(part, "items")
+                    else [pyo.value(v) for v in part]  # a list of the kernel, in order
+                )
     except (KeyError, AttributeError):
         raise WrongAnswer(f"the model should have variables named {name!r}, by asset") from None
     except Exception as error:  # of the reader's expressions, of Pyomo or of the solver

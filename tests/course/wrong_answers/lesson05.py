@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
+import pyomo.kernel as pmo
 
 from rrp_pyomo import Program, norm, solve_program, square, sum_squares
 
@@ -79,6 +80,19 @@ def parity(*, factor=1.0, scale=1.0, budget=1.0, product=True):
     return state
 
 
+def in_kernel(covariance):
+    """Least variance, with a list of variables in the order of the assets."""
+    m = pmo.block()
+    m.w = pmo.variable_list([pmo.variable(lb=0) for _ in covariance])
+    m.invested = pmo.constraint(sum(m.w) == 1)
+    m.s = pmo.variable(lb=0)
+    root = root_of(covariance.to_numpy())
+    v = [sum(row[i] * m.w[i] for i in range(len(m.w))) for row in root]
+    m.risk = pmo.conic.quadratic.as_domain(r=m.s, x=v)
+    m.goal = pmo.objective(m.s)
+    return m
+
+
 def without_weights(covariance):
     m = pyo.ConcreteModel()
     m.x = pyo.Var(list(covariance.index), bounds=(0, 1))
@@ -120,6 +134,7 @@ WRONG = [
     ("5.4", lambda e: lambda *given: None, "return model"),
     ("5.4", lambda e: lambda *given: given[0], "it returns"),
     ("5.5", lambda e: parity(product=False), "of the variance, not"),
+    ("5.5", lambda e: in_kernel, "of the variance, not"),
     ("5.5", lambda e: parity(budget=2.0), "sum to 2"),
     ("5.5", lambda e: without_weights, "named 'w'"),
     ("5.5", lambda e: parity()(e["covariance"]), "a function that makes the model"),
