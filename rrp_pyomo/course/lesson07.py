@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -22,7 +21,11 @@ from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
 from rrp_pyomo.course.programs import stated, weights_of
 from rrp_pyomo.data import CovarianceUncertainty, FactorModel, datasets, excess_returns
 from rrp_pyomo.errors import SolverError
+from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling import norm, square
 from rrp_pyomo.models import RiskParitySOCP, RobustRiskParity
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.program import solve_program
 
 LESSON = Lesson(7, "The paper")
 
@@ -57,22 +60,15 @@ def worst_loadings(answer: Any, data: Data) -> str:
 
     every = [V + SE.mul(list(signs), axis=0) for signs in product((1.0, -1.0), repeat=len(V))]
     best = max(every, key=total)
-    beyond = (given - V).abs() - SE
-    if beyond.to_numpy().max() > 1e-6:
-        asset = beyond.max().idxmax()
-        factor = beyond[asset].idxmax()
-        raise WrongAnswer(
-            f"the loading of {asset!r} on {factor!r} is {given.loc[factor, asset]:.4g}, more than "
-            f"its standard error away from {V.loc[factor, asset]:.4g}"
-        )
     require_all_close(
         given,
         best,
         "V*",
-        f"the entries of V'FV sum to {total(given):.4g} here, and to {total(best):.4g} at most; "
-        "the sum is u'Fu with u the sums of the rows of V: try all signs of their errors",
+        _where_to_look(given - V, SE)
+        + f"; the entries of V'FV sum to {total(given):.4g} here, and to {total(best):.4g} at most",
         mistakes=[
             (V, "that is V⁰, without any error"),
+            (best - V, "that is V* − V⁰, the errors alone"),
             (
                 V + SE,
                 f"all errors upwards give {total(V + SE):.4g}, which is not the most: the factors "
@@ -91,6 +87,24 @@ def worst_loadings(answer: Any, data: Data) -> str:
         f"the entries of V'FV sum to {total(given):.4f}, the most of {len(every)} corners, "
         f"at u = ({', '.join(f'{v:.2f}' for v in u)}); they sum to {total(V):.4f} at V⁰"
     )
+
+
+def _where_to_look(moved: pd.DataFrame, SE: pd.DataFrame) -> str:
+    """What V − V⁰ has that the worst loadings have not."""
+    share = moved / SE
+    if share.abs().to_numpy().max() > 1 + 1e-6:
+        asset = share.abs().max().idxmax()
+        factor = share[asset].abs().idxmax()
+        far = share.abs().to_numpy().max()
+        return (
+            f"the loading of {asset!r} on {factor!r} is {far:.3g} standard errors away from V⁰; "
+            "one is allowed"
+        )
+    if ((share > 0).any(axis=1) & (share < 0).any(axis=1)).any():
+        return "the errors of a row should all have the same sign: they move its sum together"
+    if share.abs().to_numpy().min() < 1 - 1e-6:
+        return "u'Fu is convex in u, the sums of the rows: it is largest at a corner, ± all of SE"
+    return "u'Fu, u being the sums of the rows: try all signs of their errors"
 
 
 def _row() -> Data:
@@ -124,6 +138,8 @@ def worst_row(answer: Any, data: Data) -> str:
     x_long = x / np.linalg.norm(x)
     mistakes = [
         (row, "that is the nominal row, u = 0"),
+        (-radius * Delta @ change / size, "that is how the row moves: add σ⁰"),
+        (row - Delta @ change / size, "the radius Ω/√n is missing"),
         (row - change * radius / size, "u should be multiplied by Σ^Δ: the row moves by Σ^Δ u"),
         (row + radius * Delta @ change / size, "that is the row of the largest marginal risk"),
         (row - radius * Delta @ change, "u = −Σ^Δ x is no unit vector: divide it by its length"),
@@ -139,6 +155,10 @@ def worst_row(answer: Any, data: Data) -> str:
             row - Delta.loc[data["asset"]],
             "that is a corner of the box (7); this set is an ellipsoid",
         ),
+    ]
+    mistakes += [
+        (other - radius * Delta @ change / size, f"σ⁰ is the row of {name!r}: take the asset's own")
+        for name, other in data["nominal"].drop(index=data["asset"]).iterrows()
     ]
     u = np.linalg.solve(Delta, given - row) / radius
     if (length := float(np.linalg.norm(u))) > 1 + 1e-4:
@@ -299,23 +319,20 @@ def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: floa
     if objective(weights) - best <= 1e-4 * best:
         return objective(weights)
 
-    def robust(uncertainty: CovarianceUncertainty, omega: float) -> pd.Series | None:
-        try:
-            found: pd.Series = RobustRiskParity(uncertainty, omega).solve().weights
-        except SolverError:  # beyond ω_max
-            return None
-        return found
-
-    n, size = len(weights), uncertainty.relative_size
+    n, Omega, scale = len(weights), omega * uncertainty.relative_size, np.sqrt(len(weights))
+    root = np.linalg.cholesky(uncertainty.worst_case.matrix()).T
+    nominal_root = np.linalg.cholesky(uncertainty.nominal.matrix()).T
+    cases: list[tuple[float, FloatArray, str]] = [
+        (0.0, root, "the charge Ωy is missing in z: these are right for ω = 0"),
+        (omega, root, "Ω is ω ‖Σ^Δ‖_F/‖Σ⁰‖_F, not ω itself"),
+        (Omega * scale, root, "√n is missing in (12b): ‖Σ^Δ x‖₂ ≤ √n y"),
+        (Omega / scale, root, "√n is there once too often in (12b)"),
+        (Omega, nominal_root, "p is the volatility under Σ⁰: (12e) has Σ̄ = Σ⁰ + Σ^Δ"),
+        (Omega, scale * root, "√n is missing in (12e): ‖Σ̄^½ x‖₂ ≤ √n p"),
+        (Omega, root.T @ root, "‖Σ̄x‖₂ is no volatility: (12e) has a root R of Σ̄, R'R = Σ̄"),
+    ]
     known = [
-        (robust(uncertainty, 0.0), "the charge Ωy is missing in z: these are right for ω = 0"),
-        (robust(uncertainty, omega / size), "Ω is ω ‖Σ^Δ‖_F/‖Σ⁰‖_F, not ω itself"),
-        (robust(uncertainty, omega * np.sqrt(n)), "√n is missing in (12b): ‖Σ^Δ x‖₂ ≤ √n y"),
-        (robust(uncertainty, omega / np.sqrt(n)), "√n is there once too often in (12b)"),
-        (
-            robust(replace(uncertainty, worst_case=uncertainty.nominal), omega),
-            "p is the volatility under Σ⁰: (12e) has Σ̄ = Σ⁰ + Σ^Δ",
-        ),
+        *((_restated(uncertainty, charge, root), text) for charge, root, text in cases),
         (
             RiskParitySOCP(uncertainty.worst_case).solve().weights,
             "that is risk parity under Σ̄; (12c) has Σ⁰ and the charge Ωy",
@@ -330,3 +347,25 @@ def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: floa
         f"with {n} assets and ω = {omega:g} the model's weights have p − t = "
         f"{objective(weights):.5f}, and {best:.5f} can be had: {told}"
     )
+
+
+def _restated(
+    uncertainty: CovarianceUncertainty, charge: float, root: FloatArray
+) -> pd.Series | None:
+    """The weights of (12) with other numbers in (12c) and (12e); None where there are none."""
+    n, labels = len(uncertainty.labels), uncertainty.labels
+    program = Program("restated")
+    x, z = (program.variable(name, labels, lower=0) for name in "xz")
+    p, t, y = (program.variable(name, lower=0) for name in "pty")
+    program.minimize(p - t)
+    program.subject_to(
+        perturbation=norm(uncertainty.perturbation.matrix() @ x) <= np.sqrt(n) * y,
+        marginal_risk=charge * y <= uncertainty.nominal @ x - z,
+        hyperbolic=x * z >= square(t),
+        portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,
+        fully_invested=x.sum() == 1,
+    )
+    try:
+        return pd.Series(solve_program(program).values["x"])
+    except SolverError:
+        return None

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 
-from rrp_pyomo.course.answers import require_all_close, require_budget, vector
+from rrp_pyomo.course.answers import require_all_close, require_budget, require_close, vector
+from rrp_pyomo.course.by_hand import (
+    best_in_ball,
+    best_of_two,
+    charge_of_both,
+    other_way_round,
+    with_budget,
+)
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
 from rrp_pyomo.course.programs import stated, weights_of
 from rrp_pyomo.linalg import FloatArray
@@ -23,13 +29,6 @@ SIGMA = pd.DataFrame([[0.04, 0.01], [0.01, 0.09]], ASSETS, ASSETS)
 
 def _example() -> Data:
     return {"mean": MEAN, "covariance": SIGMA, "risk_aversion": 2.0, "kappa": 0.5}
-
-
-def _with_budget(mu: FloatArray, S: FloatArray, aversion: float) -> FloatArray:
-    """Markowitz with 1'w = 1: Σ⁻¹(μ − ν1)/λ."""
-    ones = np.ones(len(mu))
-    a, b = np.linalg.solve(S, mu), np.linalg.solve(S, ones)
-    return np.asarray((a - (a.sum() - aversion) / b.sum() * b) / aversion)
 
 
 @LESSON.exercise(
@@ -56,12 +55,12 @@ def ellipsoid_and_budget(answer: Any, data: Data) -> str:
     require_budget(weights)
 
     def excess(s: float) -> float:
-        x = _with_budget(mu, S, aversion + kappa / s)
+        x = with_budget(mu, S, aversion + kappa / s)
         return float(np.sqrt(x @ S @ x)) - s
 
     s = brentq(excess, 1e-3, 10.0, xtol=1e-14)
-    right = _with_budget(mu, S, aversion + kappa / s)
-    least = _with_budget(0 * mu, S, 1.0)
+    right = with_budget(mu, S, aversion + kappa / s)
+    least = with_budget(0 * mu, S, 1.0)
     require_all_close(
         weights,
         pd.Series(right, weights.index),
@@ -75,37 +74,45 @@ def ellipsoid_and_budget(answer: Any, data: Data) -> str:
                 "multiplier",
             ),
             (
-                _with_budget(mu, S, aversion),
+                with_budget(mu, S, aversion),
                 "that is Markowitz's portfolio, right for κ = 0: the worst mean costs κ√(w'Σw)",
             ),
             (least, "that is the portfolio of least variance, which is right for κ → ∞"),
             (
-                _with_budget(mu, S, aversion + 2 * kappa),
+                with_budget(mu, S, aversion + 2 * kappa),
                 "is κ w'Σw charged? The worst mean costs its square root, κ√(w'Σw)",
             ),
             (
-                _with_budget(mu, S, aversion + kappa),
+                with_budget(mu, S, aversion + kappa),
                 "λ + κ is not the risk aversion of the answer: that is λ + κ/σ, σ its volatility",
             ),
             (
-                _best_on_budget(lambda x: _utility(x, mu, S, aversion, kappa**2)),
+                best_of_two(lambda x: _utility(x, mu, S, aversion, kappa**2)),
                 "the radius is κ, not κ²",
             ),
             (
-                _best_on_budget(
+                best_of_two(
                     lambda x: x @ mu - kappa * np.linalg.norm(S @ x) - aversion / 2 * x @ S @ x
                 ),
                 "‖Σw‖ is charged, which is √(w'Σ²w): take ‖Rw‖, with a root R of Σ, R'R = Σ",
             ),
             (
-                _best_on_budget(
+                best_of_two(
                     lambda x: x @ mu - kappa * np.linalg.norm(x) - aversion / 2 * x @ S @ x
                 ),
                 "κ‖w‖₂ is charged, which belongs to a ball; an ellipsoid costs κ√(w'Σw)",
             ),
             (
-                _with_budget(mu, S, aversion / 2 + kappa / s),
-                "is there a factor ½ too few? The utility is w'μ − (λ/2) w'Σw",
+                best_of_two(lambda x: _utility(x, mu, S, aversion, -kappa)),
+                "κ√(w'Σw) is added: the adversary takes it away",
+            ),
+            (
+                best_of_two(lambda x: _utility(x, mu, S, 2 * aversion, kappa)),
+                "the variance is charged λ times; it is λ/2",
+            ),
+            (
+                best_of_two(lambda x: _utility(x, mu, S, 0.0, kappa)),
+                "the variance, (λ/2) w'Σw, is missing",
             ),
         ],
     )
@@ -119,14 +126,6 @@ def ellipsoid_and_budget(answer: Any, data: Data) -> str:
 
 def _utility(x: FloatArray, mu: FloatArray, S: FloatArray, aversion: float, kappa: float) -> float:
     return float(x @ mu - kappa * np.sqrt(x @ S @ x) - aversion / 2 * x @ S @ x)
-
-
-def _best_on_budget(utility: Callable[[FloatArray], float]) -> FloatArray:
-    """The best weights (a, 1 − a)."""
-    found = minimize_scalar(
-        lambda a: -utility(np.array([a, 1 - a])), bounds=(-5, 5), options={"xatol": 1e-10}
-    )
-    return np.array([found.x, 1 - found.x])
 
 
 def _marginal_utilities(
@@ -158,7 +157,7 @@ def ball_without_budget(answer: Any, data: Data) -> str:
     aversion, delta = data["risk_aversion"], data["delta"]
     weights = vector(answer, data["mean"].index)
     w = weights.to_numpy()
-    right = _ball_answer(mu, S, aversion, delta)
+    right = best_in_ball(mu, S, aversion, delta)
     free = np.linalg.solve(S, mu) / aversion
     direction = free / np.linalg.norm(free)
     eye, size = np.eye(len(mu)), float(np.linalg.norm(w))
@@ -202,21 +201,6 @@ def ball_without_budget(answer: Any, data: Data) -> str:
     )
 
 
-def _ball_answer(mu: FloatArray, S: FloatArray, aversion: float, delta: float) -> FloatArray:
-    """(λΣ + (δ/ρ)I)⁻¹μ̂ with ρ its own length; 0 where ‖μ̂‖ ≤ δ."""
-    if np.linalg.norm(mu) <= delta:
-        return np.zeros(len(mu))
-    values, vectors = np.linalg.eigh(S)
-    along = vectors.T @ mu
-    most = float(np.linalg.norm(np.linalg.solve(S, mu))) / aversion
-
-    def excess(rho: float) -> float:
-        return float(((along / (aversion * rho * values + delta)) ** 2).sum() - 1)
-
-    rho = brentq(excess, 0.0, 2 * most, xtol=1e-15)
-    return np.asarray(vectors @ (along * rho / (aversion * rho * values + delta)))
-
-
 def _statement() -> Data:
     return {"mean": MEAN, "covariance": SIGMA, "delta": 0.02, "risk_aversion": 2.0}
 
@@ -250,7 +234,7 @@ def _require_ball_model(
     """The worst utility of the model's weights; they are the best ones."""
     weights = weights_of(stated(answer, mean, covariance, delta, aversion), mean.index)
     mu, S, w = mean.to_numpy(), covariance.to_numpy(), weights.to_numpy()
-    right = _ball_answer(mu, S, aversion, delta)
+    right = best_in_ball(mu, S, aversion, delta)
 
     def utility(x: FloatArray) -> float:
         return float(x @ mu - delta * np.linalg.norm(x) - aversion / 2 * x @ S @ x)
@@ -270,28 +254,41 @@ def _require_ball_model(
         told = _known_model(
             w,
             [
-                (_ball_answer(mu, S, 2 * aversion, delta), "the variance counts twice: it is λ/2"),
-                (_ball_answer(mu, S, aversion / 2, delta), "the variance is charged λ/4 times"),
+                (best_in_ball(mu, S, 2 * aversion, delta), "the variance counts twice: it is λ/2"),
+                (best_in_ball(mu, S, aversion / 2, delta), "the variance is charged λ/4 times"),
                 (np.linalg.solve(S, mu) / aversion, "δ‖w‖₂ is missing: these are Markowitz's"),
+                (
+                    best_in_ball(mu, S @ S, aversion, delta),
+                    "‖Σw‖² is no variance: take ‖Rw‖² with R'R = Σ",
+                ),
+                (
+                    best_in_ball(mu, other_way_round(S), aversion, delta),
+                    "‖Lw‖² with Σ = LL' is w'L'Lw; the variance is ‖L'w‖²",
+                ),
+                (
+                    best_in_ball(mu, S, 2.0, 0.02),
+                    "they are for λ = 2 and δ = 0.02: use the function's arguments",
+                ),
                 (
                     np.linalg.solve(aversion * S + 2 * delta * eye, mu),
                     "the norm is squared: δ‖w‖₂² is ridge",
                 ),
                 (
-                    _ball_answer(mu, S, aversion, delta**2),
+                    best_in_ball(mu, S, aversion, delta**2),
                     "the norm is charged δ² times: δ belongs inside the cone once, ‖δw‖₂ ≤ …",
                 ),
             ],
         )
     raise WrongAnswer(
         f"{of}the worst utility of the model's weights is {utility(w):.6f}, and {best:.6f} can be "
-        f"had{': ' * bool(told)}{told}"
+        f"had: {told}"
     )
 
 
 def _known_model(w: FloatArray, mistakes: list[tuple[FloatArray, str]]) -> str:
     return next(
-        (told for x, told in mistakes if np.abs(w - x).max() < 1e-4 * np.abs(x).max() + 1e-6), ""
+        (told for x, told in mistakes if np.abs(w - x).max() < 1e-4 * np.abs(x).max() + 1e-6),
+        "write it down term by term: mean, δ times the length of w, λ/2 times the variance",
     )
 
 
@@ -318,17 +315,15 @@ def charges(answer: Any, data: Data) -> str:
     a, delta, width = np.abs(data["weights"].to_numpy()), data["delta"], data["half_width"]
     l1, l2, most = delta * a.sum(), delta * float(np.linalg.norm(a)), delta * a.max()
     box = width * a.sum()
+    net = delta * float(data["weights"].sum())
+    dual = "a set given by a norm is charged by its dual norm, δ‖w‖_*"
     for name, right, known in (
-        ("norm 1", most, {l1: "‖w‖₁", l2: "‖w‖₂"}),
-        ("norm 2", l2, {l1: "‖w‖₁", most: "‖w‖_∞", delta * float(a @ a): "‖w‖₂²"}),
-        ("norm inf", l1, {most: "‖w‖_∞", l2: "‖w‖₂"}),
+        ("norm 1", most, {l1: f"that is δ‖w‖₁; {dual}", l2: f"that is δ‖w‖₂; {dual}"}),
+        ("norm 2", l2, {l1: f"that is δ‖w‖₁; {dual}", delta * float(a @ a): "the norm is squared"}),
+        ("norm inf", l1, {most: f"that is δ‖w‖_∞; {dual}", net: "a short position can lose, too"}),
     ):
-        hints = [
-            (value, f"that is δ{norm}; a set given by a norm is charged by its dual norm, δ‖w‖_*")
-            for value, norm in known.items()
-        ]
-        _require_charge(given, name, right, hints)
-    right, deviation = _charge_of_both(a, delta, width)
+        _require_charge(given, name, right, [(right / delta, "δ is missing"), *known.items()])
+    right, deviation = charge_of_both(a, delta, width)
     _require_charge(
         given,
         "both",
@@ -342,8 +337,8 @@ def charges(answer: Any, data: Data) -> str:
                 "the smaller one",
             ),
             (
-                width / delta * l2 + (1 - width / delta) * l1,
-                "the charge is no average of norms: split w = u + v and minimise π₁(u) + π₂(v)",
+                (l2 + box) / 2,
+                "the charge is no average: it is the least of π₁(u) + π₂(v) with u + v = w",
             ),
         ],
     )
@@ -354,28 +349,15 @@ def charges(answer: Any, data: Data) -> str:
     )
 
 
-def _charge_of_both(a: FloatArray, delta: float, width: float) -> tuple[float, FloatArray]:
-    """The largest a'd over 0 ≤ d ≤ width, ‖d‖₂ ≤ δ: d = min(width, θa), ‖d‖ = δ."""
-    if width * np.sqrt(len(a)) <= delta:
-        return float(width * a.sum()), np.full(len(a), width)
-
-    def excess(theta: float) -> float:
-        return float(np.linalg.norm(np.minimum(width, theta * a)) - delta)
-
-    theta = brentq(excess, 0.0, 1e3 * width / a.min(), xtol=1e-15)
-    d = np.minimum(width, theta * a)
-    return float(a @ d), d
-
-
 def _require_charge(
     given: pd.Series, name: str, right: float, mistakes: list[tuple[float, str]]
 ) -> None:
-    require_all_close(
-        given[[name]],
-        pd.Series({name: right}),
+    require_close(
+        float(given[name]),
+        right,
         f"the charge of {name!r}",
         "find the worst deviation first: it is in the set, and against the weights",
-        mistakes=[(np.array([value]), told) for value, told in mistakes],
+        mistakes=mistakes,
     )
 
 
@@ -417,7 +399,7 @@ def black_litterman(answer: Any, data: Data) -> str:
             f"these are the weights without a budget; they sum to {free.sum():.4g}, not to 1"
         )
     require_budget(weights)
-    right = _with_budget(mean, S, aversion)
+    right = with_budget(mean, S, aversion)
     replaced = np.array([prior[0], data["view"]])
     require_all_close(
         weights,
@@ -434,24 +416,28 @@ def black_litterman(answer: Any, data: Data) -> str:
             ),
             (market, "these are the market's weights: the view is missing"),
             (
-                _with_budget(mean, predictive, aversion),
+                with_budget(mean, predictive, aversion),
                 "that takes the predictive covariance, Σ and the posterior's; here risk is w'Σw",
             ),
             (
-                _with_budget(posterior(0.0), S, aversion),
+                with_budget(posterior(0.0), S, aversion),
                 "the view is taken as certain; its error has the variance τΣ₂₂",
             ),
             (
-                _with_budget(replaced, S, aversion),
+                with_budget(replaced, S, aversion),
                 "the view replaces one mean; the other one moves, too, by their covariance",
             ),
             (
-                _with_budget(np.array([prior[0], mean[1]]), S, aversion),
+                with_budget(np.array([prior[0], mean[1]]), S, aversion),
                 "the first mean moves, too: by τΣ₁₂ times the surprise over its variance",
             ),
             (
-                _with_budget(posterior(S[1, 1]), S, aversion),
+                with_budget(posterior(S[1, 1]), S, aversion),
                 "the view's variance is τΣ₂₂, not Σ₂₂",
+            ),
+            (
+                with_budget(mean, S, 2 * aversion),
+                "the variance is charged λ times; it is λ/2",
             ),
         ],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
 from rrp_pyomo.course.programs import stated, weights_of
 from rrp_pyomo.errors import brief
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling import Variable, cvar, norm, sum_squares
 from rrp_pyomo.models import MeanCVaR
+from rrp_pyomo.program import Program
+from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.uncertainty import Wasserstein
 
 LESSON = Lesson(9, "Distributions")
@@ -71,6 +74,12 @@ def tail(answer: Any, data: Data) -> str:
                 float(L[:3].mean()),
                 "that is the mean of three months: of the third only half belongs to it",
             ),
+            (float(L[0]), "that is the worst month alone"),
+            (
+                float(-L[2]),
+                "that is a return, and where the tail begins; take the tail's mean loss",
+            ),
+            (float(L[:2].sum() + L[2] / 2), "that is a sum: divide by the 2.5 months of the tail"),
             (-right, "the loss is −returns: a positive CVaR is a loss"),
             (
                 right * alpha,
@@ -114,6 +123,8 @@ def worst_of_moments(answer: Any, data: Data) -> str:
         mean,
         m,
         "the mean of your returns",
+        "returns times their probabilities should sum to it",
+        relative=1e-3 * sigma / m,
         mistakes=[(-m, "it has the wrong sign: returns are asked for, not losses")],
     )
     require_close(
@@ -219,7 +230,7 @@ def moved(answer: Any, data: Data) -> str:
         ],
     )
     return (
-        f"{int((steps > 1e-9).sum())} scenarios moved by {steps.max():.4f} = ε/α, "
+        f"scenarios moved: {int((steps > 1e-9).sum())}, by up to {steps.max():.4f} and by "
         f"{steps.mean():.4f} on average; CVaR rises from {before:.5f} to {after:.5f}, by (ε/α)‖w‖₂"
     )
 
@@ -231,7 +242,7 @@ def _where_to_move(steps: FloatArray, d: pd.DataFrame, w: pd.Series, eps: float)
             "further, by ε/α, and leave the others where they are"
         )
     if steps.mean() < 0.99 * eps:
-        return f"they move by {steps.mean():.5f} on average only, and may by {eps:g}"
+        return f"they move by {steps.mean():.5f} on average, and {eps:g} is allowed"
     along = -(d @ w).to_numpy() / (np.linalg.norm(w) * np.where(steps > 0, steps, 1.0))
     if along[steps > 1e-9].max() < 0:
         return "the scenarios move along w, which is a gain: move them against w"
@@ -240,7 +251,7 @@ def _where_to_move(steps: FloatArray, d: pd.DataFrame, w: pd.Series, eps: float)
             "the direction costs too much: for a length measured by ‖·‖₂ the largest loss is "
             "against w itself, d = −s w/‖w‖₂"
         )
-    return "move the scenarios of the largest losses −w'R"
+    return "only the tail counts: move the α of the scenarios with the largest losses −w'R"
 
 
 def _wasserstein() -> Data:
@@ -282,40 +293,69 @@ def _require_ball(answer: Any, R: pd.DataFrame, eps: float, alpha: float) -> flo
     require_budget(weights)
     require_long_only(weights)
 
-    def best(tail: float, charge: float, norm: float = 2) -> pd.Series:
-        """The weights of least CVaR_tail + charge · ‖w‖_*."""
-        ball = Wasserstein(R, charge * tail, norm) if charge else R
-        found: pd.Series = MeanCVaR(ball, alpha=tail).solve().weights
-        return found
-
     def worst(w: pd.Series) -> float:
         return _cvar(-(R @ w), _equal(len(R)), alpha) + eps / alpha * float(np.linalg.norm(w))
 
-    right = worst(best(alpha, eps / alpha))
+    right = worst(MeanCVaR(Wasserstein(R, eps), alpha=alpha).solve().weights)
     if worst(weights) <= right * (1 + 1e-5):
         return worst(weights)
     tail = "α and 1 − α are interchanged: α is the probability of the tail"
-    mistakes: list[tuple[float, float, float, str]] = [
-        (alpha, 0.0, 2, "the charge (ε/α)‖w‖₂ is missing or constant: these are right for ε = 0"),
-        (alpha, eps, 2, "the charge is (ε/α)‖w‖₂, not ε‖w‖₂"),
-        (1 - alpha, eps / (1 - alpha), 2, tail),
-        (1 - alpha, eps / alpha, 2, tail),
-        (alpha, eps / (1 - alpha), 2, "the charge is (ε/α)‖w‖₂ with the tail's α, not 1 − α"),
+    charge, first = eps / alpha, _wasserstein()
+    mistakes: list[tuple[Any, float, Callable[[Variable], Any], str]] = [
+        (R, alpha, lambda w: 0 * w.sum(), "(ε/α)‖w‖₂ is missing or constant: right for ε = 0"),
+        (R, alpha, lambda w: eps * norm(w), "the charge is (ε/α)‖w‖₂, not ε‖w‖₂"),
+        (R, alpha, lambda w: charge * sum_squares(w), "the charge is (ε/α)‖w‖₂, without a square"),
+        (R, 1 - alpha, lambda w: eps / (1 - alpha) * norm(w), tail),
+        (R, 1 - alpha, lambda w: charge * norm(w), tail),
         (
+            R,
             alpha,
-            eps / alpha,
-            1,
+            lambda w: eps / (1 - alpha) * norm(w),
+            "the charge is (ε/α)‖w‖₂ with the tail's α, not 1 − α",
+        ),
+        (
+            R,
+            alpha,
+            lambda w: charge * norm(w, np.inf),
             "the largest weight is charged, as for distances by ‖·‖₁; ‖·‖₂ is its own dual",
         ),
+        (-R, alpha, lambda w: charge * norm(w), "the loss is −w'R: these are the best months"),
+        (
+            R,
+            alpha / len(R),
+            lambda w: charge * norm(w),
+            "the excesses are to be averaged, not added",
+        ),
+        (
+            R,
+            first["alpha"],
+            lambda w: first["epsilon"] / first["alpha"] * norm(w),
+            "these are for the radius and the tail of the exercise: use the function's arguments",
+        ),
+        (R, 1.0, lambda w: charge * norm(w), "the mean of the excesses is to be divided by α"),
     ]
     told = next(
-        (text for *case, text in mistakes if np.abs(best(*case) - weights).max() < 1e-3),
+        (
+            text
+            for *case, text in mistakes
+            if np.abs(_least(*case) - weights.to_numpy()).max() < 1e-3
+        ),
         "the worst CVaR is min over τ of τ + mean(−w'R − τ)₊/α, plus (ε/α)‖w‖₂",
     )
     raise WrongAnswer(
         f"with {len(R)} scenarios the worst CVaR of the model's weights is {worst(weights):.5f}, "
         f"and {right:.5f} can be had: {told}"
     )
+
+
+def _least(R: pd.DataFrame, tail: float, charge: Callable[[Variable], Any]) -> FloatArray:
+    """The long-only weights of least CVaR at this tail plus this charge."""
+    program = Program("least")
+    w = program.variable("w", len(R.columns), lower=0)
+    losses: Any = -(R.to_numpy() @ w)
+    program.minimize(cvar(losses, tail) + charge(w))
+    program.subject_to(fully_invested=w.sum() == 1)
+    return np.asarray(solve_program(program).arrays["w"])
 
 
 def _eight() -> Data:
@@ -345,6 +385,9 @@ def tilted(answer: Any, data: Data) -> str:
 
     best = minimize_scalar(bound, bounds=(-12, 3), options={"xatol": 1e-10})
     t, most, mean = float(np.exp(best.x)), float(best.fun), float(p @ L)
+    right = np.exp(L / t) / np.exp(L / t).sum()
+    if np.abs(p - right).max() > 1e-3 and np.allclose(np.sort(p), np.sort(right), atol=1e-3):
+        raise WrongAnswer("the right numbers in another order: the largest loss is the likeliest")
     order = np.corrcoef(L, np.log(np.maximum(p, 1e-300)))[0, 1] if np.ptp(p) > 1e-12 else 0.0
     if divergence > eta * (1 + 1e-3):
         told = ""

@@ -7,12 +7,14 @@ from rrp_pyomo import Program, norm, square
 WRONG = [
     ("7.1", lambda e: e["loadings"], "without any error"),
     ("7.1", lambda e: e["loadings"] + e["standard_errors"], "negatively correlated"),
-    ("7.1", lambda e: e["loadings"] + 2 * e["standard_errors"], "more than its standard error"),
+    ("7.1", lambda e: e["loadings"] + 2 * e["standard_errors"], "2 standard errors away"),
     (
         "7.1",
         lambda e: e["loadings"] + np.sign(e["loadings"]) * e["standard_errors"],
         "the same sign",
     ),
+    ("7.1", lambda e: e["loadings"] + np.array([[0.1, 0.05, 0], [-0.2, -0.1, 0]]), "at a corner"),
+    ("7.1", lambda e: e["loadings"] + np.array([[0.1, -0.05, 0.1]] * 2), "the same sign"),
     ("7.1", lambda e: e["loadings"].T, "should be 2 × 3"),
     ("7.1", lambda e: e["loadings"] - e["standard_errors"], "try all signs"),
     ("7.2", lambda e: e["nominal"].loc["B"], "u = 0"),
@@ -34,6 +36,7 @@ WRONG = [
     ("7.5", lambda e: _model(charge=lambda U, omega: omega), "not ω itself"),
     ("7.5", lambda e: _model(root_n=lambda n: 1.0), "√n is missing in (12b)"),
     ("7.5", lambda e: _model(risk=lambda U: U.nominal), "volatility under Σ⁰"),
+    ("7.5", lambda e: _model(root_n=lambda n: n), "once too often in (12b)"),
     ("7.5", lambda e: _model(z=lambda U: U.worst_case), "one by one"),
     ("7.5", lambda e: _model(budget=False), "weights sum to"),
     ("7.5", lambda e: _model(name="w"), "variables named 'x'"),

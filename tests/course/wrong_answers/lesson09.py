@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo import Program, cvar, norm
+from rrp_pyomo import Program, cvar, norm, sum_squares
 
 
 def _moved(e, times=1.0, towards=None, scenarios=2):
@@ -51,7 +51,7 @@ WRONG = [
     ("9.2", lambda e: [-0.11, 0.02333], "a dictionary from returns"),
     ("9.3", lambda e: e["returns"], "nothing that matters has moved"),
     ("9.3", lambda e: _moved(e, 0.1, scenarios=20), "those of the tail alone"),
-    ("9.3", lambda e: _moved(e, 0.1), "and may by"),
+    ("9.3", lambda e: _moved(e, 0.1), "is allowed"),
     ("9.3", lambda e: _moved(e, -1.0), "along w"),
     ("9.3", lambda e: _moved(e, 10.0), "on average, more than"),
     ("9.3", lambda e: _moved(e, scenarios=3), "the others stay"),
@@ -67,6 +67,14 @@ WRONG = [
         "largest weight",
     ),
     ("9.4", lambda e: _model(charge=lambda w, eps, a: eps / a * norm(w, 1)), "right for ε = 0"),
+    (
+        "9.4",
+        lambda e: _model(charge=lambda w, eps, a: eps / a * sum_squares(w)),
+        "without a square",
+    ),
+    ("9.4", lambda e: lambda R, eps, a: _model()(-R, eps, a), "the best months"),
+    ("9.4", lambda e: lambda R, eps, a: _model()(R, 0.004, 0.05), "arguments"),
+    ("9.4", lambda e: lambda R, eps, a: _model()(e["returns"], 0.004, 0.05), "nothing for 'x'"),
     ("9.4", lambda e: _model(charge=lambda w, eps, a: 9 * eps * norm(w)), "plus (ε/α)‖w‖₂"),
     ("9.5", lambda e: _tilted(e, 1.0), "a smaller t"),
     ("9.5", lambda e: _tilted(e, 0.01), "a larger t"),
