@@ -80,20 +80,25 @@ class Exercise:
     _judge: Callable[[Any, Data], str] = field(repr=False)
 
     @cached_property
+    def _data(self) -> Data:
+        """What the judge looks at, which nobody else can change."""
+        return self._given()
+
+    @property
     def data(self) -> Data:
         """What is given, by name; the same each time."""
-        return self._given()
+        return {name: _copied(value) for name, value in self._data.items()}
 
     def __getitem__(self, name: str) -> Any:
         """One of the data, by its name."""
-        if name not in self.data:
-            raise UnknownLabelError(f"name in the data of exercise {self.number}", name, self.data)
-        return self.data[name]
+        if name not in self._data:
+            raise UnknownLabelError(f"name in the data of exercise {self.number}", name, self._data)
+        return _copied(self._data[name])
 
     def check(self, answer: Any) -> Verdict:
         """Judge an answer; see :func:`check`."""
         try:
-            return Verdict(self.number, True, self._judge(answer, self.data))
+            return Verdict(self.number, True, self._judge(answer, self._data))
         except WrongAnswer as wrong:
             return Verdict(self.number, False, str(wrong))
 
@@ -224,6 +229,11 @@ def check(number: str, answer: Any) -> Verdict:
 def _lesson(number: int) -> Lesson:
     lesson: Lesson = import_module(f"rrp_pyomo.course.lesson{number:02d}").LESSON
     return lesson
+
+
+def _copied(given: Any) -> Any:
+    """Tables and arrays may be changed by those who ask for them."""
+    return given.copy() if hasattr(given, "copy") else given
 
 
 def _kind(given: Any) -> str:

@@ -81,6 +81,29 @@ def test_whatever_is_handed_in_is_no_error(number, answer):
     assert re.search(r"not yet", repr(verdict))
 
 
+def test_the_course_has_what_it_promises():
+    by_lesson = Counter(number.partition(".")[0] for number in exercises())
+    assert set(by_lesson.values()) <= {3, 4, 5}
+    assert len(exercises()) >= 40
+    assert sum(exercise(number).modelling for number in exercises()) >= 6
+
+
+def test_readers_cannot_change_what_the_judge_looks_at():
+    given = exercise("1.1")
+    right = given["returns"].mean(axis=1).std() * 12**0.5
+    for mine in (given["returns"], given.data["returns"]):
+        mine *= 100
+    assert check("1.1", right)
+    assert not check("1.1", 100 * right)
+
+
+def test_an_exercise_says_what_is_given():
+    shown = repr(exercise("1.1"))
+    assert shown.startswith("Exercise 1.1: The volatility of a year\n\n`returns` has")
+    assert shown.endswith("Given: `returns` (DataFrame, 60 × 6), `factors` (DataFrame, 60 × 3)")
+    assert exercise("1.1")._repr_markdown_().startswith("**Exercise 1.1: ")
+
+
 def test_an_exercise_is_named_by_a_string():
     with pytest.raises(InputError, match="string such as"):
         exercise(3.1)  # type: ignore[arg-type]
