@@ -152,3 +152,16 @@ def test_files_outside_docs_can_be_downloaded_from_the_site(place: Path, tmp_pat
     assert "[a script](path:/_files/tool/x.py)" in text
     assert "[another](other.md#part)" in text
     assert (pages / "_files" / "tool" / "x.py").read_text() == "1\n"
+
+
+def test_a_downloaded_notebook_runs_in_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the environment of its kernel is not on the path."""
+    client = pytest.importorskip("nbclient")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    page = notebook("# A\n\n```sh\nrrp --help\n```\n\n```python\nimport rrp_pyomo\n```\n")
+    cells = client.execute(
+        for_download(page, tmp_path / "page.md"), cwd=str(tmp_path), timeout=120
+    ).cells
+    assert "backtest" in "".join(output.text for output in cells[2].outputs)
