@@ -56,8 +56,7 @@ def test_a_name_says_what_it_is_and_shows_it(path):
     doc = inspect.cleandoc(CODE[path].__doc__ or "")
     summary = doc.partition("\n\n")[0].strip()
     assert summary
-    if not path.startswith("rrp_pyomo.figures."):
-        assert ">>> " in doc.partition("\nExamples\n--------\n")[2]
+    assert ">>> " in doc.partition("\nExamples\n--------\n")[2]
 
 
 @pytest.mark.parametrize("path", sorted(NAMES.keys() - CODE.keys()))

@@ -61,6 +61,16 @@ def solver_accuracy(problem: PortfolioProblem | Program, solvers: Iterable[Any])
         No such problem, or no solvers.
     UnknownLabelError, SolverUnavailableError
         A solver or option that nobody knows, or a solver that is not installed.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance, RiskParitySOCP
+    >>> from rrp_pyomo.figures import solver_accuracy
+    >>> problem = RiskParitySOCP(DenseCovariance([[0.04, 0.006], [0.006, 0.01]]))
+    >>> figure = solver_accuracy(problem, ["newton", ("clarabel", {"tol_gap_rel": 1e-4})])
+    >>> figure.savefig("accuracy.svg")
+    >>> figure.get_suptitle().split()[0]
+    'newton'
     """
     if not isinstance(problem, (PortfolioProblem, Program)):
         raise InputError(

@@ -46,6 +46,19 @@ def estimation_errors(model: FactorModel, assets: Iterable[Hashable] | None = No
     References
     ----------
     Costa & Kwon (2020), equations (8) and (10), whose intervals these are.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import FactorModel
+    >>> from rrp_pyomo.data.datasets import french
+    >>> from rrp_pyomo.figures import estimation_errors
+    >>> data = french()
+    >>> model = FactorModel.fit(data.returns.iloc[-60:, :5], data.factors[-60:])
+    >>> figure = estimation_errors(model)
+    >>> figure.savefig("errors.svg")
+    >>> print(figure.get_suptitle())
+    Loadings ± standard errors; the error that matters most is that of
+    Enrgy on SMB: 0.07 ± 0.19
     """
     require_kind(model, FactorModel, "model", "such as FactorModel.fit(returns, factors)")
     V, SE = model.loadings.to_numpy(), model.loading_standard_errors.to_numpy()
@@ -115,6 +128,16 @@ def contributions(*portfolios: Any, covariance: Any = None, budgets: Any = None)
     References
     ----------
     Costa & Kwon (2020), equations (1) and (2).
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance
+    >>> from rrp_pyomo.figures import contributions
+    >>> covariance = DenseCovariance([[0.04, 0.004], [0.004, 0.01]], ["stocks", "bonds"])
+    >>> figure = contributions({"stocks": 0.6, "bonds": 0.4}, covariance=covariance)
+    >>> figure.savefig("contributions.svg")
+    >>> print(figure.axes[0].get_title(loc="left"))
+    weights 1: bonds has 14.3 % of the risk, its budget is 50.0 %
     """
     sigma = None if covariance is None else as_covariance(covariance)
     measured = [(name, _measured(given, sigma)) for name, given in _named(portfolios)]

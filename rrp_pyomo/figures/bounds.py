@@ -58,6 +58,18 @@ def binding_bound(
     ----------
     Costa & Kwon (2020), equation (11); Richard & Roncalli (2019), Constrained risk budgeting
     portfolios.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance
+    >>> from rrp_pyomo.figures import binding_bound
+    >>> rows = [[0.04, 0.004, 0.0], [0.004, 0.01, 0.0], [0.0, 0.0, 0.02]]
+    >>> covariance = DenseCovariance(rows, ["stocks", "bonds", "gold"])
+    >>> figure = binding_bound(covariance, "bonds", bounds=[0.4, 0.3, 0.2, 0.1])
+    >>> figure.savefig("bound.svg")
+    >>> print(figure.get_suptitle())
+    With bonds held to 10.0 %, (11) lets the others contribute 1.22 to
+    1.71 of the average, constrained risk budgeting 1.47 to 1.47
     """
     sigma = as_covariance(covariance)
     (at,), (name,) = selection([asset], sigma.labels)

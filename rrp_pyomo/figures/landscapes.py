@@ -49,6 +49,17 @@ def log_barrier(covariance: Any, assets: Iterable[Hashable] | None = None) -> Fi
     ----------
     Maillard, Roncalli & Teïletche (2010); Spinu (2013), An algorithm for computing risk parity
     weights.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance
+    >>> from rrp_pyomo.figures import log_barrier
+    >>> covariance = DenseCovariance([[0.04, 0.006], [0.006, 0.01]], ["stocks", "bonds"])
+    >>> figure = log_barrier(covariance)
+    >>> figure.savefig("barrier.svg")
+    >>> print(figure.get_suptitle())
+    The logarithms leave one minimum; its ray meets the weights of sum 1
+    at risk parity: 33.3 % stocks, 66.7 % bonds
     """
     sigma = as_covariance(covariance)
     _, names = chosen(assets, sigma.labels, 2)

@@ -51,6 +51,19 @@ def omega_path(uncertainty: CovarianceUncertainty, omegas: Sequence[float] | Non
     References
     ----------
     Costa & Kwon (2020), equation (12) and the bound on ω at the end of section 4.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import CovarianceUncertainty
+    >>> from rrp_pyomo.figures import omega_path
+    >>> nominal = [[0.04, 0.01, 0.0], [0.01, 0.02, 0.0], [0.0, 0.0, 0.01]]
+    >>> upper = [[0.06, 0.01, 0.0], [0.01, 0.025, 0.0], [0.0, 0.0, 0.012]]
+    >>> uncertainty = CovarianceUncertainty.from_bounds(nominal, upper)
+    >>> figure = omega_path(uncertainty, omegas=[0.0, 1.0, 2.0])
+    >>> figure.savefig("path.svg")
+    >>> print(figure.get_suptitle())
+    With ω from 0 to 2 the weight of 2 goes from 49.1 % to 52.0 %; at
+    ω_max = 9.87 the last portfolio is left
     """
     require_kind(uncertainty, CovarianceUncertainty, "uncertainty",
                  "such as model.covariance_uncertainty()")  # fmt: skip
@@ -149,6 +162,18 @@ def frontiers(problem: Any, points: int | Sequence[float] = 20) -> Figure:
     References
     ----------
     Markowitz (1952); Ceria & Stubbs (2006) for the frontiers promised and worst.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import MeanVariance
+    >>> from rrp_pyomo.figures import frontiers
+    >>> from rrp_pyomo.uncertainty import Box
+    >>> problem = MeanVariance(Box([0.06, 0.03], [0.04, 0.005]), [[0.04, 0.0], [0.0, 0.01]])
+    >>> figure = frontiers(problem, points=5)
+    >>> figure.savefig("frontiers.svg")
+    >>> print(figure.get_suptitle())
+    The boldest nominal portfolio promises 6.00 % a period and is worth
+    2.00 % in the worst case; the boldest robust one is worth 2.50 %
     """
     frontier = problem if isinstance(problem, Frontier) else efficient_frontier(problem, points)
     figure, (axes,) = panels()
@@ -201,6 +226,19 @@ def relative_wealth(result: BacktestResult, benchmark: str | None = None) -> Fig
         No backtest, one strategy only, or more than eight: see :meth:`BacktestResult.select`.
     UnknownLabelError
         No strategy of that name.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.data.datasets import french
+    >>> from rrp_pyomo.figures import relative_wealth
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> figure = relative_wealth(result, "equal weight")
+    >>> figure.savefig("wealth.svg")
+    >>> print(figure.get_suptitle())
+    nominal ends 1.4 % below equal weight
     """
     from rrp_pyomo.backtest import BacktestResult as Result
     from rrp_pyomo.backtest.plots import relative_to

@@ -46,6 +46,19 @@ def dual_prices(solution: ProgramSolution, names: Iterable[str] | None = None) -
     References
     ----------
     Boyd & Vandenberghe (2004), Convex optimization, section 5.6.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import Program, solve_program
+    >>> from rrp_pyomo.figures import dual_prices
+    >>> program = Program("diet")
+    >>> x = program.variable("x", ["bread", "milk"], lower=0)
+    >>> program.minimize(2 * x["bread"] + 3 * x["milk"])
+    >>> program.subject_to(energy=4 * x["bread"] + 3 * x["milk"] >= 12, some=x["milk"] >= 1)
+    >>> figure = dual_prices(solve_program(program))
+    >>> figure.savefig("prices.svg")
+    >>> print(figure.get_suptitle())
+    Most is to be had from some: 1.5 of the objective per unit
     """
     require_kind(solution, ProgramSolution, "solution", "such as solve_program(program)")
     if solution.duals is None:

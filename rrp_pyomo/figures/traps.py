@@ -80,6 +80,19 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     References
     ----------
     Costa & Kwon (2020), equation (4).
+
+    Examples
+    --------
+    Two assets whose risks a third one hedges:
+
+    >>> import numpy as np
+    >>> from rrp_pyomo.figures import trap_landscape
+    >>> betas = np.array([0.74, 0.36, -2.52])
+    >>> figure = trap_landscape(np.outer(betas, betas) + np.diag([0.4, 0.2, 0.3]))
+    >>> figure.savefig("traps.svg")
+    >>> print(figure.get_suptitle())
+    Every small step from the trap makes (4) worse, and it is not risk
+    parity: shares of risk are 0 50 %, 1 50 %, 2 0 %
     """
     sigma = as_covariance(covariance)
     _, names = chosen(assets, sigma.labels, 3)

@@ -63,6 +63,17 @@ def worst_point(
     References
     ----------
     Ben-Tal, El Ghaoui & Nemirovski (2009), Robust optimization, chapter 1.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.figures import worst_point
+    >>> from rrp_pyomo.uncertainty import Ellipsoid
+    >>> means = Ellipsoid([0.05, 0.03], [[0.0004, 0.0], [0.0, 0.0001]])
+    >>> figure = worst_point(means, [0.5, 0.5])
+    >>> figure.savefig("point.svg")
+    >>> print(figure.get_suptitle())
+    The estimates promise these weights 4.00 % a period, the worst mean of
+    the set 2.88 %
     """
     if not isinstance(uncertainty_set, _SETS):
         require_kind(uncertainty_set, MeanSet, "uncertainty_set",
@@ -191,6 +202,17 @@ def worst_distribution(distribution_set: Any, weights: Any, alpha: float = 0.05)
     References
     ----------
     Rockafellar & Uryasev (2000), Optimization of conditional value-at-risk.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.figures import worst_distribution
+    >>> from rrp_pyomo.uncertainty import Wasserstein
+    >>> returns = [[0.04, 0.01], [-0.06, 0.02], [0.03, 0.0], [0.05, -0.01]]
+    >>> figure = worst_distribution(Wasserstein(returns, 0.001), [0.5, 0.5], alpha=0.25)
+    >>> figure.savefig("worst.svg")
+    >>> print(figure.get_suptitle())
+    By the scenarios themselves the worst 25 % of periods lose 2.00 % on
+    average, by the worst distribution of the set 2.28 %
     """
     require_kind(distribution_set, DistributionSet, "distribution_set",
                  "such as Wasserstein(returns, 0.01)")  # fmt: skip
