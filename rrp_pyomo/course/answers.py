@@ -68,7 +68,7 @@ def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Seri
     if isinstance(answer, pd.DataFrame) and answer.shape[1] == 1:
         answer = answer.iloc[:, 0]
     try:
-        if isinstance(answer, Mapping | pd.Series) and not _is_unlabelled(answer):
+        if isinstance(answer, Mapping | pd.Series) and not _is_unlabelled(answer, labels):
             series = pd.Series(answer, dtype=float)
         else:
             numbers = _reals(answer).ravel()
@@ -111,6 +111,8 @@ def matrix(
     answer = answer.matrix() if isinstance(answer, Covariance) else answer
     size = f"{len(rows)} × {len(columns)}"
     try:
+        if isinstance(answer, Mapping):
+            answer = pd.DataFrame(answer)
         table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(_reals(answer))
         table = table.astype(float)
     except (TypeError, ValueError):
@@ -252,9 +254,12 @@ def _reals(answer: Any) -> FloatArray:
     return np.asarray(answer, dtype=float)
 
 
-def _is_unlabelled(answer: Any) -> bool:
-    """Whether a Series has the index that pandas gives where none is given."""
-    return isinstance(answer, pd.Series) and isinstance(answer.index, pd.RangeIndex)
+def _is_unlabelled(answer: Any, labels: list[Any]) -> bool:
+    """Whether a Series has the labels 0, 1, …, which pandas and the package give to arrays."""
+    if not isinstance(answer, pd.Series) or isinstance(answer.index, pd.RangeIndex):
+        return isinstance(answer, pd.Series)
+    places = list(range(len(answer)))
+    return list(answer.index) == places and not set(labels) & set(places)
 
 
 def _budgeted(covariance: Covariance, budgets: pd.Series) -> FloatArray:

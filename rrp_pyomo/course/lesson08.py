@@ -162,6 +162,8 @@ def ball_without_budget(answer: Any, data: Data) -> str:
     direction = free / np.linalg.norm(free)
     eye, size = np.eye(len(mu)), float(np.linalg.norm(w))
     slope = mu - aversion * S @ w - delta * (w / size if size else 0 * w)
+    if abs(w.sum() - 1) < 1e-6:
+        raise WrongAnswer("the weights sum to 1, and nothing asks for that: the rest is cash")
     require_all_close(
         weights,
         pd.Series(right, weights.index),
@@ -192,7 +194,14 @@ def ball_without_budget(answer: Any, data: Data) -> str:
                 max(0.0, 1 - delta / np.sqrt(mu @ np.linalg.solve(S, mu))) * free,
                 "that is right for the ellipsoid of shape Σ; the ball costs δ‖w‖₂",
             ),
-            (right / right.sum(), "nothing ties the sum of the weights: do not normalise them"),
+            (2 * right, "the derivative of (λ/2) w'Σw is λΣw, not (λ/2) Σw"),
+            (right / 2, "the derivative of (λ/2) w'Σw is λΣw, not 2λΣw"),
+            (np.linalg.solve(aversion * S + delta * eye, mu), "Σ gets (δ/‖w‖)I, not δI"),
+            (
+                np.linalg.solve(S, mu - delta) / aversion,
+                "each mean is lowered by δ, as in a box; in a ball they cannot all be so low",
+            ),
+            (best_in_ball(mu, S, aversion, delta**2), "the radius is δ, not δ²"),
         ],
     )
     return (

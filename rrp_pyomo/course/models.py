@@ -31,9 +31,7 @@ def solved(model: Any, solver: str = "clarabel") -> pyo.ConcreteModel:
     """A ConcreteModel, solved by one of Pyomo's solvers; what that says where it cannot."""
     if not isinstance(model, pyo.ConcreteModel):
         raise WrongAnswer(f"the answer should be a pyo.ConcreteModel; given: {brief(model)}")
-    goals = len(list(model.component_data_objects(pyo.Objective, active=True)))
-    if goals != 1:
-        raise WrongAnswer(f"the model should have one active objective; it has {goals}")
+    require_one_objective(model)
     try:
         with warnings.catch_warnings(action="ignore"):
             results = pyo.SolverFactory(solver).solve(model)
@@ -41,6 +39,13 @@ def solved(model: Any, solver: str = "clarabel") -> pyo.ConcreteModel:
     except Exception as error:  # of the reader's expressions, of Pyomo or of the solver
         raise WrongAnswer(f"{solver} has no solution of the model: {error}") from None
     return model
+
+
+def require_one_objective(model: pyo.ConcreteModel) -> None:
+    """Pyomo's solvers take models without an objective, and then leave variables as they are."""
+    goals = len(list(model.component_data_objects(pyo.Objective, active=True)))
+    if goals != 1:
+        raise WrongAnswer(f"the model should have one active objective; it has {goals}")
 
 
 def values(model: pyo.ConcreteModel, name: str, labels: Iterable[Any]) -> pd.Series:

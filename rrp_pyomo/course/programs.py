@@ -12,7 +12,7 @@ import pyomo.kernel as pmo
 
 from rrp_pyomo.course.answers import vector
 from rrp_pyomo.course.exercises import WrongAnswer
-from rrp_pyomo.course.models import made
+from rrp_pyomo.course.models import made, require_one_objective
 from rrp_pyomo.errors import brief
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
@@ -37,6 +37,8 @@ def stated(answer: Any, *given: Any) -> Any:
 
 def weights_of(model: Any, labels: Iterable[Any], name: str = "w", hint: str = "") -> pd.Series:
     """The variables of this name, by label, after the model has been solved by Clarabel."""
+    if isinstance(model, pyo.ConcreteModel):
+        require_one_objective(model)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -47,6 +47,14 @@ def test_weights_come_in_many_forms(answer):
 def test_weights_come_as_portfolio():
     portfolio = MeanVariance(None, COVARIANCE).solve()
     assert vector(portfolio, ASSETS).equals(portfolio.weights)
+    unlabelled = MeanVariance(None, COVARIANCE.matrix().to_numpy()).solve()
+    np.testing.assert_allclose(vector(unlabelled, ASSETS), portfolio.weights, atol=1e-12)
+
+
+def test_numbers_as_labels_are_labels():
+    """Scenarios 0, 1, 2 in another order are not taken by place."""
+    given = pd.Series([0.2, 0.3, 0.5], [2, 1, 0])
+    assert vector(given, [0, 1, 2]).tolist() == [0.5, 0.3, 0.2]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +75,8 @@ def test_what_is_missing_is_named(answer, told):
 
 def test_matrices_come_in_many_forms():
     table = COVARIANCE.matrix()
-    for answer in (table, table.iloc[::-1, ::-1], table.to_numpy().tolist(), COVARIANCE):
+    written = (table.to_numpy().tolist(), table.to_dict())
+    for answer in (table, table.iloc[::-1, ::-1], *written, COVARIANCE):
         pd.testing.assert_frame_equal(matrix(answer, ASSETS), table)
     with pytest.raises(WrongAnswer, match="3 × 3; given: 2 × 2"):
         matrix(np.eye(2), ASSETS)

@@ -30,6 +30,12 @@ def _named_otherwise(mean, covariance, delta, risk_aversion):
     return program
 
 
+def _without_objective(mean, covariance, delta, risk_aversion):
+    m = pyo.ConcreteModel()
+    m.w = pyo.Var(list(mean.index))
+    return m
+
+
 def _nonlinear(mean, covariance, delta, risk_aversion):
     m = pyo.ConcreteModel()
     m.w = pyo.Var(list(mean.index), initialize=0.1)
@@ -52,8 +58,10 @@ WRONG = [
     ("8.1", lambda e: [0.6511, 0.3], "sum to 0.9511"),
     ("8.2", lambda e: [6 / 7, 4 / 7], "right for δ = 0"),
     ("8.2", lambda e: [0.064676, 0.412886], "is that of the answer itself"),
-    ("8.2", lambda e: [0.4669, 0.5331], "do not normalise"),
+    ("8.2", lambda e: [0.4669, 0.5331], "the rest is cash"),
     ("8.2", lambda e: [0.381797, 0.254531], "multiple of I"),
+    ("8.2", lambda e: [0.5306, 0.6058], "not (λ/2) Σw"),
+    ("8.2", lambda e: [-0.057143, 0.228571], "as in a box"),
     ("8.2", lambda e: [0.0, 0.0], "should be 0 at your own w"),
     ("8.3", lambda e: _model(budget=True), "sum to 1"),
     ("8.3", lambda e: _model(long=True), "no weight is short"),
@@ -65,6 +73,7 @@ WRONG = [
     ("8.3", lambda e: _named_otherwise, "variables named 'w'"),
     ("8.3", lambda e: lambda mean: None, "your function failed"),
     ("8.3", lambda e: lambda *given: None, "return model"),
+    ("8.3", lambda e: _without_objective, "one active objective"),
     ("8.3", lambda e: _nonlinear, "has the nonlinear term"),
     ("8.4", lambda e: _charges(e, **{"norm 1": 0.028}), "dual norm"),
     ("8.4", lambda e: _charges(e, **{"norm inf": 0.01}), "dual norm"),
