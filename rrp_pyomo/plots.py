@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rrp_pyomo.errors import InputError
+from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,6 +120,30 @@ def plot_comparison(portfolios: Mapping[str, Portfolio]) -> Figure:
         frameon=False,
     )
     return figure
+
+
+def spread(wanted: FloatArray, gap: float, low: float, high: float) -> FloatArray:
+    """Heights at least ``gap`` apart, between limits where they fit, near the sorted wanted ones.
+
+    Neighbours that are too close become a group around the mean of what they want.
+    """
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    groups: list[tuple[float, list[float]]] = []
+    for height in wanted:
+        members = [float(height)]
+        start = _start(members, gap, low, high)
+        while groups and groups[-1][0] + len(groups[-1][1]) * gap > start:
+            members = groups.pop()[1] + members
+            start = _start(members, gap, low, high)
+        groups.append((start, members))
+    return np.array([start + k * gap for start, members in groups for k in range(len(members))])
+
+
+def _start(members: list[float], gap: float, low: float, high: float) -> float:
+    """Where the lowest of a group stands."""
+    height = gap * (len(members) - 1)
+    middle = float(np.mean(members)) - height / 2
+    return max(low, min(middle, high - height))
 
 
 def _check(portfolios: Mapping[str, Portfolio]) -> None:

@@ -37,6 +37,16 @@ _STYLES = ("-", "--", "-.", (0, (8, 2)))
 # So many assets can be told apart as stacked areas, and so many by name on an axis.
 _MOST_STACKED, _MOST_NAMED = 8, 50
 
+#: What depends on ω: columns of the paper's tables, and what they are.
+OMEGA_PANELS = {
+    "ann_excess_return_pct": "excess return (% a year)",
+    "ann_volatility_pct": "volatility (% a year)",
+    "sharpe_pct": "Sharpe ratio (%)",
+    "turnover_pct": "turnover (% per rebalance)",
+    "cv": "CV of risk contributions",
+    "hrc": "highest risk contribution",
+}
+
 
 def plot_wealth(result: BacktestResult) -> Figure:
     """Wealth of each strategy, on a logarithmic axis."""
@@ -93,17 +103,9 @@ def plot_omega_sweep(table: pd.DataFrame) -> Figure:
     table : DataFrame
         With the columns of Tables 3 to 5 for one n; see :func:`omega_table` for a backtest.
     """
-    panels = {
-        "ann_excess_return_pct": "excess return (% a year)",
-        "ann_volatility_pct": "volatility (% a year)",
-        "sharpe_pct": "Sharpe ratio (%)",
-        "turnover_pct": "turnover (% per rebalance)",
-        "cv": "CV of risk contributions",
-        "hrc": "highest risk contribution",
-    }
     robust = table[table["portfolio"] == "robust"].sort_values("omega")
     figure, grid = new_figure(2, 3, size=(10.0, 5.6))
-    for axes, (column, label) in zip(grid, panels.items(), strict=True):
+    for axes, (column, label) in zip(grid, OMEGA_PANELS.items(), strict=True):
         axes.plot(robust["omega"], robust[column], "o-", color=PURPLE, label="robust")
         for kind, colour, style in (("nominal", BLACK, "--"), ("worst_case", ORANGE, ":")):
             level = table.loc[table["portfolio"] == kind, column]

@@ -16,8 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from rrp_pyomo.data import Covariance, CovarianceUncertainty, DenseCovariance, FactorModel
 from rrp_pyomo.data.validation import Labels, selection
 from rrp_pyomo.errors import InputError
-from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.plots import PLAIN
+from rrp_pyomo.plots import PLAIN, spread
 
 # Inches of a slide of 16:9, and points.
 SIZE = (9.6, 5.4)
@@ -118,30 +117,6 @@ def label_ends(
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "ls": ":"},
             **PLAIN,
         )  # fmt: skip
-
-
-def spread(wanted: FloatArray, gap: float, low: float, high: float) -> FloatArray:
-    """Heights at least ``gap`` apart, between limits where they fit, near the sorted wanted ones.
-
-    Neighbours that are too close become a group around the mean of what they want.
-    """
-    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
-    groups: list[tuple[float, list[float]]] = []
-    for height in wanted:
-        members = [float(height)]
-        start = _start(members, gap, low, high)
-        while groups and groups[-1][0] + len(groups[-1][1]) * gap > start:
-            members = groups.pop()[1] + members
-            start = _start(members, gap, low, high)
-        groups.append((start, members))
-    return np.array([start + k * gap for start, members in groups for k in range(len(members))])
-
-
-def _start(members: list[float], gap: float, low: float, high: float) -> float:
-    """Where the lowest of a group stands."""
-    height = gap * (len(members) - 1)
-    middle = float(np.mean(members)) - height / 2
-    return max(low, min(middle, high - height))
 
 
 def mark(

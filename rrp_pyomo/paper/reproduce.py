@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from rrp_pyomo._extras import require_extra
@@ -16,15 +17,15 @@ from rrp_pyomo._files import KEPT, to_csv, write_atomically
 from rrp_pyomo._processes import require_at_least
 from rrp_pyomo._progress import progress_bar
 from rrp_pyomo._version import __version__
+from rrp_pyomo.backtest import charts
 from rrp_pyomo.backtest.engine import Panel
-from rrp_pyomo.backtest.plots import plot_omega_sweep
-from rrp_pyomo.backtest.report import Report
+from rrp_pyomo.backtest.page import NEEDED, WORDS, Head, Page
+from rrp_pyomo.backtest.plots import OMEGA_PANELS, named, plot_omega_sweep
 from rrp_pyomo.backtest.statistics import Mean
 from rrp_pyomo.errors import UnknownLabelError, require_kind
 from rrp_pyomo.paper import plots
 from rrp_pyomo.paper.experiments import (
     EXPERIMENTS,
-    MEASURES,
     Experiment,
     Job,
     Trials,
@@ -43,29 +44,41 @@ CHUNK = 8
 
 FRENCH = {"sizes": (12, 25), "start": "1954-01-01"}
 
-_PERCENTAGES = (
-    "ann_excess_return_pct",
-    "ann_volatility_pct",
-    "sharpe_pct",
-    "turnover_pct",
-    "sd_return_pct",
-    "sd_volatility_pct",
-    "sd_sharpe_pct",
-    "sd_turnover_pct",
+_NAMES = {
+    "ann_excess_return_pct": ("Excess return", "% a year", "{:.2f}"),
+    "ann_volatility_pct": ("Volatility", "% a year", "{:.2f}"),
+    "sharpe_pct": ("Sharpe ratio", "%, annualised", "{:.2f}"),
+    "turnover_pct": ("Turnover", "% per rebalance", "{:.2f}"),
+    "cv": ("CV of risk contributions", "ratio", "{:.3f}"),
+    "hrc": ("Highest risk contribution", "share of risk", "{:.3f}"),
+    "herfindahl": ("Herfindahl index", "1/n to 1", "{:.3f}"),
+}
+_ASSETS = Head("Assets", "n", "{:d}")
+_PORTFOLIO = {"portfolio": Head("Portfolio", WORDS), "omega": Head("ω", "aversion", "{:.1f}")}
+_TABLE = (
+    _PORTFOLIO
+    | {column: Head(*head) for column, head in _NAMES.items()}
+    | {
+        f"sd_{column.removeprefix('ann_excess_').removeprefix('ann_')}": Head("sd", unit, form)
+        for column, (_, unit, form) in _NAMES.items()
+    }
+    | {
+        "trials_sharpe_above_nominal": Head("Sharpe ratio above nominal", "trials", "{:.0f}"),
+        "t_statistic": Head("t-statistic", "paired", "{:.2f}"),
+    }
 )
-_FORMATS = (
-    dict.fromkeys(_PERCENTAGES, "{:.2f}")
-    | dict.fromkeys(MEASURES + tuple(f"sd_{name}" for name in MEASURES), "{:.3f}")
-    | {"omega": "{:.1f}", "t_statistic": "{:.2f}"}
-)
-_DIFFERENCES = {
-    "omega": "{:.1f}",
-    "turnover_rel_pct": "{:+.1f}",
-    "cv_rel_pct": "{:+.1f}",
-    "sharpe_gain_rel_pct": "{:+.1f}",
-    "volatility_pct_diff": "{:+.2f}",
-    "hrc_diff": "{:+.4f}",
-    "herfindahl_diff": "{:+.4f}",
+_DIFFERENCES = _PORTFOLIO | {
+    "turnover_rel_pct": Head("Turnover", "% of the paper's", "{:+.1f}"),
+    "cv_rel_pct": Head("CV of risk contributions", "% of the paper's", "{:+.1f}"),
+    "sharpe_gain_rel_pct": Head("Gain of Sharpe ratio", "% of the paper's", "{:+.1f}"),
+    "volatility_pct_diff": Head("Volatility", "percentage points", "{:+.2f}"),
+    "hrc_diff": Head("Highest risk contribution", "share of risk", "{:+.4f}"),
+    "herfindahl_diff": Head("Herfindahl index", "difference", "{:+.4f}"),
+}
+_CAPPED = _PORTFOLIO | {
+    "windows": Head("Windows", "number", "{:d}"),
+    "capped": Head("Capped", "windows", "{:d}"),
+    "share": Head("Capped", "% of windows", "{:.2f}", 100.0),
 }
 
 
@@ -161,7 +174,7 @@ def reproduce(
     >>> table[["portfolio", "ann_volatility_pct"]].round(1).to_numpy().tolist()
     [['nominal', 8.0], ['worst_case', 8.0], ['robust', 7.9]]
     """
-    for module in ("pyarrow", "threadpoolctl"):
+    for module in ("pyarrow", "threadpoolctl", *(NEEDED if figures else ())):
         require_extra(module, "an experiment")
     require_kind(experiment, Experiment, "experiment", "see find_experiment(name)")
     require_kind(panel, Panel, "panel", "see Panel.of(returns, factors, risk_free)")
@@ -182,8 +195,9 @@ def reproduce(
         write_atomically(folder.path / "differences.csv", difference, KEPT)
     if figures:
         page = _report(experiment, panel, trials, mean, table, capped)
+        drawn = _charts(experiment, table, paths)
         for figure, caption, name in _figures(experiment, table, paths):
-            page.figure(figure, caption, folder.path, name)
+            page.figure(figure, caption, folder.path, name, drawn.get(name, ()))
         page.write(folder.path / "report.html")
     return table
 
@@ -277,6 +291,39 @@ def _figures(
         yield plots.plot_sizes_relative(paths), caption, "sizes_relative"
 
 
+def _charts(
+    experiment: Experiment, table: pd.DataFrame, paths: list[WealthPaths]
+) -> dict[str, list[str]]:
+    """Charts by the name of the picture that they belong to."""
+    found = {}
+    for path in paths:
+        prefix = f"n{path.size:03d}"
+        names = [
+            named(kind) if np.isnan(omega) else f"{named(kind)} ω = {omega:g}"
+            for kind, omega in path.portfolios
+        ]
+        relative, mean = (
+            pd.DataFrame(numbers, path.dates, names)
+            for numbers in (100.0 * path.relative, path.mean)
+        )
+        views = {
+            "relative to nominal": charts.View(relative, "mean relative wealth (%)"),
+            "wealth": charts.View(mean, "mean wealth (1 at the beginning)"),
+        }
+        found[f"{prefix}_wealth"] = [charts.lines(views, f"{prefix}_wealth")]
+        if len(experiment.omegas) > 2:
+            robust = [name for name in names if name.startswith("robust")]
+            view = {
+                "relative to nominal": views["relative to nominal"]._replace(
+                    values=relative[robust]
+                )
+            }
+            found[f"{prefix}_relative"] = [charts.lines(view, f"{prefix}_relative")]
+            rows, name = table[table["n"] == path.size], f"{prefix}_omega"
+            found[name] = charts.omega_sweep(rows, OMEGA_PANELS, name)
+    return found
+
+
 def _report(
     experiment: Experiment,
     panel: Panel,
@@ -284,9 +331,9 @@ def _report(
     mean: Mean,
     table: pd.DataFrame,
     capped: pd.DataFrame,
-) -> Report:
+) -> Page:
     """The page, all but its figures."""
-    report = Report(f"{experiment.name.capitalize()}: {trials:,} trials")
+    report = Page(f"{experiment.name.capitalize()}: {trials:,} trials")
     report.text(
         f"Portfolios of {', '.join(map(str, experiment.sizes))} assets drawn from "
         f"{len(panel.labels)}; rebalanced every {experiment.rebalance} from {experiment.start}, "
@@ -294,18 +341,18 @@ def _report(
         f"trials, of turnover and concentration also over rebalances; {mean} excess returns."
     )
     report.heading("Tables")
-    report.table(table, _FORMATS)
+    report.table(table.set_index("n"), _TABLE, _ASSETS)
     if (paper := paper_table(experiment)) is not None:
         report.heading(
             "The paper's Tables " + ("3 to 5" if len(experiment.omegas) > 2 else "6 to 8")
         )
-        report.table(paper, _FORMATS)
+        report.table(paper.set_index("n"), _TABLE, _ASSETS)
         report.heading("Differences")
         report.text(
             "Turnover, CV and gain of the Sharpe ratio over nominal: in per cent of the paper's. "
             "Volatility in percentage points."
         )
-        report.table(differences(table, paper), _DIFFERENCES)
+        report.table(differences(table, paper).set_index("n"), _DIFFERENCES, _ASSETS)
     compared = [] if paper is None else list(paper["n"])
     if alone := [n for n in experiment.sizes if n not in compared]:
         report.text(
@@ -314,6 +361,6 @@ def _report(
         )
     report.heading("Windows in which (12) has no solution")
     report.text("There ω was replaced by 0.99 ω_max.")
-    report.table(capped, {"omega": "{:.1f}", "share": "{:.2%}"})
+    report.table(capped.set_index("n"), _CAPPED, _ASSETS)
     report.heading("Figures")
     return report

@@ -29,9 +29,8 @@ from rrp_pyomo import (
 )
 from rrp_pyomo.backtest import Backtest
 from rrp_pyomo.errors import InputError, RiskParityWarning, UnknownLabelError
-from rrp_pyomo.figures.slide import spread
 from rrp_pyomo.figures.traps import stationary_points
-from rrp_pyomo.plots import BLACK, BLUE, VERMILION
+from rrp_pyomo.plots import BLACK, BLUE, VERMILION, spread
 from rrp_pyomo.uncertainty import (
     Box,
     ElementwiseError,
