@@ -55,8 +55,8 @@ def relative_views(wealth: pd.DataFrame, reference: str) -> dict[str, View]:
 def wealth_view(wealth: pd.DataFrame) -> dict[str, View]:
     """Wealth as it is, on a logarithmic scale where nobody lost everything."""
     is_log = bool((wealth > 0.0).all(axis=None))
-    scale = ", logarithmic" if is_log else ""
-    return {"wealth": View(wealth, f"wealth (1 at the beginning{scale})", is_log)}
+    scale = ", log scale" if is_log else ""
+    return {"wealth": View(wealth, f"wealth (1 at the start{scale})", is_log)}
 
 
 def lines(views: Mapping[str, View], key: str) -> str:
@@ -100,8 +100,11 @@ def lines(views: Mapping[str, View], key: str) -> str:
     }  # fmt: skip
     right = min(170, 20 + _LETTER * max(map(len, names)))
     layout = {
-        "yaxis": shown[0]["yaxis"], "xaxis": {"type": "date", "hoverformat": "%Y-%m-%d"}, "hovermode": "x unified",
-        "margin": {"l": 60, "r": right, "t": _TOP, "b": _BOTTOM}, "height": _HEIGHT,
+        "yaxis": shown[0]["yaxis"], "hovermode": "x unified",
+        "xaxis": {"type": "date", "hoverformat": "%Y-%m-%d", "range": [dates[0], dates[-1]]},
+        "margin": {"l": 60, "r": right, "t": _TOP, "b": _BOTTOM},
+        # On narrow screens each name of the legend takes a line.
+        "height": _HEIGHT + _LINE * len(names),
         "legend": {"orientation": "h", "y": -0.12, "yanchor": "top"},
         "updatemenus": [menu] if len(views) > 1 else [],
     }  # fmt: skip

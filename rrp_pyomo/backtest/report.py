@@ -23,8 +23,8 @@ MOST_DRAWN = 8
 
 STRATEGY = Head("Strategy", WORDS)
 STATISTICS = {
-    "excess_return": Head("Excess return", "% a year", "{:.2f}", 100.0),
-    "volatility": Head("Volatility", "% a year", "{:.2f}", 100.0),
+    "excess_return": Head("Excess return", "% a year", "{:z.2f}", 100.0),
+    "volatility": Head("Volatility", "% a year", "{:z.2f}", 100.0),
     "sharpe": Head("Sharpe ratio", "annualised", "{:.3f}"),
     "maximum_drawdown": Head("Largest loss from a peak", "% of wealth", "{:.1f}", 100.0),
     "turnover": Head("Turnover", "% per rebalance", "{:.2f}", 100.0),
@@ -37,13 +37,13 @@ COMPARISON = {
     "sharpe": Head("Sharpe ratio", "annualised", "{:.3f}"),
     "sharpe_p": Head("p-value", "of Sharpe ratio", "{:.3f}"),
     "sharpe_joint_p": Head("p-value", "of Sharpe ratio, jointly", "{:.3f}"),
-    "certainty_equivalent": Head("Certainty equivalent", "% a year", "{:.2f}", 100.0),
+    "certainty_equivalent": Head("Certainty equivalent", "% a year", "{:z.2f}", 100.0),
     "certainty_equivalent_p": Head("p-value", "of certainty equivalent", "{:.3f}"),
     "certainty_equivalent_joint_p": Head("p-value", "of certainty equivalent, jointly", "{:.3f}"),
     "drifted_turnover": Head("Turnover from drifted weights", "% per rebalance", "{:.2f}", 100.0),
     "drifted_turnover_p": Head("p-value", "of turnover", "{:.3f}"),
     "drifted_turnover_joint_p": Head("p-value", "of turnover, jointly", "{:.3f}"),
-    "return_loss": Head("Return loss", "% a year", "{:.2f}", 100.0),
+    "return_loss": Head("Return loss", "% a year", "{:z.2f}", 100.0),
 }
 EVENTS = {
     "strategy": STRATEGY,

@@ -45,8 +45,8 @@ CHUNK = 8
 FRENCH = {"sizes": (12, 25), "start": "1954-01-01"}
 
 _NAMES = {
-    "ann_excess_return_pct": ("Excess return", "% a year", "{:.2f}"),
-    "ann_volatility_pct": ("Volatility", "% a year", "{:.2f}"),
+    "ann_excess_return_pct": ("Excess return", "% a year", "{:z.2f}"),
+    "ann_volatility_pct": ("Volatility", "% a year", "{:z.2f}"),
     "sharpe_pct": ("Sharpe ratio", "%, annualised", "{:.2f}"),
     "turnover_pct": ("Turnover", "% per rebalance", "{:.2f}"),
     "cv": ("CV of risk contributions", "ratio", "{:.3f}"),
@@ -308,7 +308,7 @@ def _charts(
         )
         views = {
             "relative to nominal": charts.View(relative, "mean relative wealth (%)"),
-            "wealth": charts.View(mean, "mean wealth (1 at the beginning)"),
+            "wealth": charts.View(mean, "mean wealth (1 at the start)"),
         }
         found[f"{prefix}_wealth"] = [charts.lines(views, f"{prefix}_wealth")]
         if len(experiment.omegas) > 2:

@@ -45,9 +45,9 @@ def test_backtest_of_the_french_data(tmp_path: Path) -> None:
     again = BacktestResult.from_parquet(out)
     assert again.settings["estimation"] == "5Y"
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
     # But for the library of the charts, which asks for nothing (see test_report.py).
     without = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert without.count("data:image/png;base64,") == 5
     assert "http" not in re.sub(r"base64,[^\"]*", "", without)
     names = {"wealth", "relative_wealth", "weights", "risk_contributions", "omega"}
     assert {file.stem for file in out.glob("*.svg")} == names
@@ -118,6 +118,11 @@ def test_experiment_1_has_the_figures_of_the_paper(tmp_path: Path) -> None:
     assert {file.stem for file in out.glob("*.png")} == figures
     page = (out / "report.html").read_text()
     assert "arithmetic excess returns" in page
+    for chart, lines in (("wealth", 8), ("relative", 6)):
+        script = page[page.index(f'id="chart_n012_{chart}"') :].partition("</script>")[0]
+        assert script.count('"mode":"text"') == lines
+    assert "Excess return<span" in page
+    assert ">ann_excess_return" not in page
     # Another start than the paper's: there is nothing to compare it with.
     assert not (out / "differences.csv").exists()
 
