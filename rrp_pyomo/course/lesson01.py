@@ -71,6 +71,8 @@ def volatility_of_a_year(answer: Any, data: Data) -> str:
     given, returns = number(answer, "the volatility"), data["returns"]
     equal = returns.mean(axis=1)
     right = float(equal.std() * np.sqrt(MONTHS))
+    x = np.full(returns.shape[1], 1 / returns.shape[1])
+    by_factors = FactorModel.fit(returns, data["factors"]).covariance.variance(x)
     mistakes = [
         (returns.std().mean() * np.sqrt(MONTHS), "that is the mean of the assets' volatilities; a "
          "portfolio has less, since its assets do not move together"),
@@ -84,6 +86,8 @@ def volatility_of_a_year(answer: Any, data: Data) -> str:
         (np.sqrt(returns.var().mean() * MONTHS / returns.shape[1]), "this is right for "
          "uncorrelated assets; take the volatility of the portfolio's own returns, or "
          "√(x'Σx) with all covariances"),
+        (np.sqrt(by_factors * MONTHS), "that is by the factor model's covariance; the sample's is "
+         "asked for"),
         (equal.mean() * MONTHS, "that is the mean of a year, not the volatility"),
     ]  # fmt: skip
     require_close(
@@ -250,7 +254,7 @@ def years_to_know_a_mean(answer: Any, data: Data) -> str:
     months = (2 * volatility / mean) ** 2
     right = months / MONTHS
     require_close(
-        given,
+        given if given != np.ceil(right) else right,  # whole years are an answer, too
         right,
         "the number of years",
         "solve mean = 2 volatility/√T for T, with mean and volatility in the same units",
@@ -266,6 +270,8 @@ def years_to_know_a_mean(answer: Any, data: Data) -> str:
              "the volatility of a month, or months became years twice"),
             ((2 * volatility * np.sqrt(MONTHS) / mean) ** 2, "the volatility is of a year and the "
              "mean of a month; put both in the same units"),
+            ((1.96 * volatility / mean) ** 2 / MONTHS, "that is 1.96 standard errors away; two are "
+             "asked for"),
             (4 * volatility / mean / MONTHS, "the square is missing: T = (2σ/μ)²"),
         ],
     )  # fmt: skip

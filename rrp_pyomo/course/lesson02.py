@@ -118,10 +118,10 @@ def sixty_to_forty(answer: Any, data: Data) -> str:
 )
 def two_budgets(answer: Any, data: Data) -> str:
     budgets, sigma = data["budgets"], data["volatilities"]
-    weights = vector(answer, TWO)
-    require_budget(weights)
+    weights, covariance = vector(answer, TWO), _covariance_of_two(data)
+    budgeted = (_shares(weights, covariance) - budgets).abs().max() < TOLERANCE
+    require_budget(weights, so_far="contributions are as budgeted, but " if budgeted else "")
     require_long_only(weights)
-    covariance = _covariance_of_two(data)
     for b, told in (
         (budgets, "weights are the budgets; risks are to be in this proportion, not wealth"),
         (budgets / sigma, "weights are in proportion to b/σ, which makes the x_iσ_i proportional "

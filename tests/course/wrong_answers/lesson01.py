@@ -36,6 +36,11 @@ WRONG = [
     ("1.1", lambda e: np.std(e["returns"].mean(axis=1), ddof=0) * 12**0.5, "divide by T − 1"),
     ("1.1", lambda e: round(e["returns"].mean(axis=1).std() * 12**0.5, 2), "rounded"),
     ("1.1", lambda e: e["returns"].std() * 12**0.5, "should be one number"),
+    (
+        "1.1",
+        lambda e: (12 * model(e).covariance.variance(np.full(6, 1 / 6))) ** 0.5,
+        "by the factor model's",
+    ),
     ("1.1", lambda e: e["returns"].std().sum() * 12**0.5, "mean over assets first"),
     (
         "1.2",
@@ -110,5 +115,6 @@ WRONG = [
     ("1.5", lambda e: market_years(e) / 2, "inside the square"),
     ("1.5", lambda e: market_years(e, power=1, unit=1), "square it"),
     ("1.5", lambda e: market_years(e) / 12, "12 times too small"),
+    ("1.5", lambda e: market_years(e) * 0.98**2, "1.96 standard errors"),
     ("1.5", lambda e: 10.0, "same units"),
 ]

@@ -41,10 +41,10 @@ def parity(e):
     return RiskParitySOCP(DenseCovariance(e["covariance"])).solve().weights
 
 
-def interchanged(e):
+def of_two(e, budgets):
     s, rho = e["volatilities"].to_numpy(), e["correlation"]
     covariance = DenseCovariance(np.outer(s, s) * [[1, rho], [rho, 1]])
-    return RiskParitySOCP(covariance, e["budgets"].to_numpy()[::-1]).solve().weights.to_numpy()
+    return RiskParitySOCP(covariance, np.asarray(budgets)).solve().weights.to_numpy()
 
 
 def budgets_of_seven(e, energy, copy, others=None):
@@ -77,10 +77,11 @@ WRONG = [
     ("2.2", lambda e: scaled(e["budgets"] ** 0.5 / e["volatilities"]), "solve u²"),
     ("2.2", lambda e: [0.5, 0.5], "these are equal weights"),
     ("2.2", lambda e: [20, 80], "they are per cent"),
+    ("2.2", lambda e: 30 * of_two(e, e["budgets"]), "divide by their sum"),
     ("2.2", lambda e: [0.2, 0.7], "sum to 0.9"),
     ("2.2", lambda e: [-0.2, 1.2], "'stocks' is short"),
     ("2.2", lambda e: [0.3, 0.7], "the contribution of 'bonds' is"),
-    ("2.2", interchanged, "are interchanged"),
+    ("2.2", lambda e: of_two(e, e["budgets"][::-1]), "are interchanged"),
     ("2.3", lambda e: EQUAL, "these are the weights"),
     ("2.3", lambda e: contributions(e), "divide them by it"),
     ("2.3", lambda e: contributions(e) / contributions(e).sum() ** 0.5, "sum to the volatility"),
