@@ -41,7 +41,11 @@ def for_site(page: NotebookNode, path: Path, docs: Path, repository: Path) -> No
         shutil.copy(repository / relative, copy)
         return f"[{link['text']}](path:/_files/{relative})"
 
-    return _with_markdown(page, lambda text: LINK.sub(relinked, text))
+    page = _with_markdown(page, lambda text: LINK.sub(relinked, text))
+    for cell in page.cells:
+        if cell.source.startswith(BASH):
+            cell.source = cell.source.partition("\n")[2]  # what a reader types
+    return page
 
 
 def for_download(page: NotebookNode, path: Path) -> NotebookNode:

@@ -151,6 +151,7 @@ def test_files_outside_docs_can_be_downloaded_from_the_site(place: Path, tmp_pat
     text = "\n".join(cell.source for cell in for_site(notebook(PAGE), copy, pages, tmp_path).cells)
     assert "[a script](path:/_files/tool/x.py)" in text
     assert "[another](other.md#part)" in text
+    assert "%%bash" not in text
     assert (pages / "_files" / "tool" / "x.py").read_text() == "1\n"
 
 
