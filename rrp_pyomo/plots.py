@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from rrp_pyomo.portfolio import Portfolio
 
+__all__ = ["plot_comparison", "plot_portfolio"]
+
 # Okabe & Ito's colours, which colour-blind readers can tell apart, without their light yellow.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#999999"
@@ -59,6 +61,14 @@ def plot_portfolio(portfolio: Portfolio) -> Figure:
     -------
     Figure
         Save it with ``figure.savefig(path)``.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance, RiskParitySOCP
+    >>> from rrp_pyomo.plots import plot_portfolio
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> figure = plot_portfolio(RiskParitySOCP(covariance).solve())
+    >>> figure.savefig("portfolio.svg")
     """
     n = portfolio.weights.size
     named = n <= MOST_NAMED
@@ -94,6 +104,15 @@ def plot_comparison(portfolios: Mapping[str, Portfolio]) -> Figure:
     ------
     InputError
         No portfolio, more than 7, or portfolios of different assets.
+
+    Examples
+    --------
+    >>> from rrp_pyomo import DenseCovariance, MeanVariance, RiskParitySOCP
+    >>> from rrp_pyomo.plots import plot_comparison
+    >>> covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["stocks", "bonds"])
+    >>> parity, least = RiskParitySOCP(covariance).solve(), MeanVariance(None, covariance).solve()
+    >>> figure = plot_comparison({"risk parity": parity, "least variance": least})
+    >>> figure.savefig("comparison.svg")
     """
     _check(portfolios)
     assets = next(iter(portfolios.values())).weights.index

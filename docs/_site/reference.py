@@ -20,6 +20,9 @@ MODULES = (
     "rrp_pyomo.models",
     "rrp_pyomo.uncertainty",
     "rrp_pyomo.backtest",
+    "rrp_pyomo.backtest.engine",
+    "rrp_pyomo.backtest.plots",
+    "rrp_pyomo.plots",
     "rrp_pyomo.figures",
     "rrp_pyomo.course",
     "rrp_pyomo.tables",
@@ -31,6 +34,9 @@ MODULES = (
     "rrp_pyomo.paper.reproduce",
     "rrp_pyomo.paper.table1",
     "rrp_pyomo.errors",
+    "rrp_pyomo.models.registry",
+    "rrp_pyomo.solve.table",
+    "rrp_pyomo.forms.problem_classes",
     "rrp_pyomo.testing",
 )
 

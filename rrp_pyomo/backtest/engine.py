@@ -52,6 +52,8 @@ _ROUNDING, _ROUNDING_OF_SUM = 1e-8, 1e-6
 LEFT_OUT = "leave out"
 
 # Of a strategy that knows no smaller ω to go on with.
+__all__ = ["Panel"]
+
 _NO_RELAXATION = Relaxation(None, np.nan, np.nan)
 
 
@@ -67,6 +69,15 @@ class Panel:
     factors : (p, m) array
     labels, factor_labels : tuple
     dates : Index
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest.engine import Panel
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> panel = Panel.of(data.returns, data.factors, data.risk_free)
+    >>> panel.returns.shape, panel.factor_labels
+    ((819, 30), ('Mkt-RF', 'SMB', 'HML'))
     """
 
     returns: FloatArray

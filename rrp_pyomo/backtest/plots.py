@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 
     from rrp_pyomo.backtest.result import BacktestResult
 
+__all__ = [
+    "omega_table",
+    "plot_omega_sweep",
+    "plot_relative_wealth",
+    "plot_risk_contributions",
+    "plot_wealth",
+    "plot_weights",
+]
+
 COLOURS = (BLACK, ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILION, GREY)
 _STYLES = ("-", "--", "-.", (0, (8, 2)))
 
@@ -49,7 +58,18 @@ OMEGA_PANELS = {
 
 
 def plot_wealth(result: BacktestResult) -> Figure:
-    """Wealth of each strategy, on a logarithmic axis."""
+    """Wealth of each strategy, on a logarithmic axis.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.backtest.plots import plot_wealth
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> plot_wealth(result).savefig("wealth.svg")
+    """
     figure, (axes,) = new_figure(1)
     lines = _lines(axes, result.wealth)
     if (result.wealth > 0.0).any(axis=None):  # else ruined at once
@@ -60,7 +80,18 @@ def plot_wealth(result: BacktestResult) -> Figure:
 
 
 def plot_relative_wealth(result: BacktestResult, reference: str | None = None) -> Figure:
-    """Wealth relative to that of one strategy, by default the first: W / W_ref − 1 in per cent."""
+    """Wealth relative to that of one strategy, by default the first: W / W_ref − 1 in per cent.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.backtest.plots import plot_relative_wealth
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> plot_relative_wealth(result, "equal weight").savefig("relative.svg")
+    """
     reference, relative = relative_to(result, reference)
     figure, (axes,) = new_figure(1)
     lines = _lines(axes, relative, first=1)
@@ -79,14 +110,36 @@ def relative_to(result: BacktestResult, reference: str | None) -> tuple[str, pd.
 
 
 def plot_weights(result: BacktestResult, strategies: Sequence[str] | None = None) -> Figure:
-    """Target weights through time, one panel for each strategy."""
+    """Target weights through time, one panel for each strategy.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.backtest.plots import plot_weights
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> plot_weights(result).savefig("weights.svg")
+    """
     return _shares(result.weights, _chosen(result, strategies), "weight (%)", "Target weights")
 
 
 def plot_risk_contributions(
     result: BacktestResult, strategies: Sequence[str] | None = None
 ) -> Figure:
-    """Relative risk contributions through time, one panel for each strategy."""
+    """Relative risk contributions through time, one panel for each strategy.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, EqualWeight, RiskParity
+    >>> from rrp_pyomo.backtest.plots import plot_risk_contributions
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> result = Backtest(R, F, [EqualWeight(), RiskParity()], estimation="2Y").run()
+    >>> plot_risk_contributions(result, ["equal weight"]).savefig("contributions.svg")
+    """
     return _shares(
         result.risk_contributions,
         _chosen(result, strategies),
@@ -102,6 +155,18 @@ def plot_omega_sweep(table: pd.DataFrame) -> Figure:
     ----------
     table : DataFrame
         With the columns of Tables 3 to 5 for one n; see :func:`omega_table` for a backtest.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, Robust
+    >>> from rrp_pyomo.backtest.plots import omega_table, plot_omega_sweep
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> strategies = [Robust(1.0), Robust(2.0)]
+    >>> result = Backtest(R, F, strategies, estimation="2Y").run()
+    >>> omegas = {strategy.name: strategy.omega for strategy in strategies}
+    >>> plot_omega_sweep(omega_table(result, omegas)).savefig("sweep.svg")
     """
     robust = table[table["portfolio"] == "robust"].sort_values("omega")
     figure, grid = new_figure(2, 3, size=(10.0, 5.6))
@@ -121,7 +186,21 @@ def plot_omega_sweep(table: pd.DataFrame) -> Figure:
 
 
 def omega_table(result: BacktestResult, omegas: Mapping[str, float]) -> pd.DataFrame:
-    """Statistics of a backtest for :func:`plot_omega_sweep`; ``omegas`` by name of strategy."""
+    """Statistics of a backtest for :func:`plot_omega_sweep`; ``omegas`` by name of strategy.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.backtest import Backtest, Robust
+    >>> from rrp_pyomo.backtest.plots import omega_table
+    >>> from rrp_pyomo.data.datasets import french
+    >>> data = french()
+    >>> R, F = data.returns.iloc[-36:, :3], data.factors[-36:]
+    >>> strategies = [Robust(1.0), Robust(2.0)]
+    >>> result = Backtest(R, F, strategies, estimation="2Y").run()
+    >>> table = omega_table(result, {strategy.name: strategy.omega for strategy in strategies})
+    >>> table[["omega", "ann_volatility_pct"]].round(1).to_numpy().tolist()
+    [[1.0, 8.1], [2.0, 8.0]]
+    """
     table = result.statistics()
     kinds = {name: name.replace(" ", "_") for name in table.index} | dict.fromkeys(omegas, "robust")
     return pd.DataFrame(

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+__all__ = ["Takes"]
+
 
 class Takes(StrEnum):
-    """Classes of problems that a solver takes."""
+    """Classes of problems that a solver takes.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.forms.problem_classes import Takes
+    >>> [str(takes) for takes in Takes][:3]
+    ['linear', 'quadratic', 'second-order']
+    """
 
     LINEAR = "linear"
     QUADRATIC = "quadratic"  # convex objectives

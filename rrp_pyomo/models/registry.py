@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rrp_pyomo.models.problem import PortfolioProblem
     from rrp_pyomo.models.risk_parity import Budgets
 
+__all__ = ["PROBLEMS", "Data", "Entry", "Number", "find_problem", "problem_table"]
+
 COSTA_KWON = "Costa & Kwon (2020)"
 
 
@@ -30,6 +32,12 @@ class Data(StrEnum):
 
     A class that takes the latter is made by its ``from_estimates(estimates, number, weight_set)``,
     or by a recipe with these arguments.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.models.registry import PROBLEMS, Data
+    >>> [name for name, entry in PROBLEMS.items() if entry.data is Data.UNCERTAINTY]
+    ['robust', 'robust_budgeting']
     """
 
     COVARIANCE = "covariance"
@@ -39,7 +47,14 @@ class Data(StrEnum):
 
 
 class Number(NamedTuple):
-    """The number that a problem's user chooses, an argument of its class or of its recipe."""
+    """The number that a problem's user chooses, an argument of its class or of its recipe.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.models.registry import PROBLEMS
+    >>> PROBLEMS["robust"].number
+    Number(name='omega', default=1.0, meaning='aversion to estimation error')
+    """
 
     name: str
     default: float
@@ -68,6 +83,13 @@ class Entry:
     recipe : str
         The function in :mod:`rrp_pyomo.models.recipes` that makes it from estimates; without one
         its class does.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.models.registry import PROBLEMS
+    >>> entry = PROBLEMS["socp"]
+    >>> entry.equation, entry.source, entry.written
+    ('(11)', 'Costa & Kwon (2020)', 'RiskParitySOCP(covariance)')
     """
 
     module: str
@@ -304,6 +326,12 @@ def find_problem(name: str) -> Entry:
     ------
     InputError
         No problem has it.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.models.registry import find_problem
+    >>> find_problem("evar").problem.__name__
+    'MeanEVaR'
     """
     if not isinstance(name, str) or name not in PROBLEMS:
         raise InputError(f"unknown model {brief(name)}; expected {names_of(lambda entry: True)}")
@@ -339,7 +367,14 @@ def names_of(wanted: Callable[[Entry], bool]) -> str:
 
 
 def problem_table() -> str:
-    """The table of ``docs/problems.md`` in Markdown: a row for each problem."""
+    """The table of ``docs/problems.md`` in Markdown: a row for each problem.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.models.registry import problem_table
+    >>> print(problem_table().splitlines()[0])
+    | class | problem | kind | default solver | `--model`, strategy |
+    """
     rows = [["class", "problem", "kind", "default solver", "`--model`, strategy"]]
     rows.append(["---"] * len(rows[0]))
     for name, entry in PROBLEMS.items():

@@ -19,6 +19,8 @@ from rrp_pyomo._version import __version__
 from rrp_pyomo.errors import SolverUnavailableError, UnknownLabelError, require_kind
 from rrp_pyomo.forms.problem_classes import Takes
 
+__all__ = ["SOLVERS", "Solver", "capability_table", "find_solver"]
+
 #: Classes of problems that a solver takes together, one set for each combination.
 Combinations = tuple[frozenset[Takes], ...]
 
@@ -85,6 +87,12 @@ class Solver:
         Pyomo's name of the interface where what was found is embedded in a Python package.
     new_interface : callable, optional
         Makes an interface that is set up for programs, with their default options beside it.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.solve.table import SOLVERS, Takes
+    >>> SOLVERS["clarabel"].can(frozenset({Takes.SECOND_ORDER})), SOLVERS["highs"].reads
+    (True, ('environ',))
     """
 
     name: str
@@ -182,6 +190,12 @@ def find_solver(name: str) -> Solver:
         Nobody knows it; the message suggests the nearest name.
     InputError
         It is no name.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.solve.table import find_solver
+    >>> find_solver("scip").licence
+    'Apache-2.0'
     """
     require_kind(name, str, "solver", "the name of one, such as 'clarabel'")
     if name not in SOLVERS:
@@ -190,7 +204,14 @@ def find_solver(name: str) -> Solver:
 
 
 def capability_table() -> str:
-    """The table in Markdown: a row for each solver, a column for each class of problems."""
+    """The table in Markdown: a row for each solver, a column for each class of problems.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.solve.table import capability_table
+    >>> print(capability_table().splitlines()[0][:60])
+    | solver | Pyomo's name | linear | quadratic | second-order
+    """
     rows = [["solver", "Pyomo's name", *Takes, "duals", "accuracy", "licence, limits"]]
     rows.append(["---"] * len(rows[0]))
     for name, solver in SOLVERS.items():
@@ -292,6 +313,7 @@ NEAR_START: Mapping[str, float] = {
     "mu_init": 1e-7,
 }
 
+#: Every solver by the name that ``solver=`` calls it, installed here or not.
 SOLVERS: dict[str, Solver] = {
     solver.name: solver
     for solver in (
