@@ -137,7 +137,8 @@ def _shown(view: View) -> dict[str, Any]:
 def _label_heights(wanted: FloatArray) -> FloatArray:
     order = np.argsort(wanted, kind="stable")
     heights = np.empty_like(wanted)
-    heights[order] = spread(wanted[order], _LINE / (_HEIGHT - _TOP - _BOTTOM), 0.0, 1.0)
+    # Within the axis, rounding included: what is outside is not drawn.
+    heights[order] = spread(wanted[order], _LINE / (_HEIGHT - _TOP - _BOTTOM), 0.01, 0.99)
     return heights
 
 

@@ -94,6 +94,7 @@ def backtest(
     from rrp_pyomo._files import backtest_folder
     from rrp_pyomo._processes import number_of_workers
     from rrp_pyomo.backtest.backtest import Backtest
+    from rrp_pyomo.backtest.page import NEEDED
     from rrp_pyomo.backtest.result import require_cost
     from rrp_pyomo.backtest.strategies import as_strategies
     from rrp_pyomo.cli.tables import console
@@ -129,7 +130,8 @@ def backtest(
     if out is None:
         carry_out()
         return
-    require_extra("pyarrow", "--out")
+    for module in ("pyarrow", *NEEDED):
+        require_extra(module, "--out")
     with backtest_folder(out, plan.settings):
         run, comparison = carry_out()
         from rrp_pyomo.backtest.report import write_report  # matplotlib takes long to import

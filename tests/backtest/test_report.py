@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from html.parser import HTMLParser
@@ -170,6 +171,21 @@ def test_pointing_at_a_line_shows_its_value(opened, result):
     ratio = 100 * (wealth["equal weight"] / wealth["nominal"] - 1)
     shown = float(re.search(r"equal weight : ([−-]?[\d.]+)", said).group(1).replace("−", "-"))
     assert shown == pytest.approx(ratio[date], rel=1e-3)
+
+
+@pytest.mark.parametrize("chart", ["relative_wealth", "wealth"])
+def test_every_line_is_named_beside_its_end(opened, result, chart):
+    script = """names => names.map(e => [e.textContent.trim(), e.getBoundingClientRect()])
+                              .map(([name, box]) => [name, box.x, box.right, box.y])"""
+    labels = opened.eval_on_selector_all(f"#chart_{chart} .textpoint", script)
+    assert {name for name, *_ in labels} == set(result.strategies)
+    edge = opened.eval_on_selector(f"#chart_{chart}", "e => e.getBoundingClientRect().right")
+    plot = opened.eval_on_selector(
+        f"#chart_{chart} .nsewdrag", "e => e.getBoundingClientRect().right"
+    )
+    assert all(plot - 1 <= left < right <= edge for _, left, right, _ in labels)
+    heights = sorted(y for *_, y in labels)
+    assert min(b - a for a, b in itertools.pairwise(heights)) > 11
 
 
 def test_a_click_in_the_legend_hides_a_line_and_its_name(opened, result):
