@@ -136,7 +136,7 @@ class Program(Statement):
         Raises
         ------
         ModelError
-            A semidefinite cone, which Pyomo has not.
+            A semidefinite cone, which blocks do not state.
         """
         from rrp_pyomo.realise.kernel import kernel_block
 

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         faulty = 0
         for run in run_pages(copies, os.cpu_count()):
             page = copies[run.page]
-            if update:
+            if update and all(fault.is_difference for fault in run.faults):
                 page.write_text(_updated(page.read_text(encoding="utf-8"), run), encoding="utf-8")
             shown = [fault for fault in run.faults if not update or not fault.is_difference]
             print(f"{run.seconds:6.1f} s  {page.relative_to(DOCS)}", *shown, sep="\n")

@@ -64,7 +64,7 @@ class SemidefiniteSet(CovarianceSet):
 
     where σ_E(W) = max {⟨W, Σ⟩ : Σ ∈ E} is the support function of the entries alone, and
     W ⪰ ww' the linear matrix inequality [[W, w], [w', 1]] ⪰ 0. Never above σ_E(ww'), and equal to
-    it where the worst entries for W = ww' are psd as they are. Pyomo has no semidefinite cone:
+    it where the worst entries for W = ww' are psd as they are. Blocks have no semidefinite cone:
     blocks refuse these sets, ``solve_program`` takes them to Clarabel or SCS.
 
     References
