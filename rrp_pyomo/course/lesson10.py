@@ -84,6 +84,7 @@ def slack(answer: Any, data: Data) -> str:
         "p is the volatility over √n, t² the smallest contribution x_i (Σx)_i",
         mistakes=[
             (right / np.sqrt(n), "that is p − t; the slack is in units of volatility, √n times it"),
+            (volatility - n * t, "t is times √n, as p is, not times n"),
             (volatility - t, "p√n is the volatility, and t has the same √n"),
             (
                 volatility - np.sqrt(n * contributions.mean()),
@@ -179,6 +180,12 @@ def capped(answer: Any, data: Data) -> str:
         raise WrongAnswer(f"{asset!r} has {x[asset]:.4g}, above its cap of {caps[asset]:g}")
     shares = _relative(x, covariance)
     free = shares.drop(caps.index[over > -TOLERANCE])
+    for asset in caps.index.intersection(free.index):
+        if shares[asset] < shares.drop(caps.index).min() - 2 * TOLERANCE:
+            raise WrongAnswer(
+                f"{asset!r} has {x[asset]:.4g} and contributes less than others, though its cap of "
+                f"{caps[asset]:g} does not touch it: it should have more"
+            )
     if np.ptp(free) > 2 * TOLERANCE:
         so_far = "weights sum to 1 and keep to the caps, but "
         if free.max() > 1.5 * free.min():
@@ -249,8 +256,8 @@ def _judge_sleeves(answer: Any, data: Data) -> str:
             shares = _relative(w[own], covariance.select(own))
             if np.ptp(shares) > 1e-2 / len(own):
                 whole = _relative(w, covariance)[own]
-                of = "of the whole, " if np.ptp(whole) < 1e-2 * whole.mean() else ""
-                raise _unequal(shares, f"inside sleeve {name!r}, by its own covariance, {of}")
+                of = "to the whole all contribute the same, but " if np.ptp(whole) < 1e-3 else ""
+                raise _unequal(shares, f"{of}inside sleeve {name!r}, by its own covariance, ")
     volatility = Portfolio.of(w, covariance).volatility
     if volatility > ceiling * (1 + 1e-4):
         raise WrongAnswer(f"the volatility is {volatility:.5f}, above the ceiling of {ceiling:g}")
@@ -259,6 +266,8 @@ def _judge_sleeves(answer: Any, data: Data) -> str:
         if np.ptp(_relative(w, covariance)) < 1e-2 / len(w):
             raise WrongAnswer("that is risk parity of all assets: sizes of sleeves should be free")
         told = "is the objective maximised, and are the sizes of the sleeves free?"
+        if volatility < ceiling * (1 - 1e-3):
+            told = f"the volatility is only {volatility:.5f}; is it that of the whole, and " + told
         raise WrongAnswer(
             f"all rules hold, but the mean return is {mean @ w:.6f} where {best:.6f} can be: {told}"
         )

@@ -110,6 +110,11 @@ def proof(answer: Any, data: Data) -> str:
         "the tangent of f = x'Σx is f(x) + 2(Σx)'(v − x), which is least over v at one of the "
         "corners of the simplex",
         mistakes=[
+            (
+                _least_variance(S.to_numpy()),
+                "that is the least variance itself, which another solve found; the tangent at the "
+                "weights proves a little less",
+            ),
             (variance, "that is the variance of the weights, which bounds from above"),
             (np.sqrt(max(right, 0)), "that is a volatility; a variance is asked for"),
             (marginal.min(), "the derivative of x'Σx is 2Σx, not Σx"),

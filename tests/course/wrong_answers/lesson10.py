@@ -21,6 +21,11 @@ def smallest_share(e):
         return RiskParitySOCP(e["covariance"], weight_set=X).solve()
 
 
+def too_tight(e):
+    X = WeightSet(upper=(e["caps"] - 0.01).to_dict())
+    return RiskBudgeting(e["covariance"], weight_set=X).solve()
+
+
 def least_gap(e):
     m = pyo.ConcreteModel()
     m.w = pyo.Var(list(e["covariance"].labels), bounds=(0, 1))
@@ -89,10 +94,11 @@ WRONG = [
     ("10.2", lambda e: [0.2, 0.64, 0.1], "weights sum to"),
     ("10.3", smallest_share, "as under (11)"),
     ("10.3", lambda e: RiskParitySOCP(e["covariance"]).solve(), "above its cap"),
+    ("10.3", too_tight, "it should have more"),
     ("10.3", least_gap, "close as they are"),
     ("10.3", lambda e: pd.Series(1 / 12, e["covariance"].labels), "above its cap"),
     ("10.4", lambda e: sleeves(parity=False), "contributions are not equal"),
-    ("10.4", lambda e: sleeves(own=False), "of the whole"),
+    ("10.4", lambda e: sleeves(own=False), "to the whole all contribute the same"),
     ("10.4", lambda e: sleeves(ceiling=False), "above the ceiling"),
     ("10.4", lambda e: sleeves(invested=False), "weights sum to"),
     ("10.4", lambda e: sleeves(sense=pyo.minimize), "is the objective maximised"),

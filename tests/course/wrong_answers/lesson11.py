@@ -27,7 +27,7 @@ def centre(e, factor):
 
 
 def least(e):
-    return MeanVariance(None, DenseCovariance(e["covariance"])).solve().weights
+    return MeanVariance(None, DenseCovariance(e["covariance"])).solve()
 
 
 def marginal(e):
@@ -61,6 +61,7 @@ WRONG = [
     ("11.1", lambda e: RiskParitySOCP(DenseCovariance(e["covariance"])).solve(), "risk parity"),
     ("11.1", lambda e: [0.2] * 5, "equal weights"),
     ("11.2", lambda e: e["weights"] @ marginal(e), "from above"),
+    ("11.2", lambda e: least(e).volatility ** 2, "another solve"),
     ("11.2", lambda e: marginal(e).min(), "2Σx"),
     ("11.2", lambda e: 2 * (e["weights"] @ marginal(e) - marginal(e).min()), "that is the gap"),
     ("11.2", lambda e: 2 * marginal(e).max() - e["weights"] @ marginal(e), "smallest"),
