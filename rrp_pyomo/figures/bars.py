@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rrp_pyomo.data import Covariance, FactorModel
 from rrp_pyomo.data.validation import Labels, by_label, selection
-from rrp_pyomo.errors import InputError, require_kind
+from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.figures.slide import MOST_NAMED, as_covariance, name_assets, panels, slide, title
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.plots import BLACK, BLUE, PALETTE, PLAIN, VERMILION
@@ -187,7 +187,9 @@ def _measured(given: Any, covariance: Covariance | None) -> Portfolio:
     if isinstance(given, Portfolio):
         return given if covariance is None else given.under(covariance)
     if covariance is None:
-        raise InputError("weights are given without a covariance; give covariance=… or Portfolios")
+        raise InputError(
+            f"weights {brief(given)} come without a covariance; give covariance=… or Portfolios"
+        )
     return Portfolio.of(given, covariance)
 
 

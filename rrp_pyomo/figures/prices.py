@@ -68,7 +68,10 @@ def dual_prices(solution: ProgramSolution, names: Iterable[str] | None = None) -
         )
     found = pd.Series(dict(_flat(solution.duals, names)), dtype=float).dropna()
     if found.empty:
-        raise InputError("there are no duals to draw; give the names of other constraints")
+        raise InputError(
+            f"the solution of {solution.solver} has no duals of these constraints; give the names "
+            "of others"
+        )
     shown = found.loc[found.abs().sort_values(ascending=False, kind="stable").index[:_MOST]]
     figure, (axes,) = panels()
     place = np.arange(len(shown))
