@@ -157,7 +157,7 @@ def require_close(
     relative: float = 1e-3,
     mistakes: Mistakes = (),
 ) -> None:
-    """A number is right to three digits; the hint says where to look, not what comes out.
+    """A number is right to a tenth of a per cent; the hint says where to look, not what comes out.
 
     ``mistakes`` are pairs of what a typical mistake gives and what to say then.
     """
