@@ -32,7 +32,7 @@ html_css_files = ["site.css"]
 html_favicon = "_static/icon.svg"
 html_extra_path = ["_notebooks"]
 templates_path = ["_templates"]
-highlight_language = "none"  # indented blocks are formulas
+highlight_language = "none"  # blocks without a language are text
 
 nb_custom_formats = {".md": ["reader.read", {}]}
 nb_execution_mode = "off"  # build.py has run them
