@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gallery import cards
+from cards import cards
 
 DOCS = Path(__file__).parents[2] / "docs"
 INDEX = DOCS / "gallery" / "index.md"

@@ -257,7 +257,7 @@ def test_without_objective(solver: Clarabel) -> None:
 def test_example_in_the_documentation() -> None:
     from rrp_pyomo.solvers.conic import clarabel
 
-    assert doctest.testmod(clarabel) == (0, 8)
+    assert doctest.testmod(clarabel) == (0, 9)
 
 
 @pytest.mark.parametrize("make", [pyo.ConcreteModel, pmo.block])
