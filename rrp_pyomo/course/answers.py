@@ -24,6 +24,9 @@ from rrp_pyomo.models.newton import newton
 #: What weights of a budget may miss it by, and shares of risk each other.
 TOLERANCE = 1e-4
 
+# What is a little too large or too small.
+_NEAR = 0.02
+
 #: What typical mistakes give, and what to say of them.
 Mistakes = Iterable[tuple[Any, str]]
 
@@ -51,7 +54,7 @@ def number(answer: Any, what: str = "the answer") -> float:
     """A finite number."""
     try:
         value = float(_reals(answer).item())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise WrongAnswer(f"{what} should be one number; given: {brief(answer)}") from None
     if not np.isfinite(value):
         raise WrongAnswer(f"{what} should be finite; given: {value}")
@@ -69,25 +72,28 @@ def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Seri
         answer = answer.iloc[:, 0]
     try:
         if isinstance(answer, Mapping | pd.Series) and not _is_unlabelled(answer, labels):
-            series = pd.Series(answer, dtype=float)
+            series = pd.Series(answer).astype(float)
         else:
             numbers = _reals(answer).ravel()
             if numbers.size != len(labels):
                 raise WrongAnswer(f"{what} should be {len(labels)} numbers; given: {numbers.size}")
             series = pd.Series(numbers, labels)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise WrongAnswer(
             f"{what} should be {len(labels)} numbers; given: {brief(answer)}"
         ) from None
-    if missing := [label for label in labels if label not in series.index]:
-        given = ", ".join(repr(label) for label in series.index[:3])
+    names = list(series.index)
+    if missing := [label for label in labels if label not in names]:
+        given = ", ".join(repr(label) for label in names[:3])
         raise WrongAnswer(
             f"{what}: nothing for {missing[0]!r}; {len(labels)} are asked for, and {len(series)} "
             f"given: {given}{', …' if len(series) > 3 else ''}"
         )
-    if len(series) != len(labels):
-        other = next(label for label in series.index if label not in labels)
-        raise WrongAnswer(f"{what}: {other!r} is none of the {len(labels)} that are asked for")
+    if others := [label for label in names if label not in labels]:
+        raise WrongAnswer(f"{what}: {others[0]!r} is none of the {len(labels)} that are asked for")
+    if not series.index.is_unique:
+        twice = series.index[series.index.duplicated()][0]
+        raise WrongAnswer(f"{what}: {twice!r} is there more than once")
     series = series[labels]
     if not np.isfinite(series).all():
         raise WrongAnswer(
@@ -115,7 +121,7 @@ def matrix(
             answer = pd.DataFrame(answer)
         table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(_reals(answer))
         table = table.astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise WrongAnswer(f"{what} should be {size} numbers; given: {brief(answer)}") from None
     if table.shape != (len(rows), len(columns)):
         raise WrongAnswer(f"{what} should be {size}; given: {' × '.join(map(str, table.shape))}")
@@ -165,6 +171,7 @@ def require_close(
         if told := _recognised(given, right, relative, mistakes):
             raise WrongAnswer(f"{what} is not {given:.6g}: {told}")
         off = "too large" if given > right else "too small"
+        off = f"a little {off}" if abs(given - right) < _NEAR * abs(right) else off
         raise WrongAnswer(f"{what} is {off}: {given:.6g}" + (f"; {hint}" if hint else ""))
 
 
@@ -186,6 +193,7 @@ def require_all_close(
     at = np.unravel_index(off.argmax(), off.shape)
     label = ", ".join(repr(axis[k]) for axis, k in zip(right.axes, at, strict=True))
     size = "too large" if a[at] > b[at] else "too small"
+    size = f"a little {size}" if off.max() < _NEAR * np.abs(b).max() else size
     raise WrongAnswer(f"{what}: {label} is {size}, {a[at]:.6g}" + (f"; {hint}" if hint else ""))
 
 
@@ -203,11 +211,13 @@ def require_contributions(
     shares = (contributions / contributions.sum())[budgets.index]
     if (largest := float((shares - budgets).abs().max())) > TOLERANCE:
         k = int((shares - budgets).abs().argmax())
-        if weights.min() > 0 and is_permuted(weights, _budgeted(covariance, budgets)):
+        right = _budgeted(covariance, budgets) if weights.min() > 0 else np.empty(0)
+        if is_permuted(weights, right):
             raise WrongAnswer(f"{so_far}{ANOTHER_ORDER}")
         name = known_portfolio(weights, covariance)
         told = f"these are {name}: " if name else so_far
-        near = largest < 0.01 and is_rounded(weights)
+        off = np.abs(weights - right).max() if right.size else np.inf
+        near = not name and is_rounded(weights) and (largest < 0.05 or off < 1e-3)
         raise WrongAnswer(
             f"{told}the contribution of {budgets.index[k]!r} is {shares.iloc[k]:.4f} of the "
             f"variance, not {budgets.iloc[k]:.4f}"
@@ -236,21 +246,25 @@ def known_portfolio(weights: pd.Series, covariance: Covariance) -> str:
 
 
 def is_rounded(numbers: Any) -> bool:
-    """Whether numbers have three decimals at most."""
+    """Whether numbers have six decimals at most."""
     values = np.asarray(numbers, dtype=float)
-    return bool(np.abs(values - values.round(3)).max() < 1e-12)
+    return bool(np.abs(values - values.round(6)).max() < 1e-12)
 
 
 def is_permuted(given: Any, right: Any) -> bool:
-    """Whether numbers are the right ones in another order."""
-    a, b = np.sort(np.ravel(given)), np.sort(np.ravel(right))
-    return a.size == b.size and bool(np.abs(a - b).max() <= TOLERANCE * np.abs(b).max())
+    """Whether numbers are the right ones in another order, and not nearly so in the same."""
+    a, b = np.ravel(given), np.ravel(right)
+    if a.size != b.size:
+        return False
+    near = TOLERANCE * np.abs(b).max()
+    in_order = np.abs(a - b).max() <= 2 * near
+    return not in_order and bool(np.abs(np.sort(a) - np.sort(b)).max() <= near)
 
 
 def _reals(answer: Any) -> FloatArray:
-    """An array of floats; complex numbers are none, even where they could be cut."""
-    if np.iscomplexobj(answer):
-        raise TypeError("complex numbers")
+    """An array of floats; None is no number, nor are complex ones, even where they could be cut."""
+    if answer is None or np.iscomplexobj(answer):
+        raise TypeError("no real numbers")
     return np.asarray(answer, dtype=float)
 
 
@@ -274,15 +288,20 @@ def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> 
     """What a wrong answer is, where it is something that can be told."""
     a, b = np.asarray(given, dtype=float), np.asarray(right, dtype=float)
 
-    def is_like(other: Any) -> bool:
+    def distance(other: Any) -> float:
         c = np.asarray(other, dtype=float)
-        return c.shape == a.shape and bool(
-            np.abs(a - c).max() <= relative * max(float(np.abs(c).max()), 1e-12)
-        )
+        if c.shape != a.shape:
+            return np.inf
+        off = float(np.abs(a - c).max() / max(np.abs(c).max(), 1e-12))
+        return off if np.isfinite(off) else np.inf
 
-    for wrong, told in mistakes:
-        if is_like(wrong):
-            return told
+    def is_like(other: Any) -> bool:
+        return distance(other) <= relative
+
+    # Some mistakes give nearly the same: the nearest is told.
+    known = [(distance(wrong), told) for wrong, told in mistakes]
+    if known and min(known)[0] <= relative:
+        return min(known)[1]
     near = np.abs(a - b).max() < 0.03 * np.abs(b).max()
     if near and any(np.abs(a - b.round(k)).max() < 1e-12 for k in range(2, 8)):
         return f"the right number, rounded: {UNROUNDED}"

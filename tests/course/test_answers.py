@@ -8,6 +8,7 @@ import pytest
 
 from rrp_pyomo import DenseCovariance, MeanVariance
 from rrp_pyomo.course.answers import (
+    is_permuted,
     known_portfolio,
     matrix,
     number,
@@ -64,6 +65,10 @@ def test_numbers_as_labels_are_labels():
         ({"a": 0.5, "b": 0.5}, "nothing for 'c'; 3 are asked for, and 2 given: 'a', 'b'"),
         (dict.fromkeys("ABC", 0.3), "nothing for 'a'"),
         ({**WEIGHTS, "d": 0.0}, "'d' is none of the 3"),
+        (pd.concat([WEIGHTS, WEIGHTS[:1]]), "'a' is there more than once"),
+        ({"a": [0.1, 0.2], "b": 0.5, "c": 0.0}, "should be 3 numbers"),
+        (WEIGHTS.set_axis(pd.MultiIndex.from_product([ASSETS, [1]])), "nothing for 'a'"),
+        (None, "should be 3 numbers; given: None"),
         ([0.5, np.nan, 0.5], "'b' is not"),
         (WEIGHTS.to_numpy() * 1j, "should be 3 numbers"),
     ],
@@ -121,6 +126,24 @@ def test_what_wrong_numbers_are(given, told):
         )  # fmt: skip
 
 
+def test_of_two_mistakes_the_nearer_is_told():
+    mistakes = [(0.3, "the one"), (0.3001, "the other")]
+    with pytest.raises(WrongAnswer, match="the other"):
+        require_close(0.3001, 0.2, "the volatility", mistakes=mistakes)
+
+
+def test_nearly_right_is_told_so():
+    with pytest.raises(WrongAnswer, match="a little too small"):
+        require_close(0.199, 0.2, "the volatility")
+    with pytest.raises(WrongAnswer, match="'b' is a little too large"):
+        require_all_close(WEIGHTS.add([0.0, 0.004, 0.0]), WEIGHTS, "weights")
+
+
+def test_near_the_right_numbers_is_no_other_order():
+    assert is_permuted(WEIGHTS[::-1], WEIGHTS)
+    assert not is_permuted(WEIGHTS + 5e-5, WEIGHTS)
+
+
 def test_rounded_numbers_are_told_so():
     exact = pd.Series([0.12345, 0.23456, 0.34567], ASSETS)
     with pytest.raises(WrongAnswer, match="rounded: hand in what was computed"):
@@ -157,7 +180,8 @@ def test_portfolios_with_names():
 
 def test_a_number_is_one_number():
     assert number(np.array([[0.5]])) == 0.5
-    with pytest.raises(WrongAnswer, match="one number"):
-        number([0.5, 0.5])
+    for answer in ([0.5, 0.5], None, 10**400):
+        with pytest.raises(WrongAnswer, match="one number; given: "):
+            number(answer)
     with pytest.raises(WrongAnswer, match="finite"):
         number(np.inf)

@@ -73,7 +73,20 @@ def test_two_wrong_answers_are_tried(number):
 
 
 @EACH
-@pytest.mark.parametrize("answer", [None, "parity", [], {"a": "b"}, float("nan"), object()])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "parity",
+        [],
+        {"a": "b"},
+        {"a": [1, 2]},
+        (0.1, [0.2, 0.3]),
+        10**400,
+        float("nan"),
+        object(),
+    ],
+)
 def test_whatever_is_handed_in_is_no_error(number, answer):
     verdict = check(number, answer)
     assert not verdict
