@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,12 @@ def volatility_of_a_year(answer: Any, data: Data) -> str:
     equal = returns.mean(axis=1)
     right = float(equal.std() * np.sqrt(MONTHS))
     x = np.full(returns.shape[1], 1 / returns.shape[1])
+    wealth = (1 + returns).cumprod().mean(axis=1)
+    drifting = wealth / wealth.shift(fill_value=1.0) - 1
+    bought_once = (
+        "that is of a portfolio that is bought once and left alone; rebalanced every month, its "
+        "return is the mean of the assets' returns"
+    )
     by_factors = FactorModel.fit(returns, data["factors"]).covariance.variance(x)
     mistakes = [
         (returns.std().mean() * np.sqrt(MONTHS), "that is the mean of the assets' volatilities; a "
@@ -79,6 +86,10 @@ def volatility_of_a_year(answer: Any, data: Data) -> str:
         (returns.std().mean(), "that is the mean of the assets' volatilities, and of a month"),
         (equal.std(ddof=0) * np.sqrt(MONTHS), "its variance divides by T; the mean was estimated, "
          "divide by T − 1"),
+        (np.log1p(equal).std() * np.sqrt(MONTHS), "that is of logarithmic returns; those of the "
+         "lesson are price over price, less 1"),
+        (drifting.std() * np.sqrt(MONTHS), bought_once),
+        (drifting.iloc[1:].std() * np.sqrt(MONTHS), bought_once),
         (equal.std(), "that is the volatility of a month; variances add up over 12 months"),
         (equal.var() * MONTHS, "that is the variance of a year; its root is asked for"),
         (equal.std() * MONTHS, "that is the volatility of a month times 12; it is variances that "
@@ -111,7 +122,7 @@ def volatility_of_a_year(answer: Any, data: Data) -> str:
 )
 def loadings(answer: Any, data: Data) -> str:
     factors = data["factors"]
-    if np.size(answer) == factors.shape[1] + 1:
+    if isinstance(answer, Sized) and len(answer) == factors.shape[1] + 1:
         raise WrongAnswer("four numbers are given; leave the intercept out, it is no loading")
     given = vector(answer, factors.columns, "loadings")
     excess = data["returns"] - data["risk_free"]
@@ -119,12 +130,12 @@ def loadings(answer: Any, data: Data) -> str:
     apart = pd.Series(
         [_slopes(excess, factors[[name]]).iloc[0] for name in factors], factors.columns
     )
+    market_less = factors.assign(**{"Mkt-RF": factors["Mkt-RF"] - data["risk_free"]})
     require_all_close(
         given,
         right,
         "loadings",
         "the residuals should have no covariance with any factor, and these have",
-        relative=1e-5,
         mistakes=[
             (_slopes(data["returns"], factors), "they explain the return, not the excess return: "
              "take the riskless rate off first"),
@@ -134,6 +145,10 @@ def loadings(answer: Any, data: Data) -> str:
              "and the riskless rate is still in the returns"),
             (apart, "each factor was taken alone; factors are correlated, so take all of them in "
              "one regression"),
+            (_slopes(excess, factors.sub(data["risk_free"], axis=0)), "the riskless rate was taken "
+             "off the factors, too; they are excess returns already"),
+            (_slopes(excess, market_less), "the riskless rate was taken off the market, too; it is "
+             "an excess return already"),
             ([excess.corr(factors[name]) for name in factors], "correlations have no units; "
              "loadings are slopes"),
         ],
@@ -165,6 +180,7 @@ def error_of_a_loading(answer: Any, data: Data) -> str:
     right = float(np.sqrt(variance * inverse[1, 1]))
     alone = A[:, :2]
     single = float(((y - alone @ np.linalg.lstsq(alone, y)[0]) ** 2).sum()) / (p - 2)
+    plain = float(((y - A[:, 1:] @ np.linalg.lstsq(A[:, 1:], y)[0]) ** 2).sum())
     apart = float(((A[:, 1] - A[:, 1].mean()) ** 2).sum())
     require_close(
         given,
@@ -183,6 +199,8 @@ def error_of_a_loading(answer: Any, data: Data) -> str:
              "by √((A'A)⁻¹)"),
             (np.sqrt(single / apart), "the market is the only factor here; the others belong to "
              "the model"),
+            (np.sqrt(plain / (p - 3) * np.linalg.inv(A[:, 1:].T @ A[:, 1:])[0, 0]), "the "
+             "regression has no intercept; add a column of ones"),
             (np.sqrt(variance / apart), "divided by the spread of the market alone; what counts is "
              "what the other factors do not explain of it: (A'A)⁻¹, not 1/(A'A)"),
             (np.sqrt(variance * inverse[0, 0]), "that is the standard error of the intercept"),
@@ -216,7 +234,6 @@ def covariance_of_a_model(answer: Any, data: Data) -> str:
         right,
         "the covariance matrix",
         "it is V'FV and, on the diagonal, the residual variances",
-        relative=1e-4,
         mistakes=[
             (systematic, "that is only what the factors explain; each asset has a residual "
              "variance, too"),
@@ -261,6 +278,8 @@ def years_to_know_a_mean(answer: Any, data: Data) -> str:
         relative=5e-3,
         mistakes=[
             (months, "that is in months; years are asked for"),
+            (right * (1 - 1 / len(market)), "the sample's volatility divides by T − 1, this one "
+             "by T"),
             (months / MONTHS / 4, "one standard error away; two are asked for"),
             (months / 4, "one standard error away, and in months"),
             (months / MONTHS / 2, "the 2 is inside the square: T = (2σ/μ)²"),

@@ -56,7 +56,7 @@ def industries() -> Data:
 
 
 def _with_copy() -> Data:
-    """The six industries, and the first of them once more under another name."""
+    """The six industries, and energy once more under another name."""
     six = industries()["covariance"]
     seven = six.reindex(index=[*six, "copy"], columns=[*six, "copy"])
     seven["copy"] = seven["Enrgy"]
@@ -214,8 +214,9 @@ def least_variance(answer: Any, data: Data) -> str:
         shares = _shares(weights, covariance)
         if shares.max() - shares.min() < 1e-3:
             raise WrongAnswer("this is risk parity; variance is least where *marginal* risks agree")
-        held = marginal[weights > 1e-3]
-        if weights.min() > -TOLERANCE and held.max() / held.min() - 1 < 0.01:
+        held = weights > 1e-3
+        is_least = marginal[held].max() < 1.01 * marginal.min()
+        if weights.min() > -TOLERANCE and is_least:
             raise WrongAnswer(
                 "this is the least variance of long-only weights; short positions are allowed"
             )
@@ -255,14 +256,17 @@ def same_asset_twice(answer: Any, data: Data) -> str:
             "equal budgets are those to be mended: energy has two of seven shares; how many has it "
             "in parity of the six?"
         )
+    six = list(covariance.labels[:-1])
+    parity = RiskParitySOCP(covariance.select(six)).solve("newton").weights
     others = budgets.drop(["Enrgy", "copy"])
+    if (others - parity[others.index]).abs().max() < TOLERANCE:
+        raise WrongAnswer("these are the weights; budgets are shares of the risk")
     if np.ptp(others) > TOLERANCE:
         raise WrongAnswer(
             "the budgets of the other five should be equal, as in parity of the six; "
             f"{others.idxmax()!r} has {others.max():.4f} and {others.idxmin()!r} {others.min():.4f}"
         )
-    six = list(covariance.labels[:-1])
-    target = RiskParitySOCP(covariance.select(six)).solve("newton").weights["Enrgy"]
+    target = parity["Enrgy"]
     found = RiskParitySOCP(covariance, budgets / budgets.sum()).solve("newton").weights
     together = float(found["Enrgy"] + found["copy"])
     if abs(together - target) > TOLERANCE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def newton_with_budgets(answer: Any, data: Data) -> str:
     weights = vector(answer, covariance.labels)
     require_long_only(weights)
     if weights.abs().max() <= TOLERANCE:
-        raise WrongAnswer("weights are 0")
+        raise WrongAnswer("all weights are 0")
     R = weights * covariance.marginal_risk(weights)
     shares = R / R.sum()
     budgeted = (shares - b).abs().max() < TOLERANCE
@@ -144,9 +145,11 @@ def newton_with_budgets(answer: Any, data: Data) -> str:
     _stocks_and_bonds,
 )
 def nonconvex(answer: Any, data: Data) -> str:
+    if isinstance(answer, Mapping | pd.Series):
+        answer = list(answer.values()) if isinstance(answer, Mapping) else answer.tolist()
     pair = vector(answer, ["one", "the other"], "the weights of stocks").tolist()
     if min(pair) < 0 or max(pair) > 1:
-        inside = " (they seem to be per cent)" if 1 < max(pair) <= 100 else ""
+        inside = " (they seem to be per cent)" if min(pair) >= 0 and 2 < max(pair) <= 100 else ""
         raise WrongAnswer(
             f"weights of stocks are between 0 and 1; given: {pair[0]:g} and {pair[1]:g}{inside}"
         )
@@ -161,12 +164,17 @@ def nonconvex(answer: Any, data: Data) -> str:
 
     middle, mean = objective(sum(pair) / 2), (objective(pair[0]) + objective(pair[1])) / 2
     if middle <= mean * (1 + 1e-9):
-        parity = 0.25
-        beside = " on both sides of parity" if min(pair) < parity < max(pair) else ""
+        parity, low, h = 0.25, min(pair), 1e-4
+        if low < parity < max(pair):
+            where = "on both sides of parity"
+        elif objective(low) + objective(low + 2 * h) < 2 * objective(low + h):
+            where = "too far apart, for the objective is convex at one and not at the other"
+        else:
+            where = "where the objective is convex"
         raise WrongAnswer(
             f"half-way the objective is {middle:.3g}, not more than the mean {mean:.3g} of the "
-            f"two; they are{beside or ' where the objective is convex'}: look for a piece of its "
-            "graph that bends down, such as where there are nearly bonds only"
+            f"two; they are {where}: look for a piece of its graph that bends down, such as where "
+            "there are nearly bonds only"
         )
     return f"{middle:.4g} half-way is more than {mean:.4g}, the mean of the two"
 

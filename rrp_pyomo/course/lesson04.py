@@ -168,7 +168,7 @@ def fall(answer: Any, data: Data) -> str:
         marginal = covariance.marginal_risk(start)["H"]
         raise WrongAnswer(
             f"from there Ipopt comes to risk parity; H's marginal risk at your start is "
-            f"{marginal:.2g}, and the trap is where H is (almost) not held"
+            f"{marginal:.2g}; start nearer to the trap, where H is not held, and A and B are alike"
         )
     return (
         f"{certificate.status!r} at {found.weights.round(3).to_dict()}, "
@@ -196,7 +196,7 @@ def escape(answer: Any, data: Data) -> str:
     weights = vector(answer, covariance.labels)
     require_long_only(weights)
     if weights.any() and abs(weights["Inverse"]) < 1e-6:
-        raise WrongAnswer("'Inverse' contributes nothing: that is the trap, ζ > 0 there")
+        raise WrongAnswer("'Inverse' is not held and contributes nothing, as in the trap: ζ > 0")
     budgets = pd.Series(1 / covariance.size, list(covariance.labels))
     largest = require_contributions(weights, covariance, budgets)
     require_budget(weights, so_far="contributions are equal, but ")

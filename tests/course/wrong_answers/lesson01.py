@@ -23,6 +23,11 @@ def slopes(y, *columns):
     return np.linalg.lstsq(np.column_stack(columns), y)[0]
 
 
+def slopes_squares(y, factors):
+    """The sum of squared residuals, without an intercept."""
+    return np.linalg.lstsq(factors, y)[1][0]
+
+
 def market_years(e, power=2, unit=12):
     return (2 * e["market"].std() / e["market"].mean()) ** power / unit
 
@@ -36,6 +41,17 @@ WRONG = [
     ("1.1", lambda e: np.std(e["returns"].mean(axis=1), ddof=0) * 12**0.5, "divide by T − 1"),
     ("1.1", lambda e: round(e["returns"].mean(axis=1).std() * 12**0.5, 2), "rounded"),
     ("1.1", lambda e: e["returns"].std() * 12**0.5, "should be one number"),
+    ("1.1", lambda e: np.log1p(e["returns"].mean(axis=1)).std() * 12**0.5, "logarithmic returns"),
+    (
+        "1.1",
+        lambda e: (1 + e["returns"]).cumprod().mean(axis=1).pct_change().std() * 12**0.5,
+        "bought once",
+    ),
+    (
+        "1.1",
+        lambda e: 1.005 * e["returns"].mean(axis=1).std() * 12**0.5,
+        "a little too large",
+    ),
     (
         "1.1",
         lambda e: (12 * model(e).covariance.variance(np.full(6, 1 / 6))) ** 0.5,
@@ -71,6 +87,24 @@ WRONG = [
         lambda e: slopes(e["returns"] - e["risk_free"], np.ones(60), 100 * e["factors"])[1:],
         "a hundred times too small",
     ),
+    (
+        "1.2",
+        lambda e: slopes(
+            e["returns"] - e["risk_free"], np.ones(60), e["factors"].sub(e["risk_free"], axis=0)
+        )[1:],
+        "off the factors, too",
+    ),
+    (
+        "1.2",
+        lambda e: slopes(
+            e["returns"] - e["risk_free"],
+            np.ones(60),
+            e["factors"]["Mkt-RF"] - e["risk_free"],
+            e["factors"][["SMB", "HML"]],
+        )[1:],
+        "off the market, too",
+    ),
+    ("1.2", lambda e: (0.001, [0.8, -0.3, 0.4]), "should be 3 numbers"),
     ("1.2", lambda e: {"Mkt-RF": 0.5, "SMB": 0.1}, "nothing for 'HML'"),
     ("1.3", lambda e: model(e).residual_variance["Utils"] ** 0.5, "still to be multiplied"),
     (
@@ -89,6 +123,15 @@ WRONG = [
             e["returns"], e["factors"][["Mkt-RF"]]
         ).loading_standard_errors.loc["Mkt-RF", "Utils"],
         "only factor here",
+    ),
+    (
+        "1.3",
+        lambda e: np.sqrt(
+            slopes_squares(e["returns"]["Utils"], e["factors"])
+            / 57
+            * np.linalg.inv(e["factors"].T @ e["factors"])[0, 0]
+        ),
+        "column of ones",
     ),
     ("1.3", lambda e: model(e).loadings.loc["Mkt-RF", "Utils"], "not its standard error"),
     ("1.3", lambda e: model(e).loading_standard_errors.loc["SMB", "Utils"], "loading on SMB"),
@@ -116,5 +159,6 @@ WRONG = [
     ("1.5", lambda e: market_years(e, power=1, unit=1), "square it"),
     ("1.5", lambda e: market_years(e) / 12, "12 times too small"),
     ("1.5", lambda e: market_years(e) * 0.98**2, "1.96 standard errors"),
+    ("1.5", lambda e: market_years(e) * 119 / 120, "this one by T"),
     ("1.5", lambda e: 10.0, "same units"),
 ]

@@ -54,6 +54,13 @@ def budgets_of_seven(e, energy, copy, others=None):
     return b
 
 
+def half_and_half(seven):
+    six = RiskParitySOCP(DenseCovariance(seven.iloc[:6, :6])).solve().weights
+    return six.reindex(seven.index, fill_value=six["Enrgy"]).mul(
+        [0.5 if name in ("Enrgy", "copy") else 1.0 for name in seven]
+    )
+
+
 WRONG = [
     ("2.1", lambda e: 0.6, "the weight of stocks"),
     ("2.1", lambda e: 0.09 / 0.11, "with the covariance"),
@@ -82,6 +89,7 @@ WRONG = [
     ("2.2", lambda e: [-0.2, 1.2], "'stocks' is short"),
     ("2.2", lambda e: [0.3, 0.7], "the contribution of 'bonds' is"),
     ("2.2", lambda e: of_two(e, e["budgets"][::-1]), "are interchanged"),
+    ("2.2", lambda e: np.array([5e-5, -5e-5]) + of_two(e, e["budgets"]), "of the variance, not"),
     ("2.3", lambda e: EQUAL, "these are the weights"),
     ("2.3", lambda e: contributions(e), "divide them by it"),
     ("2.3", lambda e: contributions(e) / contributions(e).sum() ** 0.5, "sum to the volatility"),
@@ -103,6 +111,7 @@ WRONG = [
     ),
     ("2.4", lambda e: scaled(inverse(e))[::-1], "in another order"),
     ("2.4", lambda e: scaled(inverse(e)).round(3), "with all its digits"),
+    ("2.4", lambda e: [0, 0, 0, 0, 0, 1], "still lowers the variance"),
     ("2.4", lambda e: [0.5, 0.1, 0.0, 0.0, 0.2, 0.2], "still lowers the variance"),
     ("2.4", lambda e: 100 * scaled(inverse(e)), "per cent, not decimals"),
     ("2.4", lambda e: dict.fromkeys(e["covariance"], 0.0), "sum to 0"),
@@ -113,5 +122,6 @@ WRONG = [
     ("2.5", lambda e: 100 * budgets_of_seven(e, 1 / 12, 1 / 12), "they are per cent"),
     ("2.5", lambda e: budgets_of_seven(e, 0.1, 0.1), "its two budgets sum to 0.2"),
     ("2.5", lambda e: parity(e), "equal, as in parity of the six"),
+    ("2.5", lambda e: half_and_half(e["covariance"]), "these are the weights"),
     ("2.5", lambda e: EQUAL, "should be 7 numbers; given: 6"),
 ]

@@ -88,6 +88,8 @@ WRONG = [
     ("3.2", lambda e: -EQUAL, "is short"),
     ("3.3", lambda e: (0.0, 1.0), "on both sides of parity"),
     ("3.3", lambda e: (0.3, 0.9), "where the objective is convex"),
+    ("3.3", lambda e: (0.0, 0.2), "too far apart"),
+    ("3.3", lambda e: {"one": 0.8, "another": 1.0}, "where the objective is convex"),
     ("3.3", lambda e: (0.1, 0.1), "the two weights are the same"),
     ("3.3", lambda e: (0, 10), "per cent"),
     ("3.3", lambda e: 0.1, "should be 2 numbers; given: 1"),
