@@ -57,8 +57,8 @@ def estimation_errors(model: FactorModel, assets: Iterable[Hashable] | None = No
     >>> figure = estimation_errors(model)
     >>> figure.savefig("errors.svg")
     >>> print(figure.get_suptitle())
-    Loadings ± standard errors; the error that matters most is that of
-    Enrgy on SMB: 0.07 ± 0.19
+    Loadings ± standard errors; times the factor's volatility, the largest
+    is that of Enrgy on SMB: 0.07 ± 0.19
     """
     require_kind(model, FactorModel, "model", "such as FactorModel.fit(returns, factors)")
     V, SE = model.loadings.to_numpy(), model.loading_standard_errors.to_numpy()
@@ -77,8 +77,9 @@ def estimation_errors(model: FactorModel, assets: Iterable[Hashable] | None = No
     factor, j = max(((k, j) for k in factors for j in at), key=lambda place: risk[place])
     title(
         figure,
-        f"Loadings ± standard errors; the error that matters most is that of {model.labels[j]} on "
-        f"{model.factor_labels[factor]}: {V[factor, j]:.2f} ± {SE[factor, j]:.2f}",
+        "Loadings ± standard errors; times the factor's volatility, the largest is that of "
+        f"{model.labels[j]} on {model.factor_labels[factor]}: "
+        f"{V[factor, j]:.2f} ± {SE[factor, j]:.2f}",
     )
     return figure
 

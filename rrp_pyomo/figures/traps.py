@@ -15,7 +15,7 @@ from matplotlib.tri import Triangulation
 
 from rrp_pyomo.figures.slide import as_covariance, chosen, mark, panels, per_cent, slide, title
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.plots import BLUE, PLAIN, VERMILION
+from rrp_pyomo.plots import BLACK, BLUE, PLAIN, VERMILION
 
 # Points to a side of the triangle.
 _GRID = 90
@@ -68,7 +68,8 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     Returns
     -------
     Figure
-        The triangle of weights, each corner being all wealth in one asset; dark is low.
+        The triangle of weights, each corner being all wealth in one asset; dark is low. Where there
+        is a trap, ζ on the straight way from it to risk parity stands beside the triangle.
 
     Raises
     ------
@@ -98,7 +99,13 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     _, names = chosen(assets, sigma.labels, 3)
     Sigma = sigma.select(names).matrix().to_numpy()
     Sigma = Sigma / np.diag(Sigma).mean()
-    figure, (axes,) = panels()
+    found = stationary_points(Sigma)
+    traps = [point for point in found if not point.is_parity]
+    if traps:
+        figure, (axes, way) = panels(1, 2, width_ratios=(1.6, 1))
+        _draw_way(way, Sigma, traps[0], found[0])
+    else:
+        figure, (axes,) = panels()
     grid = _grid()
     x, y = (grid @ _CORNERS).T
     values = _value(Sigma, grid)
@@ -106,8 +113,6 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
         Triangulation(x, y), values, levels=_levels(values), norm=PowerNorm(0.5), cmap="cividis"
     )
     filled.set_rasterized(True)  # thousands of corners otherwise
-    found = stationary_points(Sigma)
-    traps = [point for point in found if not point.is_parity]
     for point in found:
         _mark(axes, point, names)
     _frame(axes, [str(name) for name in names])
@@ -198,6 +203,19 @@ def _mark(axes: Axes, point: Stationary, names: tuple[Hashable, ...]) -> None:
         mark(axes, at, f"risk parity: {held}", BLUE, away=at + 1.0)
     else:
         mark(axes, at, f"trap: {held}", VERMILION, away=at - 1.0)
+
+
+def _draw_way(axes: Axes, Sigma: FloatArray, trap: Stationary, parity: Stationary) -> None:
+    """ζ on the straight way from a trap to risk parity: up first, then down."""
+    share = np.linspace(0.0, 1.0, 401)
+    along = trap.weights + share[:, None] * (parity.weights - trap.weights)
+    heights = _value(Sigma, along)
+    axes.plot(100 * share, 100 * heights / heights[0], color=BLACK)
+    mark(axes, (0.0, 100.0), "trap", VERMILION, away=(0.0, 101.0))
+    mark(axes, (100.0, 0.0), "risk parity", BLUE, away=(101.0, 0.0))
+    axes.set_xlabel("way to risk parity (%)")
+    axes.set_ylabel("ζ, trap = 100")
+    axes.set_ylim(0.0)
 
 
 def _frame(axes: Axes, names: list[str]) -> None:

@@ -218,13 +218,19 @@ def test_traps_are_stationary_and_no_risk_parity():
         )
     assert not answer.certificate.is_risk_parity
     assert answer.weights.to_numpy() == pytest.approx(trap.weights, abs=1e-3)
-    axes = figures.trap_landscape(HEDGED).axes[0]
+    axes, way = figures.trap_landscape(HEDGED).axes
     assert len(dots(axes)) == len(dots(axes, BLUE)) == 1
+    (line,) = [line for line in way.lines if len(line.get_xdata()) > 1]
+    heights = line.get_ydata()
+    assert heights[0] == 100.0
+    assert heights.max() > 101.0
+    assert heights[-1] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_without_hedges_there_is_no_trap():
     (only,) = stationary_points(np.diag([1.0, 4.0, 16.0]))
     assert only.weights == pytest.approx(np.array([4, 2, 1]) / 7, abs=1e-7)
+    assert len(figures.trap_landscape(np.diag([1.0, 4.0, 16.0])).axes) == 1
 
 
 def test_bars_are_duals_by_name():
