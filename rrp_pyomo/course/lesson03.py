@@ -101,7 +101,7 @@ def gap_of_equal_weights(answer: Any, data: Data) -> str:
 @LESSON.exercise(
     "Newton's method with budgets",
     """
-    Change the ten lines of Newton's method so that the risk contributions of the six industries are
+    Use the ten lines of Newton's method so that the risk contributions of the six industries are
     in the proportions of `budgets`. Which weights, long-only and of sum 1, are these?
     """,
     _budgeted,
