@@ -57,7 +57,7 @@ def _hedged_pair() -> Data:
 @LESSON.exercise(
     "How steep is the trap?",
     """
-    Three assets with `e["covariance"]`, and `e["trap"]`, the parity portfolio of A and B alone.
+    `covariance` is that of three assets, `trap` the parity portfolio of A and B alone.
     Sell a little of it, h of all you have, to buy H: x(h) = (1 − h) trap + h e_H. How fast does ζ
     of (4) grow, for the best θ at each h? Answer: dζ/dh at h = 0 from above, a number.
     """,
@@ -100,7 +100,7 @@ def _industries() -> Data:
 @LESSON.exercise(
     "How far from the best can it be?",
     """
-    `e["covariance"]` is that of twelve industries; hold 1/12 of each. By the bound of this lesson,
+    `covariance` is that of twelve industries; hold 1/12 of each. By the bound of this lesson,
     for weights with the same product the volatility could fall by at most what fraction? Answer: a
     number between 0 and 1, computed from the relative contributions and nothing else.
     """,
@@ -147,8 +147,8 @@ def _hedged_three() -> Data:
 @LESSON.exercise(
     "Fall into it",
     """
-    For `e["covariance"]` find weights, each at least 0.01 and 1 in sum, from which Ipopt ends in
-    a trap of (4): `RiskParityQCLP(e["covariance"]).solve(start=weights)`. Answer: the weights to
+    For the given `covariance` find weights, each at least 0.01 and 1 in sum, from which Ipopt ends
+    in a trap of (4): `RiskParityQCLP(covariance).solve(start=weights)`. Answer: the weights to
     start from.
     """,
     _hedged_three,
@@ -186,8 +186,9 @@ def _with_inverse() -> Data:
 @LESSON.exercise(
     "And out again",
     """
-    `e["covariance"]`: twelve industries and a fund that earns what the market loses. From equal
-    weights Ipopt ends in a trap. Answer: the weights of long-only, fully invested risk parity.
+    `covariance` is that of twelve industries and a fund that earns what the market loses. From
+    equal weights Ipopt ends in a trap. Answer: the weights of long-only, fully invested risk
+    parity.
     """,
     _with_inverse,
 )
@@ -212,8 +213,9 @@ def _five() -> Data:
 @LESSON.exercise(
     "The calmest of many parities",
     """
-    Five industries with `e["covariance"]`, now with short positions: Σ|x_i| = 1. Of all risk parity
-    books that are short in exactly three of them, find the least volatile. Answer: its weights.
+    `covariance` is that of five industries, now with short positions: Σ|x_i| = 1. Of all risk
+    parity books that are short in exactly three of them, find the least volatile. Answer: its
+    weights.
     """,
     _five,
 )
