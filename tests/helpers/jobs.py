@@ -39,7 +39,7 @@ class HeldBack:
     def __call__(self, chunk: Chunk) -> pa.Table:
         waits = len(list(self.begun.iterdir())) >= self.free
         (self.begun / f"{chunk.size} {chunk.first}").touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while waits and not self.gate.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.job(chunk)

@@ -125,7 +125,7 @@ def interrupt(panel, tmp_path):
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, str(script), str(arguments)]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200  # of a machine with other work
         while len(finished(parts["run"])) < 3 or len(list(parts["begun"].iterdir())) < 5:
             assert time.monotonic() < deadline
             assert process.poll() is None
@@ -133,7 +133,7 @@ def interrupt(panel, tmp_path):
         process.send_signal(how)
         time.sleep(0.3)
         parts["gate"].touch()
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=200)
         return finished(parts["run"]), process.returncode, log.decode()
 
     return run
