@@ -13,6 +13,8 @@ import pyomo.environ as pyo
 
 from rrp_pyomo.course.answers import (
     TOLERANCE,
+    UNROUNDED,
+    is_rounded,
     number,
     require_budget,
     require_close,
@@ -20,7 +22,7 @@ from rrp_pyomo.course.answers import (
     vector,
 )
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
-from rrp_pyomo.course.models import made, solved, values
+from rrp_pyomo.course.models import by_label, made, solved, values
 from rrp_pyomo.data import Covariance, FactorModel, excess_returns
 from rrp_pyomo.data.datasets import french
 from rrp_pyomo.models import RiskParitySOCP
@@ -188,17 +190,32 @@ def capped(answer: Any, data: Data) -> str:
             )
     if np.ptp(free) > 2 * TOLERANCE:
         so_far = "weights sum to 1 and keep to the caps, but "
-        if free.max() > 1.5 * free.min():
-            so_far += "as under (11), which sees the smallest share only, "
-        elif free.max() < 1.15 * free.min():
-            so_far += "close as they are (the least gap is close, solve() is exact), "
-        raise _unequal(free, so_far)
+        raise _unequal(free, so_far + _why_unequal(x[free.index], free, covariance))
     at_cap = shares[caps.index]
     if at_cap.max() > free.mean() + TOLERANCE:
         raise WrongAnswer(f"{at_cap.idxmax()!r} is at its cap and contributes more than the others")
     return f"{len(free)} equal shares of {free.mean():.4f}; " + ", ".join(
         f"{a!r} has {share:.4f}" for a, share in at_cap.items()
     )
+
+
+def _why_unequal(x: pd.Series, shares: pd.Series, covariance: Covariance) -> str:
+    """What the weights are that no cap touches, where that is known."""
+    if shares.max() > 1.5 * shares.min():
+        return "as under (11), which sees the smallest share only, "
+
+    def is_part_of_parity(of: Covariance) -> bool:
+        other = RiskParitySOCP(of).solve("newton").weights[x.index]
+        return bool(np.abs(x / x.sum() - other / other.sum()).max() < TOLERANCE)
+
+    if is_part_of_parity(covariance.select(x.index)):
+        return "with parity of the others by their own covariance, without those at their caps, "
+    if is_part_of_parity(covariance):
+        return "with risk parity's own weights, scaled where no cap touches them, "
+    if shares.max() < 1.15 * shares.min():
+        told = f"the weights look rounded, {UNROUNDED}" if is_rounded(x) else ""
+        return f"close as they are ({told or 'the least gap is close, solve() is exact'}), "
+    return ""
 
 
 # --- 10.4 -----------------------------------------------------------------------------------------
@@ -241,14 +258,17 @@ def sleeves_under_a_ceiling(answer: Any, data: Data) -> str:
     try:
         _judge_sleeves(answer, other)
     except WrongAnswer as wrong:
-        raise WrongAnswer(f"right on the given data, but on others: {wrong}") from None
+        raise WrongAnswer(
+            "right on the given data, but not on others: does the function use its arguments, all "
+            f"of them and nothing else? There {wrong}"
+        ) from None
     return said
 
 
 def _judge_sleeves(answer: Any, data: Data) -> str:
     mean, covariance, ceiling = data["mean"], data["covariance"], data["ceiling"]
     model = solved(made(answer, *(data[k] for k in ("mean", "covariance", "sleeves", "ceiling"))))
-    w = values(model, "w", covariance.labels)
+    w = by_label(values(model), covariance.labels)
     require_budget(w)
     require_long_only(w)
     for name, own in data["sleeves"].items():
@@ -326,11 +346,10 @@ def choice(answer: Any, data: Data) -> str:
         )
     every = [RiskParitySOCP(covariance.select(c)).solve("newton") for c in _subsets(x.index, k)]
     allowed = [mean[p.weights.index] @ p.weights for p in every if p.weights.min() >= least]
-    better = sum(value > mean @ x + 1e-7 for value in allowed)
-    if better:
+    if max(allowed) > mean @ x + 1e-7:
         raise WrongAnswer(
-            f"{', '.join(held)} are at parity with a mean of {mean @ x:.6f}, but {better} of the "
-            f"{len(allowed)} choices that are allowed have a larger one"
+            f"{', '.join(held)} are at parity with a mean of {mean @ x:.6f}, and the largest of "
+            f"the {len(allowed)} choices that are allowed is {max(allowed):.6f}"
         )
     return f"{', '.join(held)}: the largest mean of {len(allowed)} choices, {mean @ x:.6f}"
 

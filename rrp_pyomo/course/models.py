@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
 import pyomo.environ as pyo
+from pyomo.contrib.solver.common.util import NoFeasibleSolutionError
 
 from rrp_pyomo.course.answers import vector
 from rrp_pyomo.course.exercises import WrongAnswer
 from rrp_pyomo.errors import brief
+
+_ABSOLUTE = "abs("
 
 
 def made(answer: Any, *given: Any) -> Any:
@@ -27,18 +31,53 @@ def made(answer: Any, *given: Any) -> Any:
     return model
 
 
-def solved(model: Any, solver: str = "clarabel") -> pyo.ConcreteModel:
-    """A ConcreteModel, solved by one of Pyomo's solvers; what that says where it cannot."""
+def solved(model: Any) -> pyo.ConcreteModel:
+    """A ConcreteModel with its solution, or why there is none."""
     if not isinstance(model, pyo.ConcreteModel):
         raise WrongAnswer(f"the answer should be a pyo.ConcreteModel; given: {brief(model)}")
     require_one_objective(model)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            results = pyo.SolverFactory(solver).solve(model)
-        pyo.assert_optimal_termination(results)
-    except Exception as error:  # of the reader's expressions, of Pyomo or of the solver
-        raise WrongAnswer(f"{solver} has no solution of the model: {error}") from None
+    with no_solution_is_wrong():
+        optimise(model)
     return model
+
+
+def optimise(model: Any) -> None:
+    """The solution of a Pyomo model by Clarabel, or by Ipopt where its form is not conic."""
+    try:
+        _solve(model, "clarabel")
+    except NoFeasibleSolutionError:
+        raise
+    except Exception as error:
+        if _ABSOLUTE not in str(error):  # not smooth: where Ipopt stops means nothing
+            try:
+                _solve(model, "casadi_ipopt")
+            except Exception:
+                pass
+            else:
+                return
+        raise
+
+
+def _solve(model: Any, solver: str) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        pyo.assert_optimal_termination(pyo.SolverFactory(solver).solve(model))
+
+
+@contextmanager
+def no_solution_is_wrong(hint: str = "") -> Iterator[None]:
+    """What the reader's expressions, Pyomo or a solver raise is the answer's fault."""
+    try:
+        yield
+    except Exception as error:
+        told = str(error)
+        if _ABSOLUTE in told:
+            hint = "|x| is stated by a variable u with u ≥ x and u ≥ −x"
+        elif "not convex" in told:
+            hint = hint or "is the objective's sense right, and that of each row?"
+        raise WrongAnswer(
+            f"no solution of your model was found, and there is one of what is asked for: {told}"
+            + (f"; {hint}" if hint else "")
+        ) from None
 
 
 def require_one_objective(model: pyo.ConcreteModel) -> None:
@@ -48,12 +87,22 @@ def require_one_objective(model: pyo.ConcreteModel) -> None:
         raise WrongAnswer(f"the model should have one active objective; it has {goals}")
 
 
-def values(model: pyo.ConcreteModel, name: str, labels: Iterable[Any]) -> pd.Series:
-    """The values of the model's variables of this name, by label."""
-    part = model.component(name)
-    if part is None or not hasattr(part, "extract_values"):
-        raise WrongAnswer(f"the model should have variables named {name!r}; it has none")
-    found = part.extract_values()
+def values(model: Any, name: str = "w") -> dict[Any, float | None]:
+    """The values of the model's variables of this name, by index; None for those without one."""
+    part: Any = getattr(model, name, None)
+    try:
+        items = part.items() if hasattr(part, "items") else enumerate(part)  # a kernel's list
+        return {label: pyo.value(variable, exception=False) for label, variable in items}
+    except TypeError:
+        raise WrongAnswer(f"the model should have variables named {name!r}, by asset") from None
+
+
+def by_label(found: dict[Any, float | None], labels: Iterable[Any], name: str = "w") -> pd.Series:
+    """Values by label; those that are numbered from 0 or 1 are in the labels' order."""
+    labels = list(labels)
     if missing := [label for label, value in found.items() if value is None]:
         raise WrongAnswer(f"{name}[{missing[0]!r}] has no value: is it in any constraint?")
+    places = (list(range(len(labels))), list(range(1, len(labels) + 1)))
+    if list(found) in places and not set(found) & set(labels):
+        found = dict(zip(labels, found.values(), strict=True))
     return vector(found, labels, name)

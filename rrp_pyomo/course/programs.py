@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +11,14 @@ import pyomo.kernel as pmo
 
 from rrp_pyomo.course.answers import vector
 from rrp_pyomo.course.exercises import WrongAnswer
-from rrp_pyomo.course.models import made, require_one_objective
+from rrp_pyomo.course.models import (
+    by_label,
+    made,
+    no_solution_is_wrong,
+    optimise,
+    require_one_objective,
+    values,
+)
 from rrp_pyomo.errors import brief
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
@@ -36,27 +42,15 @@ def stated(answer: Any, *given: Any) -> Any:
 
 
 def weights_of(model: Any, labels: Iterable[Any], name: str = "w", hint: str = "") -> pd.Series:
-    """The variables of this name, by label, after the model has been solved by Clarabel."""
+    """The variables of this name, by label, after the model has been solved."""
+    if isinstance(model, Program):
+        with no_solution_is_wrong(hint):
+            solution = solve_program(model, "clarabel")
+        if name not in solution.values:
+            raise WrongAnswer(f"the model should have variables named {name!r}, by asset")
+        return vector(solution.values[name], labels)
     if isinstance(model, pyo.ConcreteModel):
         require_one_objective(model)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if isinstance(model, Program):
-                found = solve_program(model, "clarabel").values[name]
-            else:
-                pyo.assert_optimal_termination(pyo.SolverFactory("clarabel").solve(model))
-                part = getattr(model, name)
-                found = (
-                    {label: pyo.value(v) for label, v in part.items()}
-                    if hasattr(part, "items")
-                    else [pyo.value(v) for v in part]  # a list of the kernel, in order
-                )
-    except (KeyError, AttributeError):
-        raise WrongAnswer(f"the model should have variables named {name!r}, by asset") from None
-    except Exception as error:  # of the reader's expressions, of Pyomo or of the solver
-        raise WrongAnswer(
-            f"no solution of your model was found, and there is one of what is asked for: {error}"
-            + (f"; {hint}" if hint else "")
-        ) from None
-    return vector(found, labels)
+    with no_solution_is_wrong(hint):
+        optimise(model)
+    return by_label(values(model, name), labels, name)

@@ -21,6 +21,14 @@ def smallest_share(e):
         return RiskParitySOCP(e["covariance"], weight_set=X).solve()
 
 
+def scaled(e, *, alone):
+    """Parity's weights, or those of the others alone, beside the caps."""
+    caps, C = e["caps"], e["covariance"]
+    others = [a for a in C.labels if a not in caps.index]
+    part = RiskParitySOCP(C.select(others) if alone else C).solve("newton").weights[others]
+    return pd.concat([(1 - caps.sum()) * part / part.sum(), caps])
+
+
 def too_tight(e):
     X = WeightSet(upper=(e["caps"] - 0.01).to_dict())
     return RiskBudgeting(e["covariance"], weight_set=X).solve()
@@ -95,7 +103,9 @@ WRONG = [
     ("10.3", smallest_share, "as under (11)"),
     ("10.3", lambda e: RiskParitySOCP(e["covariance"]).solve(), "above its cap"),
     ("10.3", too_tight, "it should have more"),
-    ("10.3", least_gap, "close as they are"),
+    ("10.3", least_gap, "the least gap is close"),
+    ("10.3", lambda e: scaled(e, alone=True), "by their own covariance"),
+    ("10.3", lambda e: scaled(e, alone=False), "risk parity's own weights"),
     ("10.3", lambda e: pd.Series(1 / 12, e["covariance"].labels), "above its cap"),
     ("10.4", lambda e: sleeves(parity=False), "contributions are not equal"),
     ("10.4", lambda e: sleeves(own=False), "to the whole all contribute the same"),
@@ -107,7 +117,7 @@ WRONG = [
     ("10.4", lambda e: lambda *data: None, "return model"),
     ("10.4", lambda e: lambda mean: mean, "failed: TypeError"),
     ("10.4", lambda e: lambda *data: pyo.ConcreteModel(), "objective"),
-    ("10.5", lambda e: parity_of(e, ["BusEq", "Telcm", "Hlth"]), "have a larger one"),
+    ("10.5", lambda e: parity_of(e, ["BusEq", "Telcm", "Hlth"]), "the largest of the 5"),
     ("10.5", lambda e: parity_of(e, largest_means(e)), "below 0.31"),
     ("10.5", lambda e: e["mean"].eq(e["mean"].max()) * 1.0, "1 are held"),
     (
