@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.stats import skew
 
 from rrp_pyomo.course.answers import TOLERANCE, number, require_close
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
-from rrp_pyomo.course.models import made, solved
+from rrp_pyomo.course.models import made, solved, values
 from rrp_pyomo.data import FactorModel, excess_returns
 from rrp_pyomo.data.datasets import french
 from rrp_pyomo.linalg import FloatArray
@@ -64,7 +65,10 @@ def band(answer: Any, data: Data) -> str:
             (best + reach, "the cost is paid for buying: stop below the best amount"),
             (best - cost / curvature, "the cost is paid once, and earned in all periods"),
             (best - reach - held, "that is what is bought; the amount held after it is asked for"),
-            (np.clip(held, best - reach / 2, best + reach / 2), "the factor ½ is lost: (½x²)' = x"),
+            (
+                (mean - cost / periods) / (data["risk_aversion"] * data["volatility"]),
+                "the variance is the volatility squared",
+            ),
         ],
     )
     return f"{right:.4f}, at the edge of the band from {best - reach:.4f} to {best + reach:.4f}"
@@ -150,8 +154,9 @@ def error_of_a_difference(answer: Any, data: Data) -> str:
     s, e = sharpe["least"], sharpe["equal"]
     normal = np.sqrt((2 - 2 * rho + (s**2 + e**2 - 2 * s * e * rho**2) / 2) / T)
     given = number(answer)
-    if abs(given - normal) < 0.01 * normal:
-        right = float(normal)
+    for other in (float(normal), _jackknife(returns)):
+        if abs(given - other) < 0.01 * other:
+            right = other
     require_close(
         given,
         right,
@@ -160,6 +165,8 @@ def error_of_a_difference(answer: Any, data: Data) -> str:
         "the two, its standard deviation, and divide by √T",
         relative=0.01,
         mistakes=[
+            (float((z["least"] - z["equal"]).std() / np.sqrt(T)), "that leaves out the errors of "
+             "the standard deviations"),
             (right * np.sqrt(12), "that is √12 times too large: per year, where a month is asked"),
             (right * np.sqrt(T), "that is of one month; divide by √T"),
             (apart, "the two were never apart: they share most of each month, so take the "
@@ -175,22 +182,32 @@ def error_of_a_difference(answer: Any, data: Data) -> str:
     return f"{right:.5f} (skewness {skew(z['equal']):.2f}): a difference of {z_score:.2f} errors"
 
 
+def _jackknife(returns: pd.DataFrame) -> float:
+    """The error of the difference of Sharpe ratios from leaving out each month in turn."""
+    left = [returns.drop(month) for month in returns.index]
+    sharpe = np.array([(r.mean() / r.std()).to_numpy() for r in left])
+    return float(np.sqrt(len(left) - 1) * (sharpe[:, 0] - sharpe[:, 1]).std())
+
+
 # --- 12.4 -----------------------------------------------------------------------------------------
 
 
-def _plan_data() -> Data:
-    data = french()
-    own = ["NoDur", "BusEq", "Telcm", "Utils", "Hlth"]
-    returns = excess_returns(data.returns, data.risk_free).tail(60)[own]
-    covariance = FactorModel.fit(returns, data.factors.tail(60)).covariance
-    quarters = returns.groupby(np.arange(60) // 20).mean()
+def _plan_of(held: dict[str, float], periods: int, aversion: float, cost: float) -> Data:
+    """A plan's data: of each period the mean of its part of five years."""
+    data, own = french(), pd.Series(held)
+    returns = excess_returns(data.returns, data.risk_free).tail(60)[list(held)]
     return {
-        "mean": quarters,
-        "covariance": covariance,
-        "risk_aversion": 5.0,
-        "cost": 0.004,
-        "held": pd.Series(0.2, own),
+        "mean": returns.groupby(np.arange(60) // (60 // periods)).mean(),
+        "covariance": FactorModel.fit(returns, data.factors.tail(60)).covariance,
+        "risk_aversion": aversion,
+        "cost": cost,
+        "held": own,
     }
+
+
+def _plan_data() -> Data:
+    own = ["NoDur", "BusEq", "Telcm", "Utils", "Hlth"]
+    return _plan_of(dict.fromkeys(own, 0.2), periods=3, aversion=5.0, cost=0.004)
 
 
 @LESSON.exercise(
@@ -201,7 +218,7 @@ def _plan_data() -> Data:
     model a variable `m.w[h, a]` for each of these. Weights of each period are not negative and sum
     to 1; before the first period weights are `held`. The model maximises
     Σ_h [mean_h'w_h − (risk_aversion/2) w_h'Σw_h − cost Σ_a |w_ha − w_{h−1,a}|].
-    What is handed in is the function; it is tried with other costs, too.
+    What is handed in is the function; it is tried on other data, too.
     """,
     _plan_data,
     modelling=True,
@@ -210,11 +227,15 @@ def plan(answer: Any, data: Data) -> str:
     if isinstance(answer, pyo.Block):
         raise WrongAnswer("the answer should be the function build, not a model that it made")
     said = _judge_plan(answer, data)
-    for cost in (0.0, 0.02):
-        try:
-            _judge_plan(answer, {**data, "cost": cost})
-        except WrongAnswer as wrong:
-            raise WrongAnswer(f"right on the given data, but at cost {cost:g}: {wrong}") from None
+    other = {"Durbl": 0.1, "Telcm": 0.2, "Utils": 0.4, "Money": 0.3}
+    try:
+        _judge_plan(answer, {**data, "cost": 0.0})
+        _judge_plan(answer, _plan_of(other, periods=2, aversion=7.0, cost=0.001))
+    except WrongAnswer as wrong:
+        raise WrongAnswer(
+            "right on the given data, but not on others: does the function use its arguments, all "
+            f"of them and nothing else? There {wrong}"
+        ) from None
     return said
 
 
@@ -249,32 +270,51 @@ def _judge_plan(answer: Any, data: Data) -> str:
 
 def _by_period(model: pyo.ConcreteModel, mean: pd.DataFrame) -> pd.DataFrame:
     """The values of w[h, a]."""
-    part = model.component("w")
-    if part is None or not hasattr(part, "extract_values"):
-        raise WrongAnswer("the model should have variables named 'w', w[h, a]; it has none")
-    found = part.extract_values()
+    found = values(model)
     wanted = [(h, a) for h in mean.index for a in mean.columns]
     if missing := [key for key in wanted if found.get(key) is None]:
-        raise WrongAnswer(f"there is no value of w{list(missing[0])}: periods first, then assets")
+        raise WrongAnswer(
+            f"there is no value of w{list(missing[0])}: the row of `mean` comes first, then its "
+            f"column; your model's first is w{_index(next(iter(found), ()))}"
+        )
     rows = [[found[h, a] for a in mean.columns] for h in mean.index]
     return pd.DataFrame(rows, mean.index, mean.columns, dtype=float)
+
+
+def _index(key: Any) -> list[Any]:
+    return list(key) if isinstance(key, tuple) else [key]
 
 
 def _why_less(w: pd.DataFrame, data: Data) -> str:
     """What the plan may have forgotten: those of typical mistakes are tried."""
     mean, covariance = data["mean"], data["covariance"]
     aversion, cost, held = data["risk_aversion"], data["cost"], data["held"]
-    tries = {
-        "it is best without costs": (aversion, 0.0, held),
-        "it is best for risk_aversion · w'Σw, without the ½": (2 * aversion, cost, held),
-        "it is best where the first trade is free; before it weights are held": (aversion, cost, 0),
+
+    def plan_of(means: pd.DataFrame, risk: float, price: float, before: Any) -> FloatArray:
+        plan = MultiPeriod(means, covariance, risk, l1=price, previous=before)
+        return plan.solve().weights.to_numpy()
+
+    first = pd.DataFrame([mean.iloc[0]] * len(mean), mean.index)
+    tries: dict[str, Callable[[], FloatArray]] = {
+        "it is best without costs": lambda: plan_of(mean, aversion, 0.0, held),
+        "it is best for risk_aversion · w'Σw, without the ½": (
+            lambda: plan_of(mean, 2 * aversion, cost, held)
+        ),
+        "it is best where the first trade is free; before it weights are held": (
+            lambda: plan_of(mean, aversion, cost, None)
+        ),
+        "it is best for half the costs: sales and purchases are both charged": (
+            lambda: plan_of(mean, aversion, cost / 2, held)
+        ),
+        "it is best where each period trades from `held`, not from the period before": (
+            lambda: np.vstack([plan_of(mean.loc[[h]], aversion, cost, held) for h in mean.index])
+        ),
+        "it is best for the first row of `mean` in all periods": (
+            lambda: plan_of(first, aversion, cost, held)
+        ),
     }
-    for told, (risk, price, before) in tries.items():
-        if isinstance(before, int):
-            # Any weights to begin with: the best of what the plan itself starts from.
-            before = w.iloc[0]
-        other = MultiPeriod(mean, covariance, risk, l1=price, previous=before).solve().weights
-        if np.abs(other.to_numpy() - w.to_numpy()).max() < 1e-3:
+    for told, other in tries.items():
+        if np.abs(other() - w.to_numpy()).max() < 1e-3:
             return told
     return "is each term there, and is the objective maximised?"
 
@@ -283,8 +323,8 @@ def _why_less(w: pd.DataFrame, data: Data) -> str:
 
 
 def _many_data() -> Data:
-    p = [0.31, 0.0026, 0.84, 0.04, 0.012, 0.55, 0.0004, 0.22, 0.63, 0.003]
-    p += [0.47, 0.09, 0.0016, 0.71, 0.03, 0.15, 0.38, 0.92, 0.0022, 0.26]
+    p = [0.31, 0.0026, 0.84, 0.04, 0.012, 0.55, 0.0004, 0.22, 0.63, 0.0032]
+    p += [0.47, 0.0033, 0.0016, 0.71, 0.03, 0.15, 0.38, 0.92, 0.0022, 0.26]
     return {"p_values": pd.Series(p, [f"strategy {k}" for k in range(1, 21)]), "level": 0.05}
 
 
@@ -302,19 +342,24 @@ def many(answer: Any, data: Data) -> str:
     n = len(p)
     passed = p <= level / (n - np.arange(n))
     right = int(np.argmin(passed)) if not passed.all() else n
-    require_close(
-        number(answer),
-        right,
-        "the number",
-        "sort them; the k-th smallest is compared with level/(20 − k + 1), until one is larger",
-        mistakes=[
-            (int((p <= level).sum()), "that is without allowing for their number: each of twenty "
-             "equal ones is significant at 5 % in one of twenty samples"),
-            (int((p <= level / n).sum()), "that is Bonferroni's; Holm compares the k-th smallest "
-             "with level/(20 − k + 1), and finds more"),
-            (int((p <= level * np.arange(1, n + 1) / n).sum()), "that is Benjamini & Hochberg's, "
-             "which limits the share of false discoveries, not the probability of one"),
-            (20 * level, "that is how many are significant by chance, if all are equal"),
-        ],
-    )  # fmt: skip
+    given = number(answer)
+    mistakes: dict[float, str] = {
+        int((p <= level).sum()): "that is without allowing for their number: each of twenty equal "
+        "ones is significant at 5 % in one of twenty samples",
+        int((p <= level / n).sum()): "that is Bonferroni's; Holm compares the k-th smallest with "
+        "level/(20 − k + 1), and finds more",
+        int((p <= level * np.arange(1, n + 1) / n).sum()): "that is Benjamini & Hochberg's, which "
+        "limits the share of false discoveries, not the probability of one",
+        int(passed.sum()): "that is how many are below their own bound; Holm stops at the first "
+        "that is not",
+        n - int(np.argmax(passed[::-1])): "that is Hochberg's, which starts from the largest and "
+        "does not hold for every dependence",
+        round(n * level): "that is how many are significant by chance, if all are equal",
+        n - right: "that is how many do not remain significant",
+    }
+    if given != right:
+        told = (
+            "sort them; the k-th smallest is compared with level/(20 − k + 1), until one is larger"
+        )
+        raise WrongAnswer(f"the number is not {given:g}: {mistakes.get(given, told)}")
     return f"{right} of {n}; without allowing for their number it would be {(p <= level).sum()}"

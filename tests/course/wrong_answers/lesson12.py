@@ -16,6 +16,11 @@ def influences(e):
     return z - e["returns"].mean() / e["returns"].std() / 2 * (z**2 - 1)
 
 
+def without_deviations(e):
+    z = e["returns"] / e["returns"].std()
+    return z.diff(axis=1)["equal"].std() / np.sqrt(len(z))
+
+
 def plans(*, half=0.5, first=True, cost=1.0, invested=True, sense=pyo.maximize):
     """A model of 12.4 with something forgotten."""
 
@@ -38,6 +43,11 @@ def plans(*, half=0.5, first=True, cost=1.0, invested=True, sense=pyo.maximize):
         return m
 
     return build
+
+
+def of_five_years(mean, covariance, aversion, price, held):
+    """The risk aversion and the weights of the exercise, whatever is given."""
+    return plans()(mean, covariance, 5.0, price, dict.fromkeys(mean.columns, 1 / len(held)))
 
 
 def assets_first(mean, covariance, aversion, price, held):
@@ -65,16 +75,22 @@ WRONG = [
     ("12.2", lambda e: e["cost"] / 2 * (e["target"] - drifted(e)).abs().sum(), "sales"),
     ("12.3", lambda e: np.sqrt(influences(e).var().sum() / 240), "never apart"),
     ("12.3", lambda e: influences(e).diff(axis=1)["equal"].std(), "√T"),
+    ("12.3", without_deviations, "errors of the standard deviations"),
     ("12.3", lambda e: np.sqrt(1 / 240), "one Sharpe ratio"),
     ("12.3", lambda e: np.sqrt(12) * influences(e).diff(axis=1)["equal"].std() / 240**0.5, "√12"),
     ("12.4", lambda e: plans(cost=0.0), "without costs"),
     ("12.4", lambda e: plans(half=1.0), "without the ½"),
+    ("12.4", lambda e: plans(cost=0.5), "half the costs"),
+    ("12.4", lambda e: of_five_years, "not on others"),
+    ("12.4", lambda e: lambda *data: plans()(*e.data.values()), "not on others"),
     ("12.4", lambda e: plans(first=False), "first trade is free"),
     ("12.4", lambda e: plans(invested=False), "sum to"),
     ("12.4", lambda e: plans(sense=pyo.minimize), "no solution"),
     ("12.4", lambda e: plans()(*e.data.values()), "the function"),
-    ("12.4", lambda e: assets_first, "periods first"),
+    ("12.4", lambda e: assets_first, "the row of `mean` comes first"),
     ("12.5", lambda e: (e["p_values"] <= 0.05).sum(), "without allowing"),
     ("12.5", lambda e: (e["p_values"] <= 0.05 / 20).sum(), "Bonferroni"),
-    ("12.5", lambda e: 6, "Benjamini"),
+    ("12.5", lambda e: 7, "Benjamini"),
+    ("12.5", lambda e: 6, "Hochberg's"),
+    ("12.5", lambda e: 5, "stops at the first"),
 ]
