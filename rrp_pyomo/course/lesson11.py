@@ -70,6 +70,10 @@ def central_point(answer: Any, data: Data) -> str:
         contributions = x * (S @ x)
         if np.ptp(contributions) < 1e-3 * contributions.mean():
             raise WrongAnswer("that is risk parity, which the path passes at another t")
+        # On the path 1/x is t Σx − ν, a line over Σx.
+        other = float(np.polyfit(S @ x, 1 / x, 1)[0])
+        if other > 0 and residual(other / t) < 1e-3:
+            raise WrongAnswer(f"that is the point of the path at t = {other:.0f}, not at {t:.0f}")
         name = known_portfolio(x, DenseCovariance(S))
         told = f"these are {name}; " if name else ""
         raise WrongAnswer(
@@ -120,6 +124,7 @@ def proof(answer: Any, data: Data) -> str:
             (marginal.min(), "the derivative of x'Σx is 2Σx, not Σx"),
             (variance - marginal.min(), "that is half of the gap; the bound is the variance − gap"),
             (2 * (variance - marginal.min()), "that is the gap; the bound is the variance − gap"),
+            (1 - right / variance, "that is the gap as a part of the variance"),
             (2 * marginal.max() - variance, "the tangent is least where (Σx)_i is smallest"),
             (variance / 2 + marginal.min() - variance, "that is for ½x'Σx"),
         ],
@@ -148,8 +153,10 @@ def units(answer: Any, data: Data) -> str:
     given = vector(answer, ["decimals", "per cent"], "the answer")
     cap, tolerance = data["cap"], data["tolerance"]
     says = ("with decimals", "with per cent")
-    for told, unit, value in zip(says, (1.0, data["unit"]), given, strict=True):
-        part = tolerance / (unit * cap) ** 2
+    parts = tolerance / (np.array([1.0, data["unit"]]) * cap) ** 2
+    if np.allclose(given, (np.sqrt(1 + parts) - 1)[::-1], rtol=1e-3, atol=0):
+        raise WrongAnswer("the two are interchanged: decimals first, then per cent")
+    for told, unit, part, value in zip(says, (1.0, data["unit"]), parts, given, strict=True):
         right = float(np.sqrt(1 + part) - 1)
         require_close(
             float(value),
@@ -161,9 +168,13 @@ def units(answer: Any, data: Data) -> str:
                 (right * unit * cap, "that is in units of volatility; divide by the cap"),
                 (1 + right, "that is the whole, where the excess is asked for"),
                 (tolerance / (unit * cap), "the row is of variances: cap² + tolerance"),
+                (part / 2, "that is the root to first order, and what is let through is not small"),
+                (np.sqrt(1 + parts[0]) - 1, "the cap's square is unit² times as large as in "
+                 "decimals, and the tolerance is not"),
+                (np.sqrt(1 + parts[0] / unit) - 1, "the unit is squared with the cap"),
                 (np.sqrt(part), "the root of a sum, √(cap² + tolerance), is no sum of roots"),
             ],
-        )
+        )  # fmt: skip
     return f"up to {given.iloc[0]:.1%} too volatile in decimals, {given.iloc[1]:.4%} in per cent"
 
 
@@ -171,8 +182,8 @@ def units(answer: Any, data: Data) -> str:
 
 
 def _few_data() -> Data:
-    names = ("NoDur", "Durbl", "Enrgy", "Chems", "BusEq", "Telcm", "Hlth", "Money", "Other")
-    return {"covariance": _covariance(*names), "k": 3}
+    names = ("NoDur", "Durbl", "Manuf", "Chems", "BusEq", "Utils", "Shops", "Hlth", "Money")
+    return {"covariance": _covariance(*names), "k": 2}
 
 
 @LESSON.exercise(
@@ -201,10 +212,9 @@ def few(answer: Any, data: Data) -> str:
                 f"{', '.join(held)} could have a variance of {own:.4e} among themselves, and have "
                 f"{variance:.4e}: weights are to be optimised anew once the others are out"
             )
-        better = sum(value < variance * (1 - 1e-6) for value in best.values())
         raise WrongAnswer(
-            f"{', '.join(held)} are at their best, {variance:.4e}, but {better} of the "
-            f"{len(best)} choices of {k} have less; the {k} largest of all nine need not be best"
+            f"{variance:.4e} is the best of {', '.join(held)}, and {least:.4e} that of another "
+            f"choice; the {k} largest weights of least variance with all nine need not be it"
         )
     return f"{', '.join(held)}: {variance:.4e}, the least of {len(best)} choices"
 

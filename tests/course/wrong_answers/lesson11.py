@@ -36,17 +36,17 @@ def marginal(e):
 
 def of(e, *held, optimal=True):
     part = MeanVariance(None, e["covariance"].select(held)).solve().weights
-    part = part if optimal else pd.Series(1 / 3, held)
+    part = part if optimal else pd.Series(1 / len(held), held)
     return part.reindex(e["covariance"].labels).fillna(0.0)
 
 
-def largest_three(e):
-    return MeanVariance(None, e["covariance"]).solve().weights.nlargest(3).index
+def largest(e):
+    return MeanVariance(None, e["covariance"]).solve().weights.nlargest(e["k"]).index
 
 
 def cut(e):
     whole = MeanVariance(None, e["covariance"]).solve().weights
-    kept = whole.where(whole.index.isin(largest_three(e)), 0.0)
+    kept = whole.where(whole.index.isin(largest(e)), 0.0)
     return kept / kept.sum()
 
 
@@ -57,6 +57,7 @@ def excess(e):
 WRONG = [
     ("11.1", lambda e: centre(e, e["t"]), "without the ½"),
     ("11.1", lambda e: centre(e, 0.5 / e["t"]), "t multiplies"),
+    ("11.1", lambda e: centre(e, e["t"] / 4), "at t = 10000, not at 20000"),
     ("11.1", least, "positive"),
     ("11.1", lambda e: RiskParitySOCP(DenseCovariance(e["covariance"])).solve(), "risk parity"),
     ("11.1", lambda e: [0.2] * 5, "equal weights"),
@@ -68,8 +69,12 @@ WRONG = [
     ("11.3", excess, "take the root"),
     ("11.3", lambda e: np.sqrt(1 + excess(e)), "the whole"),
     ("11.3", lambda e: np.sqrt(excess(e)), "no sum of roots"),
+    ("11.3", lambda e: excess(e) / 2, "first order"),
+    ("11.3", lambda e: (np.sqrt(1 + excess(e)) - 1)[::-1], "interchanged"),
+    ("11.3", lambda e: [np.sqrt(1 + excess(e)[0]) - 1] * 2, "unit² times"),
     ("11.3", lambda e: [0.118], "2 numbers"),
-    ("11.4", lambda e: MeanVariance(None, e["covariance"]).solve(), "more than 3"),
+    ("11.4", lambda e: MeanVariance(None, e["covariance"]).solve(), "more than 2"),
     ("11.4", cut, "anew"),
-    ("11.4", lambda e: of(e, "Durbl", "BusEq", "Money"), "choices of 3 have less"),
+    ("11.4", lambda e: of(e, *largest(e)), "need not be it"),
+    ("11.4", lambda e: of(e, "NoDur", "Utils", optimal=False), "anew"),
 ]
