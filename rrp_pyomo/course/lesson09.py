@@ -11,6 +11,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from rrp_pyomo.course.answers import (
+    TOLERANCE,
+    UNROUNDED,
+    is_rounded,
     matrix,
     number,
     require_budget,
@@ -178,8 +181,12 @@ def _distribution(answer: Any) -> tuple[FloatArray, FloatArray]:
 def _require_probabilities(p: FloatArray) -> None:
     if p.min() < -1e-9:
         raise WrongAnswer(f"a probability is negative: {p.min():.4g}")
-    if abs(p.sum() - 1) > 1e-6:
-        raise WrongAnswer(f"the probabilities sum to {p.sum():.6g}, not to 1")
+    if (off := abs(p.sum() - 1)) > 2 * TOLERANCE:
+        near = off < 0.01 and is_rounded(p)
+        raise WrongAnswer(
+            f"the probabilities sum to {p.sum():.6g}, not to 1"
+            + (f": they look rounded, {UNROUNDED}" if near else "")
+        )
 
 
 def _twenty() -> Data:
@@ -206,7 +213,9 @@ def moved(answer: Any, data: Data) -> str:
     p = _equal(len(R))
     before, after = (_cvar(-(table @ w), p, alpha) for table in (R, given))
     most = before + eps / alpha * float(np.linalg.norm(w))
-    if steps.mean() > eps * (1 + 1e-4):
+    if steps.mean() > eps * (1 + 1e-3):
+        if np.linalg.norm(given.to_numpy(), axis=1).mean() <= eps * (1 + 1e-3):
+            raise WrongAnswer("these are the moves d_i; add them to `returns`")
         raise WrongAnswer(
             f"the scenarios are moved by {steps.mean():.5f} on average, more than {eps:g}"
             + (
@@ -220,7 +229,6 @@ def moved(answer: Any, data: Data) -> str:
         most,
         "CVaR",
         _where_to_move(steps, given - R, w, eps),
-        relative=1e-5,
         mistakes=[
             (before, "nothing that matters has moved: it is as large as before"),
             (
@@ -241,7 +249,7 @@ def _where_to_move(steps: FloatArray, d: pd.DataFrame, w: pd.Series, eps: float)
             "all scenarios move by the same, where those of the tail alone matter: let them move "
             "further, by ε/α, and leave the others where they are"
         )
-    if steps.mean() < 0.99 * eps:
+    if steps.mean() < 0.999 * eps:
         return f"they move by {steps.mean():.5f} on average, and {eps:g} is allowed"
     along = -(d @ w).to_numpy() / (np.linalg.norm(w) * np.where(steps > 0, steps, 1.0))
     if along[steps > 1e-9].max() < 0:
@@ -278,14 +286,20 @@ def _wasserstein() -> Data:
 def ball_of_distributions(answer: Any, data: Data) -> str:
     R, eps, alpha = data["returns"], data["epsilon"], data["alpha"]
     other = R.iloc[:40, :3].rename(columns={"A": "x", "B": "y", "C": "z"})
-    values = [_require_ball(answer, *case) for case in ((R, eps, alpha), (1.5 * other, 0.001, 0.1))]
+    first = _require_ball(answer, R, eps, alpha, "the worst CVaR is min over τ of τ + mean(−w'R − "
+                          "τ)₊/α, plus (ε/α)‖w‖₂")  # fmt: skip
+    second = _require_ball(
+        answer, 1.5 * other, 0.001, 0.1, "right for the data of the exercise: does the function "
+        "use one of its numbers, such as 60, 0.05 or 0.004, in the place of its arguments, or a "
+        "bound that is not asked for?"
+    )  # fmt: skip
     return (
-        f"solved for two sets of scenarios: the worst CVaRs are {values[0]:.5f} and "
-        f"{values[1]:.5f}, and no weights have smaller ones"
+        f"solved for two sets of scenarios: the worst CVaRs are {first:.5f} and {second:.5f}, and "
+        "no weights have smaller ones"
     )
 
 
-def _require_ball(answer: Any, R: pd.DataFrame, eps: float, alpha: float) -> float:
+def _require_ball(answer: Any, R: pd.DataFrame, eps: float, alpha: float, hint: str) -> float:
     """The worst CVaR of the model's weights; they are the best ones."""
     weights = weights_of(stated(answer, R, eps, alpha), R.columns)
     if np.abs(weights).max() < 1e-6:
@@ -340,7 +354,7 @@ def _require_ball(answer: Any, R: pd.DataFrame, eps: float, alpha: float) -> flo
             for *case, text in mistakes
             if np.abs(_least(*case) - weights.to_numpy()).max() < 1e-3
         ),
-        "the worst CVaR is min over τ of τ + mean(−w'R − τ)₊/α, plus (ε/α)‖w‖₂",
+        hint,
     )
     raise WrongAnswer(
         f"with {len(R)} scenarios the worst CVaR of the model's weights is {worst(weights):.5f}, "
@@ -376,7 +390,7 @@ def tilted(answer: Any, data: Data) -> str:
     L, eta = data["losses"].to_numpy(), data["eta"]
     p = vector(answer, data["losses"].index, "the probabilities").to_numpy()
     _require_probabilities(p)
-    p0 = _equal(len(L))
+    p, p0 = p / p.sum(), _equal(len(L))
     divergence = _divergence(p, p0)
 
     def bound(log_t: float) -> float:
