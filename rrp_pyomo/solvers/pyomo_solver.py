@@ -38,21 +38,26 @@ from rrp_pyomo.solvers.endings import strangers
 _WITH_VALUES = SolutionStatus.optimal, SolutionStatus.feasible
 
 
+def declare_without_solution(config: SolverConfig) -> None:
+    """Add the setting that every solver of this package has beside Pyomo's own."""
+    config.raise_exception_without_solution = config.declare(
+        "raise_exception_without_solution",
+        ConfigValue(
+            default=True,
+            domain=bool,
+            description="Whether to raise where load_solutions is set and there is nothing to "
+            "load; Pyomo's oldest interfaces do not, on which tools such as iis.mis rely.",
+        ),
+    )
+
+
 @document_configdict()
 class PyomoSolverConfig(SolverConfig):  # type: ignore[misc]
     """Pyomo's solver configuration, and what happens where there is no solution to load."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.raise_exception_without_solution: bool = self.declare(
-            "raise_exception_without_solution",
-            ConfigValue(
-                default=True,
-                domain=bool,
-                description="Whether to raise where load_solutions is set and there is nothing to "
-                "load; Pyomo's oldest interfaces do not, on which tools such as iis.mis rely.",
-            ),
-        )
+        declare_without_solution(self)
 
 
 Solver = TypeVar("Solver", bound=SolverBase)

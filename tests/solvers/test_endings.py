@@ -207,6 +207,20 @@ def test_older_interfaces_take_a_warmstart(name: str, composed: pyo.ConcreteMode
     pyo.SolverFactory(name).solve(composed, warmstart=False)
 
 
+@pytest.mark.parametrize("integers", [False, True])
+def test_an_infeasible_model_of_the_outer_approximation(
+    integers: bool, composed: pyo.ConcreteModel
+) -> None:
+    composed.floor = pyo.Constraint(expr=composed.w["A0"] >= 1.5)
+    if integers:
+        composed.held = pyo.Var(domain=pyo.Binary)
+        composed.at_most = pyo.Constraint(expr=composed.w["A1"] <= composed.held)
+    for said in both_ways("outer_approximation", composed):
+        assert "nfeasible" in said
+    quiet = pyo.SolverFactory("outer_approximation", raise_exception_without_solution=False)
+    assert quiet.solve(composed).solver.termination_condition == "infeasible"
+
+
 @ALL
 def test_whoever_wants_no_exception_gets_none(name: str, composed: pyo.ConcreteModel) -> None:
     composed.floor = pyo.Constraint(expr=composed.w["A0"] >= 1.5)

@@ -23,7 +23,7 @@ from rrp_pyomo.solvers.conic.solution import Termination
 from rrp_pyomo.solvers.conic.solver import ConicSolver
 from rrp_pyomo.solvers.outer_approximation.options import Settings, read_settings
 from rrp_pyomo.solvers.process import interruptible
-from rrp_pyomo.solvers.pyomo_solver import Log, registered
+from rrp_pyomo.solvers.pyomo_solver import Log, declare_without_solution, registered
 from rrp_pyomo.solvers.reading.standard_form import read_model
 
 INTEGERS = (
@@ -37,6 +37,7 @@ class OuterApproximationConfig(BranchAndBoundConfig):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        declare_without_solution(self)
         self.warmstart_discrete_vars: bool = self.declare(
             "warmstart_discrete_vars",
             ConfigValue(
