@@ -234,17 +234,19 @@ PROBLEMS: dict[str, Entry] = {
     "bayes_stein": _made_of_estimates(
         "mean_variance", "MeanVariance", "means shrunk towards that of least variance",
         "Jorion (1986)", QUADRATIC, number=RISK_AVERSION, recipe="bayes_stein",
-        arguments="*bayes_stein(returns), risk_aversion=1.0",
+        arguments="(b := bayes_stein(returns)).mean, b.covariance, risk_aversion=1.0",
     ),
     "black_litterman": _made_of_estimates(
         "mean_variance", "MeanVariance", "what 1/n implies, with sample means as views",
         "Black & Litterman (1992)", QUADRATIC, number=RISK_AVERSION._replace(default=2.5),
-        recipe="black_litterman", arguments="*BlackLitterman(covariance, …), risk_aversion=2.5",
+        recipe="black_litterman", arguments="(b := BlackLitterman(covariance, …)).mean, "
+        "b.predictive_covariance, risk_aversion=2.5",
     ),
     "resampled": _made_of_estimates(
         "resampled", "Resampled", "Markowitz's portfolios of samples, averaged", "Michaud (1998)",
         QUADRATIC, number=RISK_AVERSION, recipe="resampled",
-        arguments="MeanVariance(mean, covariance, 1.0), 50, average='risk_aversion'",
+        arguments="MeanVariance(mean, covariance, 1.0), 50, average='risk_aversion', "
+        "observations=T",
     ),
     "ridge": _made_of_estimates(
         "mean_variance", "MeanVariance", "ridge penalty γ‖x‖₂²", "DeMiguel, Garlappi, Nogales & "

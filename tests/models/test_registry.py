@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rrp_pyomo.models
-from rrp_pyomo import RiskParityNLP, RiskParitySOCP, RobustRiskParity, WeightSet
+from rrp_pyomo import RiskParityNLP, RiskParitySOCP, RobustRiskParity, WeightSet, uncertainty
 from rrp_pyomo.backtest import Backtest, Registered
 from rrp_pyomo.backtest.strategies import parse_strategy
 from rrp_pyomo.cli.main import app
@@ -49,6 +49,31 @@ def test_every_problem_of_the_package_is_in_the_table():
     listed = {entry.problem for entry in PROBLEMS.values()}
     assert ours == {problem for problem in listed if issubclass(problem, PortfolioProblem)}
     assert {problem.__name__ for problem in ours} <= set(rrp_pyomo.__all__)
+
+
+def test_what_the_table_says_runs(french):
+    """What is left out as … is filled in by what the recipes take."""
+    returns, factors = french.returns.iloc[-60:, :4], french.factors.tail(60)
+    model = rrp_pyomo.FactorModel.fit(returns, factors)
+    sets = model.covariance_uncertainty()
+    known = {
+        name: getattr(home, name) for home in (rrp_pyomo, uncertainty) for name in home.__all__
+    }
+    known |= {
+        "returns": returns, "scenarios": returns, "mean": returns.mean(), "T": 60, "radius": 0.001,
+        "model": model, "covariance": model.covariance, "uncertainty": sets,
+        "alpha": model.alpha, "loadings": model.loadings, "factor_mean": factors.mean(),
+    }  # fmt: skip
+    left_out = {
+        "BlackLitterman(covariance, …)": "BlackLitterman(covariance)",
+        "KullbackLeibler(scenarios, …)": "KullbackLeibler(scenarios, 0.1)",
+        "loadings, …, 1.0": "loadings, model.factor_covariance, model.residual_variance, 1.0",
+    }
+    for entry in PROBLEMS.values():
+        written = entry.written
+        for short, full in left_out.items():
+            written = written.replace(short, full)
+        assert isinstance(eval(written, dict(known)), entry.problem), entry.written
 
 
 def test_numbers_are_arguments_with_that_default():
