@@ -15,6 +15,9 @@ from rrp_pyomo.linalg import FloatArray
 # Bounds that miss each other by less than this meet.
 _TOLERANCE = 1e-9
 
+# SciPy's word for a problem without a point.
+_INFEASIBLE = 2
+
 
 @dataclass(frozen=True, eq=False)
 class ResolvedWeightSet:
@@ -142,7 +145,8 @@ def _require_feasible(X: ResolvedWeightSet) -> None:
         names += ["fully_invested"] * X.fully_invested + [f"gross={X.gross:.6g}"]
     result = milp(np.zeros(n), constraints=constraints, bounds=(X.lower, X.upper))
     if not result.success:
+        why = "" if result.status == _INFEASIBLE else f" ({result.message})"
         raise InputError(
-            f"no weights satisfy all of {', '.join(names)} within the bounds "
-            f"({result.message}); relax some of them"
+            f"no weights satisfy all of {', '.join(names)} within the bounds{why}; relax some of "
+            "them"
         )

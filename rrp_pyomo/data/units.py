@@ -41,7 +41,7 @@ def yearly_size(table: pd.DataFrame) -> float:
 def refuse_percent(
     table: pd.DataFrame, name: str, remedy: str, beside: pd.DataFrame | None = None
 ) -> None:
-    """Raise where returns seem to be percentages, by themselves or beside quieter ones.
+    """Raise where returns seem to be percentages, by themselves or beside quieter ones, or prices.
 
     Raises
     ------
@@ -51,6 +51,11 @@ def refuse_percent(
     if table.empty:
         return
     median = float(np.median(np.abs(table.to_numpy())))
+    if median > _LARGEST_MEDIAN and len(table) >= _FEWEST and (table > 0.0).all(axis=None):
+        raise InputError(
+            f"{name}: all numbers are positive, and half of them exceed {median:.3g}, so they seem "
+            "to be prices; returns are expected: prices.pct_change().iloc[1:]"
+        )
     if median > _LARGEST_MEDIAN:
         raise InputError(
             f"{name}: half of all returns exceed {median:.3g} in absolute value, so they seem to "

@@ -136,6 +136,15 @@ def test_quiet_tables_beside_each_other(tmp_path):
     assert solve(files(tmp_path, returns, factors)).exit_code == 0
 
 
+@pytest.mark.parametrize("start", [1.0, 100.0])
+def test_prices_are_not_called_percentages(tmp_path, start):
+    returns, factors, _ = market(5, "ME", STOCKS)
+    prices = start * (1.0 + returns).cumprod()
+    refused = solve(files(tmp_path, prices, factors))
+    assert "prices.pct_change()" in refused.stderr
+    assert "percentages" not in refused.stderr
+
+
 @pytest.mark.parametrize("percent", ["yes", 1, 0.0, np.True_])
 def test_per_cent_is_yes_or_no(tmp_path, percent):
     with pytest.raises(InputError, match="expected True, False or None"):
