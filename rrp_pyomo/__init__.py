@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from rrp_pyomo.models import parity_orthants as parity_orthants
     from rrp_pyomo.portfolio import Portfolio as Portfolio
     from rrp_pyomo.program import Program as Program
+    from rrp_pyomo.solve.infeasible import contradiction as contradiction
     from rrp_pyomo.solve.objective_bound import objective_bound as objective_bound
     from rrp_pyomo.solve.program import solve_program as solve_program
     from rrp_pyomo.solve.table import NEAR_START as NEAR_START
@@ -125,6 +126,7 @@ __all__, __getattr__, __dir__ = exports(
         "models": models.__all__,
         "portfolio": ("Portfolio",),
         "solve.program": ("solve_program",),
+        "solve.infeasible": ("contradiction",),
         "solve.table": ("NEAR_START",),
         "solve.objective_bound": ("objective_bound",),
     },

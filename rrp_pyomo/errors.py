@@ -146,8 +146,8 @@ class InfeasibleError(SolverError):
     >>> try:
     ...     solve_program(program)
     ... except InfeasibleError as error:
-    ...     print(str(error).partition(" on ")[2])
-    program: it has no solution; relax its constraints
+    ...     print(str(error).partition(": ")[2].partition(": ")[0])
+    it has no solution; relax its constraints
     """
 
 

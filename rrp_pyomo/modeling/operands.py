@@ -43,7 +43,7 @@ def as_numbers(value: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise InputError(
             f"a {type(value).__name__} cannot be combined with an expression ({error}); expected "
-            "numbers or an array"
+            "numbers, an array, or a Series by label"
         ) from None
     if sum(length > 1 for length in array.shape) > 1:
         raise InputError(

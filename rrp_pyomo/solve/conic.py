@@ -49,7 +49,10 @@ def solve_conic(
     answer = session.solve(compiled.form, sys.stdout if tee else None)
     ended = f"{named} ended with status {answer.status!r} on {program.name}"
     if answer.termination is Termination.INFEASIBLE:
-        raise InfeasibleError(f"{ended}: it has no solution; relax its constraints")
+        raise InfeasibleError(
+            f"{ended}: it has no solution; relax its constraints: contradiction(program) names "
+            "those that exclude each other"
+        )
     if answer.termination is Termination.UNBOUNDED:
         raise SolverError(
             f"{ended}: the objective is unbounded; give the variables bounds, such as by a weight "
