@@ -180,6 +180,8 @@ def error_of_a_loading(answer: Any, data: Data) -> str:
     right = float(np.sqrt(variance * inverse[1, 1]))
     alone = A[:, :2]
     single = float(((y - alone @ np.linalg.lstsq(alone, y)[0]) ** 2).sum()) / (p - 2)
+    each = ((data["returns"] - A @ np.linalg.lstsq(A, data["returns"])[0]) ** 2).sum()
+    of_market = np.sqrt(each / (p - columns) * inverse[1, 1])
     plain = float(((y - A[:, 1:] @ np.linalg.lstsq(A[:, 1:], y)[0]) ** 2).sum())
     apart = float(((A[:, 1] - A[:, 1].mean()) ** 2).sum())
     require_close(
@@ -203,6 +205,10 @@ def error_of_a_loading(answer: Any, data: Data) -> str:
              "regression has no intercept; add a column of ones"),
             (np.sqrt(variance / apart), "divided by the spread of the market alone; what counts is "
              "what the other factors do not explain of it: (A'A)⁻¹, not 1/(A'A)"),
+            *(
+                (error, f"that is the standard error of {name!r}")
+                for name, error in of_market.drop("Utils").items()
+            ),
             (np.sqrt(variance * inverse[0, 0]), "that is the standard error of the intercept"),
             (np.sqrt(variance * inverse[2, 2]), "that is the standard error of the loading on SMB"),
             (np.sqrt(variance * inverse[3, 3]), "that is the standard error of the loading on HML"),

@@ -261,6 +261,7 @@ def price_of_spreading(answer: Any, data: Data) -> str:
             "weights are spread as asked, but their volatility "
             f"{covariance.variance(weights) ** 0.5:.6f} is not the least: Σx should be λ/x + ν for "
             f"some λ ≥ 0 and ν, and is {100 * residual:.2g} % off"
+            + ("; a solver that stopped early? Scale the data" if residual < 0.02 else "")
         )
     return (
         f"Σx = λ/x + ν with λ > 0: no weights that are spread so have less volatility than "

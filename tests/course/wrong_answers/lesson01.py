@@ -134,6 +134,11 @@ WRONG = [
         "column of ones",
     ),
     ("1.3", lambda e: model(e).loadings.loc["Mkt-RF", "Utils"], "not its standard error"),
+    (
+        "1.3",
+        lambda e: model(e).loading_standard_errors.loc["Mkt-RF", "NoDur"],
+        "the standard error of 'NoDur'",
+    ),
     ("1.3", lambda e: model(e).loading_standard_errors.loc["SMB", "Utils"], "loading on SMB"),
     ("1.3", lambda e: model(e).loading_standard_errors["Utils"], "one number"),
     ("1.4", systematic, "residual variance, too"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 
 from rrp_pyomo import DenseCovariance, Program, RiskParitySOCP, log, norm, solve_program
 
@@ -50,6 +50,18 @@ def as_spread(e):
     x = parity(e)
     k = brentq(lambda k: np.log(scaled(x**k)).sum() - e["floor"], 1, 9)
     return scaled(x**k)
+
+
+def stopped_early(e):
+    """SLSQP, its tolerance absolute and the covariance in decimals of a month."""
+    Sigma = e["covariance"].to_numpy()
+    return minimize(
+        lambda x: x @ Sigma @ x, EQUAL, bounds=[(1e-6, 1)] * 6,
+        constraints=[
+            {"type": "eq", "fun": lambda x: x.sum() - 1},
+            {"type": "ineq", "fun": lambda x: np.log(x).sum() - e["floor"]},
+        ],
+    ).x  # fmt: skip
 
 
 WRONG = [
@@ -113,4 +125,5 @@ WRONG = [
     ("3.5", lambda e: 100 * spread(e, e["floor"]), "per cent"),
     ("3.5", lambda e: spread(e, e["floor"]).to_numpy()[::-1], "in another order"),
     ("3.5", as_spread, "is not the least"),
+    ("3.5", stopped_early, "Scale the data"),
 ]
