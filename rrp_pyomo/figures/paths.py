@@ -62,8 +62,8 @@ def omega_path(uncertainty: CovarianceUncertainty, omegas: Sequence[float] | Non
     >>> figure = omega_path(uncertainty, omegas=[0.0, 1.0, 2.0])
     >>> figure.savefig("path.svg")
     >>> print(figure.get_suptitle())
-    With ω from 0 to 2 the weight of 2 goes from 49.1 % to 52.0 %; at
-    ω_max = 9.87 the last portfolio is left
+    With ω from 0 to 2 the weight of 2 goes from 49.1 % to 52.0 %; beyond
+    ω_max = 9.87 there is no portfolio
     """
     require_kind(uncertainty, CovarianceUncertainty, "uncertainty",
                  "such as model.covariance_uncertainty()")  # fmt: skip
@@ -101,7 +101,7 @@ def omega_path(uncertainty: CovarianceUncertainty, omegas: Sequence[float] | Non
     change = weights[-1] - weights[0]
     most = int(change.argmax())
     until = (
-        f"at ω_max = {limit:.3g} the last portfolio is left"
+        f"beyond ω_max = {limit:.3g} there is no portfolio"
         if np.isfinite(limit)
         else ("there is no largest ω")
     )

@@ -77,14 +77,17 @@ def dual_prices(solution: ProgramSolution, names: Iterable[str] | None = None) -
     place = np.arange(len(shown))
     colours = [BLUE if value >= 0 else VERMILION for value in shown]
     bars = axes.barh(place, shown.to_numpy(), height=min(0.8, 0.16 * len(shown)), color=colours)
-    axes.bar_label(bars, [f" {value:.3g} " for value in shown], fontsize=12)
+    least = 1e-6 * found.abs().max()  # what an interior point method leaves of 0 is below
+    axes.bar_label(
+        bars, [f" {value if abs(value) > least else 0.0:.3g} " for value in shown], fontsize=12
+    )
     axes.axvline(0.0, color=BLACK, lw=0.8)
     axes.set_yticks(place, list(shown.index), **PLAIN)
     axes.grid(axis="y", visible=False)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.margins(x=0.15)
     axes.set_xlabel("dual: change of the objective per unit of the constraint")
-    zero = int((found.abs() <= 1e-6 * found.abs().max()).sum())
+    zero = int((found.abs() <= least).sum())
     title(
         figure,
         f"Most is to be had from {shown.index[0]}: {shown.iloc[0]:.3g} of the objective per unit"

@@ -246,6 +246,17 @@ def test_bars_are_duals_by_name():
         figures.dual_prices(solved, ["capp"])
 
 
+def test_what_a_solver_leaves_of_0_is_no_price():
+    program = Program("slack")
+    x = program.variable("x", lower=0)
+    program.maximize(2 * x)
+    program.subject_to(tight=x <= 1, loose=x <= 3)
+    solved = solve_program(program)
+    assert 0 < abs(solved.duals["loose"]) < 1e-6
+    (axes,) = figures.dual_prices(solved).axes
+    assert [label.get_text() for label in axes.texts[:2]] == [" 2 ", " 0 "]
+
+
 def test_the_marked_mean_attains_the_worst_case():
     x = np.array([0.3, 0.7])
     axes = figures.worst_point(MEANS, pd.Series(x, ["bonds", "stocks"])).axes[0]
