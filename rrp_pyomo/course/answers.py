@@ -53,7 +53,7 @@ _FACTORS = (
 def number(answer: Any, what: str = "the answer") -> float:
     """A finite number."""
     try:
-        value = float(_reals(answer).item())
+        value = float(reals(answer).item())
     except (TypeError, ValueError, OverflowError):
         raise WrongAnswer(f"{what} should be one number; given: {brief(answer)}") from None
     if not np.isfinite(value):
@@ -64,7 +64,7 @@ def number(answer: Any, what: str = "the answer") -> float:
 def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Series:
     """A number for each label, from a Series, a mapping, an array or something with ``weights``.
 
-    What has no labels of its own, or only 0, 1, …, is in the order of ``labels``.
+    What has no labels of its own, or only 0, 1, … or 1, 2, …, is in the order of ``labels``.
     """
     labels = list(labels)
     answer = getattr(answer, "weights", answer)
@@ -74,7 +74,9 @@ def vector(answer: Any, labels: Iterable[Any], what: str = "weights") -> pd.Seri
         if isinstance(answer, Mapping | pd.Series) and not _is_unlabelled(answer, labels):
             series = pd.Series(answer).astype(float)
         else:
-            numbers = _reals(answer).ravel()
+            numbers = reals(
+                list(answer.values()) if isinstance(answer, Mapping) else answer
+            ).ravel()
             if numbers.size != len(labels):
                 raise WrongAnswer(f"{what} should be {len(labels)} numbers; given: {numbers.size}")
             series = pd.Series(numbers, labels)
@@ -119,7 +121,7 @@ def matrix(
     try:
         if isinstance(answer, Mapping):
             answer = pd.DataFrame(answer)
-        table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(_reals(answer))
+        table = answer if isinstance(answer, pd.DataFrame) else pd.DataFrame(reals(answer))
         table = table.astype(float)
     except (TypeError, ValueError, OverflowError):
         raise WrongAnswer(f"{what} should be {size} numbers; given: {brief(answer)}") from None
@@ -139,7 +141,7 @@ def matrix(
 def require_budget(weights: pd.Series, total: float = 1.0, so_far: str = "") -> None:
     """Weights sum to ``total``.
 
-    ``so_far`` says what is right of them whatever their sum, ``"contributions are equal, but "``.
+    ``so_far`` says of which data, or what is right whatever the sum, ``"…, but "``.
     """
     if abs(weights.sum() - 100 * total) <= 100 * TOLERANCE:
         raise WrongAnswer(f"{so_far}weights sum to 100: they are per cent, not decimals")
@@ -147,7 +149,7 @@ def require_budget(weights: pd.Series, total: float = 1.0, so_far: str = "") -> 
         told = f"{so_far}weights sum to {weights.sum():.4g}, not to {total:g}"
         if abs(weights.sum() - total) < 0.03 and is_rounded(weights):
             raise WrongAnswer(f"{told}: they look rounded, {UNROUNDED}")
-        raise WrongAnswer(f"{told}: divide by their sum" if so_far and total == 1 else told)
+        raise WrongAnswer(f"{told}: divide by their sum" if so_far.endswith("but ") else told)
 
 
 def require_long_only(weights: pd.Series) -> None:
@@ -261,7 +263,7 @@ def is_permuted(given: Any, right: Any) -> bool:
     return not in_order and bool(np.abs(np.sort(a) - np.sort(b)).max() <= near)
 
 
-def _reals(answer: Any) -> FloatArray:
+def reals(answer: Any) -> FloatArray:
     """An array of floats; None is no number, nor are complex ones, even where they could be cut."""
     if answer is None or np.iscomplexobj(answer):
         raise TypeError("no real numbers")
@@ -269,11 +271,12 @@ def _reals(answer: Any) -> FloatArray:
 
 
 def _is_unlabelled(answer: Any, labels: list[Any]) -> bool:
-    """Whether a Series has the labels 0, 1, …, which pandas and the package give to arrays."""
-    if not isinstance(answer, pd.Series) or isinstance(answer.index, pd.RangeIndex):
-        return isinstance(answer, pd.Series)
-    places = list(range(len(answer)))
-    return list(answer.index) == places and not set(labels) & set(places)
+    """Whether what has labels has only places: 0, 1, … or, as from a RangeSet, 1, 2, …."""
+    if isinstance(answer, pd.Series) and isinstance(answer.index, pd.RangeIndex):
+        return True
+    given, n = list(answer.keys()), len(answer)
+    places = given in (list(range(n)), list(range(1, n + 1)))
+    return places and not set(labels) & set(given)
 
 
 def _budgeted(covariance: Covariance, budgets: pd.Series) -> FloatArray:
@@ -282,6 +285,13 @@ def _budgeted(covariance: Covariance, budgets: pd.Series) -> FloatArray:
         return newton(covariance, by_label(budgets, covariance.labels, "budgets")).weights
     except SolverError:
         return np.empty(0)
+
+
+def _is_rounding(a: FloatArray, b: FloatArray, least: int) -> bool:
+    """Whether ``a`` is ``b`` to so many decimals, at the least."""
+    if a.shape != b.shape or np.abs(a - b).max() >= 0.03 * np.abs(b).max():
+        return False
+    return any(np.abs(a - b.round(k)).max() < 1e-12 for k in range(least, 8))
 
 
 def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> str:
@@ -299,12 +309,15 @@ def _recognised(given: Any, right: Any, relative: float, mistakes: Mistakes) -> 
         return distance(other) <= relative
 
     # Some mistakes give nearly the same: the nearest is told.
+    mistakes = list(mistakes)
     known = [(distance(wrong), told) for wrong, told in mistakes]
     if known and min(known)[0] <= relative:
         return min(known)[1]
-    near = np.abs(a - b).max() < 0.03 * np.abs(b).max()
-    if near and any(np.abs(a - b.round(k)).max() < 1e-12 for k in range(2, 8)):
+    if _is_rounding(a, b, 2):
         return f"the right number, rounded: {UNROUNDED}"
+    for wrong, told in mistakes:
+        if _is_rounding(a, np.asarray(wrong, dtype=float), 3):
+            return told
     for factor, told in _FACTORS:
         if is_like(factor * b):
             return told

@@ -65,7 +65,10 @@ def _solve(model: Any, solver: str) -> None:
 
 @contextmanager
 def no_solution_is_wrong(hint: str = "") -> Iterator[None]:
-    """What the reader's expressions, Pyomo or a solver raise is the answer's fault."""
+    """What the reader's expressions, Pyomo or a solver raise is the answer's fault.
+
+    The hint is for models that no values satisfy.
+    """
     try:
         yield
     except Exception as error:
@@ -73,14 +76,16 @@ def no_solution_is_wrong(hint: str = "") -> Iterator[None]:
         if _ABSOLUTE in told:
             hint = "|x| is stated by a variable u with u ≥ x and u ≥ −x"
         elif "not convex" in told:
-            hint = hint or "is the objective's sense right, and that of each row?"
+            hint = "is the objective's sense right, and that of each row?"
+        elif "PrimalInfeasible" not in told:
+            hint = ""
         raise WrongAnswer(
             f"no solution of your model was found, and there is one of what is asked for: {told}"
             + (f"; {hint}" if hint else "")
         ) from None
 
 
-def require_one_objective(model: pyo.ConcreteModel) -> None:
+def require_one_objective(model: Any) -> None:
     """Pyomo's solvers take models without an objective, and then leave variables as they are."""
     goals = len(list(model.component_data_objects(pyo.Objective, active=True)))
     if goals != 1:
@@ -98,11 +103,7 @@ def values(model: Any, name: str = "w") -> dict[Any, float | None]:
 
 
 def by_label(found: dict[Any, float | None], labels: Iterable[Any], name: str = "w") -> pd.Series:
-    """Values by label; those that are numbered from 0 or 1 are in the labels' order."""
-    labels = list(labels)
+    """Values by label."""
     if missing := [label for label, value in found.items() if value is None]:
         raise WrongAnswer(f"{name}[{missing[0]!r}] has no value: is it in any constraint?")
-    places = (list(range(len(labels))), list(range(1, len(labels) + 1)))
-    if list(found) in places and not set(found) & set(labels):
-        found = dict(zip(labels, found.values(), strict=True))
     return vector(found, labels, name)

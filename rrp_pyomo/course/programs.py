@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
@@ -20,6 +21,7 @@ from rrp_pyomo.course.models import (
     values,
 )
 from rrp_pyomo.errors import brief
+from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 
@@ -43,14 +45,30 @@ def stated(answer: Any, *given: Any) -> Any:
 
 def weights_of(model: Any, labels: Iterable[Any], name: str = "w", hint: str = "") -> pd.Series:
     """The variables of this name, by label, after the model has been solved."""
+    return optimum_of(model, labels, name, hint)[0]
+
+
+def optimum_of(
+    model: Any, labels: Iterable[Any], name: str = "w", hint: str = ""
+) -> tuple[pd.Series, float]:
+    """As :func:`weights_of`, and the objective's value."""
     if isinstance(model, Program):
         with no_solution_is_wrong(hint):
             solution = solve_program(model, "clarabel")
         if name not in solution.values:
             raise WrongAnswer(f"the model should have variables named {name!r}, by asset")
-        return vector(solution.values[name], labels)
-    if isinstance(model, pyo.ConcreteModel):
-        require_one_objective(model)
+        return vector(solution.values[name], labels), solution.objective
+    require_one_objective(model)
     with no_solution_is_wrong(hint):
         optimise(model)
-    return by_label(values(model, name), labels, name)
+    (goal,) = model.component_data_objects(pyo.Objective, active=True)
+    return by_label(values(model, name), labels, name), float(pyo.value(goal))
+
+
+def transposed(C: FloatArray, risks: Mapping[str, FloatArray], limits: Mapping[str, float]) -> str:
+    """A hint where limits on volatilities hold, and one is reached, with L for L', Σ = LL'."""
+    L = np.linalg.cholesky(C)
+    sizes = {name: np.linalg.norm(L @ x) / limits[name] for name, x in risks.items()}
+    if abs(max(sizes.values()) - 1) > 1e-4:
+        return ""
+    return "; NumPy's Cholesky factor L has Σ = LL', so that the volatility is ‖L'w‖"

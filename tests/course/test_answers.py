@@ -38,8 +38,10 @@ EQUAL = pd.Series(1 / 3, ASSETS)
         WEIGHTS.to_numpy().reshape(-1, 1),
         WEIGHTS.reset_index(drop=True),
         WEIGHTS[::-1].to_frame("weights"),
+        dict(enumerate(WEIGHTS)),
+        dict(enumerate(WEIGHTS, 1)),
     ],
-    ids=["series", "reversed", "dict", "list", "column", "unlabelled", "table"],
+    ids=["series", "reversed", "dict", "list", "column", "unlabelled", "table", "0, …", "1, …"],
 )
 def test_weights_come_in_many_forms(answer):
     pd.testing.assert_series_equal(vector(answer, ASSETS), WEIGHTS, check_names=False)
@@ -150,6 +152,8 @@ def test_rounded_numbers_are_told_so():
         require_all_close(exact.round(2), exact, "weights")
     with pytest.raises(WrongAnswer, match="look rounded"):
         require_budget(pd.Series([0.33, 0.33, 0.33], ASSETS))
+    with pytest.raises(WrongAnswer, match="one of ours"):
+        require_close(0.545, 0.527, "the weight", relative=1e-4, mistakes=[(6 / 11, "one of ours")])
 
 
 def test_contributions_as_budgeted():
