@@ -11,6 +11,7 @@ import pandas as pd
 from rrp_pyomo.course.answers import (
     TOLERANCE,
     number,
+    reals,
     require_budget,
     require_close,
     require_contributions,
@@ -18,7 +19,7 @@ from rrp_pyomo.course.answers import (
     vector,
 )
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
-from rrp_pyomo.course.programs import stated, weights_of
+from rrp_pyomo.course.programs import optimum_of, stated, transposed, weights_of
 from rrp_pyomo.data import DenseCovariance, datasets, excess_returns
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import norm
@@ -55,7 +56,7 @@ def _cone(answer: Any) -> tuple[FloatArray, FloatArray]:
     """(k, 3) and (3,)."""
     try:
         first, second = answer
-        M, c = np.atleast_2d(np.asarray(first, float)), np.asarray(second, float).ravel()
+        M, c = np.atleast_2d(reals(first)), reals(second).ravel()
     except (TypeError, ValueError):
         raise WrongAnswer("a pair is asked for, (M, c): an array of 3 columns and 3 numbers") from (
             None
@@ -64,7 +65,12 @@ def _cone(answer: Any) -> tuple[FloatArray, FloatArray]:
         raise WrongAnswer(f"M and c have 3 columns, those of v; given: {M.shape} and {c.shape}")
     if not (np.isfinite(M).all() and np.isfinite(c).all()):
         raise WrongAnswer("M and c should be finite")
-    if np.allclose(c, 0):
+    if len(M) == 1:
+        raise WrongAnswer(
+            "M has one row, and |m'v| ≤ c'v is a wedge between two planes, where the set is round; "
+            "a pair is asked for, (M, c)"
+        )
+    if not c.any():
         raise WrongAnswer("with c = 0 only Mv = 0 is left")
     if c @ np.array([1.0, 1.0, 0.0]) < 0:
         raise WrongAnswer("c'v should be at least 0 where x and z are: the sign of c")
@@ -77,13 +83,17 @@ def _income() -> Data:
     return {"mean": R.mean(), "covariance": R.cov(), "cap": 3.6}
 
 
-def _income_program(data: Data, cap: float, root: Any = None, lower: float = 0.0) -> Program:
+def _income_program(
+    data: Data, cap: float, root: Any = None, lower: float = 0.0, invested: bool = True
+) -> Program:
     mean = data["mean"]
     root = DenseCovariance(data["covariance"]).root if root is None else root
     program = Program("income")
     w = program.variable("w", mean.index, lower=lower)
     program.maximize(mean @ w)
-    program.subject_to(invested=w.sum() == 1, risk=norm(root @ w) <= cap)
+    program.subject_to(risk=norm(root @ w) <= cap)
+    if invested:
+        program.subject_to(invested=w.sum() == 1)
     return program
 
 
@@ -106,12 +116,15 @@ def price(answer: Any, data: Data) -> str:
     cholesky = np.linalg.cholesky(data["covariance"])  # LL', where ‖L'w‖ is the volatility
     others = [
         solve_program(_income_program(data, s, **changed)).duals
-        for changed in ({"root": cholesky}, {"lower": -np.inf})
+        for changed in ({"root": cholesky}, {"lower": -np.inf}, {"invested": False})
     ]
-    transposed, short = (duals["risk"] if duals else 0.0 for duals in others)
+    other_root, short, uninvested = (duals["risk"] if duals else 0.0 for duals in others)
     mistakes = (
-        (transposed, "NumPy's Cholesky factor L has Σ = LL': the volatility is ‖L'w‖"),
+        (other_root, "NumPy's Cholesky factor L has Σ = LL': the volatility is ‖L'w‖"),
         (short, "that is the price with short positions; the weights are long-only"),
+        (uninvested, "that is the price with any sum of the weights; the portfolio is invested"),
+        (100 * right, "per cent of mean by per cent of volatility: a price without a unit"),
+        (right / 100, "per cent of mean by per cent of volatility: a price without a unit"),
         (-right, "the sign: a larger cap allows more, and the mean is maximised"),
         (right / (2 * s), "that is the price of a unit of variance; ds² is 2s ds"),
         (best.objective / s, "that is mean over volatility, the average; the price is a slope"),
@@ -157,14 +170,14 @@ def impossible(answer: Any, data: Data) -> str:
     short = mean - nu - eta
     if short.max() > 1e-9:
         raise WrongAnswer(
-            f"{short.idxmax()!r} has a mean that is {short.max():.3g} above ν + η_i: a portfolio "
-            "of it is not excluded"
+            f"{short.idxmax()!r} has a mean that is {short.max():.3g} above ν + η_i: the bound "
+            "does not hold for portfolios of it"
         )
     bound = nu + cap * eta.sum()
     if bound >= target:
         raise WrongAnswer(
-            f"true, but it proves only that no mean is above {bound:.4g}, and the target is "
-            f"{target:.4g}: choose ν so that fewer, or more, assets need an η"
+            f"true, but it proves only that no mean is above {bound:.6g}, and the target is "
+            f"{target:.6g}: choose ν so that fewer, or more, assets need an η"
         )
     return f"no admissible w has a mean above {bound:.4f}, and the target is {target:.4f}"
 
@@ -202,7 +215,6 @@ def _tracked(data: Mapping[str, Any]) -> pd.Series:
     modelling=True,
 )
 def two_cones(answer: Any, data: Data) -> str:
-    best = 0.0
     few = ["Utils", "Hlth", "Enrgy", "NoDur", "BusEq"]
     benchmark = pd.Series([0.1, 0.3, 0.1, 0.3, 0.2], few)
     others = {
@@ -212,12 +224,17 @@ def two_cones(answer: Any, data: Data) -> str:
     }
     trials = {
         "on the data": dict(data),
-        "with a wide tracking limit": {**data, "tracking": 5.0, "cap": 3.7},
+        # Here who need not invest would not.
+        "with a wide tracking limit and negative means": {
+            **data,
+            "mean": data["mean"] - 1,
+            "tracking": 5.0,
+            "cap": 3.7,
+        },
         "on five of the industries": {**others, "cap": 4.5, "tracking": 0.5},
     }
-    for what, given in trials.items():
-        best = max(best, _judge_tracking(answer, given, what))
-    return f"the optimum on three sets of data; largest mean {best:.4f}"
+    reached = [_judge_tracking(answer, given, what) for what, given in trials.items()]
+    return f"the optimum on three sets of data; on yours the mean is {reached[0]:.4f}"
 
 
 def _judge_tracking(answer: Any, given: Mapping[str, Any], what: str) -> float:
@@ -232,11 +249,9 @@ def _judge_tracking(answer: Any, given: Mapping[str, Any], what: str) -> float:
     for name, x in risks.items():
         risk, limit = float(np.sqrt(x @ C @ x)), given[name]
         if risk > limit * (1 + 1e-4):
-            why = ""
+            why = transposed(C, risks, given)
             if np.isclose(risk**2, limit, rtol=1e-3):
                 why = f"; its square is {limit:g}: compare volatilities, or cap²"
-            elif _holds_transposed(C, risks, given):
-                why = "; NumPy's Cholesky factor L has Σ = LL', so that the volatility is ‖L'w‖"
             raise WrongAnswer(f"{what}: {name} is {limit:g}, your weights have {risk:.4g}{why}")
     best, found = float(mean @ _tracked(given)), float(mean @ weights)
     if found < best - 1e-4 * abs(best):
@@ -246,12 +261,6 @@ def _judge_tracking(answer: Any, given: Mapping[str, Any], what: str) -> float:
             "another objective?"
         )
     return found
-
-
-def _holds_transposed(C: FloatArray, risks: Mapping[str, Any], limits: Mapping[str, Any]) -> bool:
-    """Whether all limits hold with L in place of L', Σ = LL'."""
-    L = np.linalg.cholesky(C)
-    return all(np.linalg.norm(L @ x) <= limits[name] * (1 + 1e-4) for name, x in risks.items())
 
 
 def _parity() -> Data:
@@ -274,15 +283,17 @@ def parity(answer: Any, data: Data) -> str:
     C = data["covariance"]
     few = ["Utils", "Money", "Hlth"]
     trials = {"on the data": C, "on three of the industries": C.loc[few, few]}
-    largest = 0.0
     for what, given in trials.items():
-        weights = weights_of(stated(answer, given), given.index)
+        weights, value = optimum_of(stated(answer, given), given.index)
         budgets = pd.Series(1 / len(given), given.index)
         require_long_only(weights)
         require_budget(weights, so_far=f"{what}: ")
         covariance = DenseCovariance(given)
-        largest = max(
-            largest, require_contributions(weights, covariance, budgets, so_far=f"{what}: ")
-        )
-    assert largest < TOLERANCE
-    return f"contributions within {largest:.1g} of their budgets on both"
+        require_contributions(weights, covariance, budgets, so_far=f"{what}: ")
+        p = float(np.sqrt(covariance.variance(weights) / len(given)))
+        if abs(value) > 1e-4 * min(1.0, p):
+            raise WrongAnswer(
+                f"{what}: contributions are equal, but (11) has the optimum 0 and your model "
+                f"{value:.3g}: a row is missing, or has a factor too much or too few"
+            )
+    return f"contributions are equal to within {TOLERANCE:g} and p − t is 0 on both"

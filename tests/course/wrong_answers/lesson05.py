@@ -37,9 +37,11 @@ def multipliers(e, place):
 
 
 def tracked(
-    *, root_of=root_of, total=True, lower=0.0, variance=False, active=True, budget=True, least=False
-):
+    *, root_of=root_of, total=True, lower=0.0, variance=False, active=True, budget=True,
+    least=False, cash=False, limits=None,
+):  # fmt: skip
     def state(mean, covariance, benchmark, cap, tracking):
+        cap, tracking = limits or (cap, tracking)
         root = root_of(covariance)
         program = Program("tracked")
         w = program.variable("w", mean.index, lower=lower)
@@ -47,7 +49,9 @@ def tracked(
             program.minimize(norm(root @ w))
         else:
             program.maximize(mean @ w)
-        if budget:
+        if cash:
+            program.subject_to(invested=w.sum() <= 1)
+        elif budget:
             program.subject_to(invested=w.sum() == 1)
         if total is None:
             program.subject_to(risk=sum_squares(root @ w) <= cap)
@@ -93,6 +97,21 @@ def in_kernel(covariance):
     return m
 
 
+def in_another_cone(covariance):
+    """(11) with the kernel's rotated cone, 2ab ≥ t², for ab ≥ t²."""
+    m, C = in_kernel(covariance), covariance.to_numpy()
+    m.goal.deactivate()
+    m.t = pmo.variable(lb=0)
+    m.smallest = pmo.block_list(
+        pmo.conic.rotated_quadratic.as_domain(
+            r1=m.w[i], r2=sum(C[i, j] * m.w[j] for j in range(len(C))), x=[m.t]
+        )
+        for i in range(len(C))
+    )
+    m.difference = pmo.objective(m.s / len(C) ** 0.5 - m.t)
+    return m
+
+
 def without_weights(covariance):
     m = pyo.ConcreteModel()
     m.x = pyo.Var(list(covariance.index), bounds=(0, 1))
@@ -108,6 +127,8 @@ WRONG = [
     ("5.1", lambda e: (ROTATED, -SUM), "the sign of c"),
     ("5.1", lambda e: (ROTATED, [1, 1]), "3 columns"),
     ("5.1", lambda e: (ROTATED.T, SUM), "3 columns"),
+    ("5.1", lambda e: ROTATED, "a pair is asked for"),
+    ("5.1", lambda e: (1j * ROTATED, SUM), "a pair is asked for"),
     ("5.2", lambda e: earned(e, sign=-1).duals["risk"], "the sign"),
     ("5.2", lambda e: earned(e, as_variance=True).duals["risk"], "unit of variance"),
     ("5.2", lambda e: earned(e, lower=-np.inf).duals["risk"], "long-only"),
@@ -115,10 +136,10 @@ WRONG = [
     ("5.2", lambda e: earned(e).objective, "largest mean itself"),
     ("5.2", lambda e: earned(e).objective / e["cap"], "the average"),
     ("5.2", lambda e: earned(e).duals["invested"], "dual of the budget"),
-    ("5.2", lambda e: 100 * earned(e).duals["risk"], "a hundred times"),
+    ("5.2", lambda e: 100 * earned(e).duals["risk"], "a price without a unit"),
     ("5.3", lambda e: multipliers(e, 12), "proves only"),
     ("5.3", lambda e: multipliers(e, 1), "proves only"),
-    ("5.3", lambda e: (multipliers(e, 4)[0], pd.Series(0.0, e["mean"].index)), "not excluded"),
+    ("5.3", lambda e: (multipliers(e, 4)[0], pd.Series(0.0, e["mean"].index)), "does not hold"),
     ("5.3", lambda e: (e["mean"].mean(), e["mean"] - e["mean"].mean()), "turns the inequality"),
     ("5.3", lambda e: multipliers(e, 4)[0], "a pair is asked for"),
     ("5.4", lambda e: tracked(active=False), "tracking is 0.8"),
@@ -128,6 +149,8 @@ WRONG = [
     ("5.4", lambda e: tracked(total=False), "cap is"),
     ("5.4", lambda e: tracked(lower=-np.inf), "is short"),
     ("5.4", lambda e: tracked(budget=False), "sum to"),
+    ("5.4", lambda e: tracked(cash=True), "negative means: weights sum to"),
+    ("5.4", lambda e: tracked(limits=(3.8, 0.8)), "cap is 3.7"),
     ("5.4", lambda e: tracked(least=True), "is possible and yours is"),
     ("5.4", lambda e: tracked()(*e.data.values()), "a function that makes the model"),
     ("5.4", lambda e: lambda mean, covariance: None, "your function failed"),
@@ -136,6 +159,7 @@ WRONG = [
     ("5.5", lambda e: parity(product=False), "of the variance, not"),
     ("5.5", lambda e: in_kernel, "of the variance, not"),
     ("5.5", lambda e: parity(budget=2.0), "sum to 2"),
+    ("5.5", lambda e: in_another_cone, "(11) has the optimum 0 and your model -"),
     ("5.5", lambda e: without_weights, "named 'w'"),
     ("5.5", lambda e: parity()(e["covariance"]), "a function that makes the model"),
 ]
