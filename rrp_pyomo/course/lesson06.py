@@ -17,7 +17,7 @@ from rrp_pyomo.course.answers import (
     vector,
 )
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
-from rrp_pyomo.course.programs import stated, weights_of
+from rrp_pyomo.course.programs import stated, transposed, weights_of
 from rrp_pyomo.data import DenseCovariance, datasets, excess_returns
 from rrp_pyomo.modeling import norm, worst_case
 from rrp_pyomo.program import Program
@@ -93,7 +93,7 @@ def _budgeted() -> Data:
         "mean": R.mean(),
         "half_width": 2 * R.std() / np.sqrt(len(R)),
         "budget": 3.5,
-        "weights": pd.Series([1, 5, 2, 1, 3, 1, 4, 1, 2, 6, 1, 3], R.columns) / 30,
+        "weights": pd.Series([5, 3, 1, 3, 2, 3, 1, 4, 2, 4, 1, 1], R.columns) / 30,
     }
 
 
@@ -115,7 +115,9 @@ def budgeted(answer: Any, data: Data) -> str:
         return nominal - float(loss.iloc[:count].sum() + part * loss.iloc[count])
 
     right = at(whole, budget - whole)
-    widest = (delta * w.abs())[delta.sort_values(ascending=False).index]
+    widest, heaviest = (
+        loss[by.sort_values(ascending=False, kind="stable").index] for by in (delta, w.abs())
+    )
     mistakes = (
         (right / 100, "the data are in per cent, and so is the answer"),
         (100 * right, "the data are in per cent, and so is the answer"),
@@ -129,6 +131,10 @@ def budgeted(answer: Any, data: Data) -> str:
         (
             nominal - float(widest[:whole].sum() + (budget - whole) * widest.iloc[whole]),
             "largest are not the δ_i that count, but the δ_i |w_i|",
+        ),
+        (
+            nominal - float(heaviest[:whole].sum() + (budget - whole) * heaviest.iloc[whole]),
+            "largest are not the weights that count, but the δ_i |w_i|",
         ),
         (nominal - budget * float(loss.iloc[0]), "no z_i is larger than 1"),
     )
@@ -177,9 +183,14 @@ def prices(answer: Any, data: Data) -> str:
     centre = pd.Series(0.0, w.index)
     largest = Polyhedron(centre, A, b).support(-w)
     if bound > largest + 1e-6:
+        up = [row for row in A.index if row.endswith(" up") and y[row] > 1e-6]
         raise WrongAnswer(
-            f"true, no loss is above {bound:.4f}; but there is a smaller bound: let the row 'all' "
-            "carry a part of every weight"
+            f"true, no loss is above {bound:.6g}; but there is a smaller bound: "
+            + (
+                f"{up[0]!r} has a price, which only pays back what other rows carry too much"
+                if up
+                else "let the row 'all' carry a part of every weight"
+            )
         )
     return f"no loss is above {bound:.4f}, and an error of the set attains it"
 
@@ -218,7 +229,10 @@ def how_wrong(answer: Any, data: Data) -> str:
     )
     require_close(given, right, "κ", "set μ̂'w − κ√(w'Ωw) to 0", 2e-3, mistakes)
     left = -Ellipsoid(mean, shape, given).support(-w)
-    return f"at κ = {given:.4g} the worst mean return is {left:.1e}; κ is the t-value of w's mean"
+    return (
+        f"at κ = {given:.4g} the worst mean return is {round(left, 3) + 0:g} %; "
+        "κ is the t-value of w's mean"
+    )
 
 
 def _both() -> Data:
@@ -258,7 +272,14 @@ def both(answer: Any, data: Data) -> str:
     trials = {
         "on the data": dict(data),
         "with a set half as large": {**data, "half_width": data["half_width"] / 2, "radius": 1.0},
-        "with a small ellipsoid": {**data, "radius": 0.8},
+        # Here some parts of w are negative, and who need not invest would not.
+        "with correlated errors, two means well known and all negative": {
+            **data,
+            "shape": data["covariance"] / 240,
+            "radius": 1.0,
+            "half_width": data["half_width"] * np.array([1.0] * 6 + [0.05] * 2),
+            "mean": data["mean"] - 1,
+        },
     }
     reached = [_judge_robust(answer, given, what) for what, given in trials.items()]
     return "the best worst case on three sets of data: " + ", ".join(f"{r:.4f}" for r in reached)
@@ -267,12 +288,15 @@ def both(answer: Any, data: Data) -> str:
 def _judge_robust(answer: Any, given: Mapping[str, Any], what: str) -> float:
     model = stated(answer, *(given[name] for name in _GIVEN))
     mean, means = given["mean"], _set_of(given)
-    weights = weights_of(model, mean.index)
+    weights = weights_of(model, mean.index, hint="is a variance held below a volatility?")
     require_budget(weights, so_far=f"{what}: ")
     require_long_only(weights)
     risk = float(np.sqrt(weights @ given["covariance"] @ weights))
     if risk > given["cap"] * (1 + 1e-4):
-        raise WrongAnswer(f"{what}: the cap is {given['cap']:g}, your volatility {risk:.4g}")
+        why = transposed(
+            given["covariance"].to_numpy(), {"cap": weights.to_numpy()}, {"cap": given["cap"]}
+        )
+        raise WrongAnswer(f"{what}: the cap is {given['cap']:g}, your volatility {risk:.4g}{why}")
     reached, best = -means.support(-weights), -means.support(-_robust(given, means))
     if reached < best - 1e-4 * abs(best):
         raise WrongAnswer(
@@ -307,6 +331,10 @@ def _why(weights: pd.Series, given: Mapping[str, Any]) -> str:
         + Ellipsoid(0 * mean, given["shape"], given["radius"]),
         "the worse of two worst cases, which is the hull of the sets, A | B": box | ellipsoid,
         "an ellipsoid of shape Σ, not Σ/T": Ellipsoid(mean, given["covariance"], given["radius"]),
+        "a charge of ‖Ωw‖, where ‖Rw‖ with a root R'R = Ω is right": box
+        & Ellipsoid(mean, root=given["shape"], radius=given["radius"]),
+        "errors without correlations": box
+        & Ellipsoid(mean, np.diag(np.diag(given["shape"])), given["radius"]),
     }
     for name, means in other.items():
         if abs(weights - _robust(given, means)).max() < 1e-3:

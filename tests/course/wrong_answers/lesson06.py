@@ -17,7 +17,7 @@ def mean_at(e, way, power=0.5, sign=-1):
 
 def lost(e, count, order="loss"):
     loss = e["half_width"] * e["weights"]
-    by = loss if order == "loss" else e["half_width"]
+    by = {"loss": loss, "width": e["half_width"], "weight": e["weights"]}[order]
     return loss[by.sort_values(ascending=False).index].iloc[:count].sum()
 
 
@@ -25,13 +25,15 @@ def prices(e, **given):
     return pd.Series(0.0, e["b"].index).add(pd.Series(given), fill_value=0.0)[e["b"].index]
 
 
-def robust(choose, *, cap=True, lower=0.0, budget=True):
+def robust(choose, *, cap=True, lower=0.0, budget=True, cash=False):
     def state(mean, half_width, shape, radius, covariance, limit):
         given = choose(mean, half_width, shape, radius, covariance)
         program = Program("robust")
         w = program.variable("w", mean.index, lower=lower, upper=5)
         program.maximize(worst_case(program.uncertain("mu", given) @ w))
-        if budget:
+        if cash:
+            program.subject_to(invested=w.sum() <= 1)
+        elif budget:
             program.subject_to(invested=w.sum() == 1)
         if cap:
             program.subject_to(risk=norm(np.linalg.cholesky(covariance).T @ w) <= limit)
@@ -77,6 +79,11 @@ WRONG = [
         "are not the δ_i",
     ),
     (
+        "6.2",
+        lambda e: e["mean"] @ e["weights"] - (lost(e, 3, "weight") + lost(e, 4, "weight")) / 2,
+        "are not the weights",
+    ),
+    (
         "6.3",
         lambda e: prices(e, **{"bonds down": 0.5, "stocks down": 0.3, "gold down": 0.2}),
         "all",
@@ -85,7 +92,7 @@ WRONG = [
     (
         "6.3",
         lambda e: prices(e, **{"bonds down": 0.2, "stocks up": -0.0, "gold up": 0.1, "all": 0.3}),
-        "true, no loss",
+        "'gold up' has a price, which only pays back",
     ),
     ("6.3", lambda e: prices(e, **{"bonds down": 0.5}), "A'y is not −w"),
     ("6.3", lambda e: prices(e, **{"stocks up": -0.3, "bonds up": -0.5}), "turns its row round"),
@@ -117,6 +124,17 @@ WRONG = [
     ),
     ("6.5", lambda e: robust(lambda m, d, S, k, C: Ellipsoid(m, C, k)), "not Σ/T"),
     ("6.5", lambda e: robust(lambda m, d, S, k, C: Box(m, d) | Ellipsoid(m, S, k)), "the hull"),
+    (
+        "6.5",
+        lambda e: robust(lambda m, d, S, k, C: both(m, d, np.diag(np.diag(S)), k, C)),
+        "errors without correlations",
+    ),
+    (
+        "6.5",
+        lambda e: robust(lambda m, d, S, k, C: both(m, d, S @ S, k, C)),
+        "a charge of ‖Ωw‖",
+    ),
+    ("6.5", lambda e: robust(both, cash=True), "sum to"),
     ("6.5", lambda e: robust(both, cap=False), "the cap is"),
     ("6.5", lambda e: robust(both, lower=-1.0), "is short"),
     ("6.5", lambda e: robust(both, budget=False), "sum to"),
