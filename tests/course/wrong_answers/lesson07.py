@@ -17,6 +17,7 @@ WRONG = [
     ("7.1", lambda e: e["loadings"] + np.array([[0.1, -0.05, 0.1]] * 2), "the same sign"),
     ("7.1", lambda e: e["loadings"].T, "should be 2 × 3"),
     ("7.1", lambda e: e["loadings"] - e["standard_errors"], "try all signs"),
+    ("7.2", lambda e: _row(e, -(3**-0.5)), "‖u‖ = 0.5774, and its marginal risk"),
     ("7.2", lambda e: e["nominal"].loc["B"], "u = 0"),
     ("7.2", lambda e: e["nominal"].loc["B"] - e["perturbation"].loc["B"], "corner of the box"),
     ("7.2", lambda e: _row(e, 1.0), "largest marginal risk"),
@@ -38,6 +39,9 @@ WRONG = [
     ("7.5", lambda e: _model(risk=lambda U: U.nominal), "volatility under Σ⁰"),
     ("7.5", lambda e: _model(root_n=lambda n: n), "once too often in (12b)"),
     ("7.5", lambda e: _model(z=lambda U: U.worst_case), "one by one"),
+    ("7.5", lambda e: _model(charge=lambda U, omega: 1.01 * omega * U.relative_size), "by one"),
+    ("7.5", lambda e: _model(charge=lambda U, omega: omega / U.relative_size), "more than Ωy"),
+    ("7.5", lambda e: _model(root=np.linalg.cholesky), "that is ‖L'x‖₂"),
     ("7.5", lambda e: _model(budget=False), "weights sum to"),
     ("7.5", lambda e: _model(name="w"), "variables named 'x'"),
     ("7.5", lambda e: lambda uncertainty, omega: None, "return model"),
@@ -51,20 +55,20 @@ def _model(
     z=lambda U: U.nominal,
     budget=True,
     name="x",
+    root=lambda C: np.linalg.cholesky(C).T,
 ):
     def state(uncertainty, omega):
         n, labels = len(uncertainty.labels), uncertainty.labels
         program = Program("robust")
         x = program.variable(name, labels, lower=0)
         p, t, y = (program.variable(other, lower=0) for other in "pty")
-        root = np.linalg.cholesky(risk(uncertainty).matrix()).T
         zs = program.variable("z", labels, lower=0)
         program.minimize(p - t)
         program.subject_to(
             perturbation=norm(uncertainty.perturbation.matrix() @ x) <= root_n(n) * y,
             marginal=charge(uncertainty, omega) * y * np.ones(n) + zs <= z(uncertainty) @ x,
             hyperbolic=x * zs >= square(t * np.ones(n)),
-            risk=norm(root @ x) <= n**0.5 * p,
+            risk=norm(root(risk(uncertainty).matrix()) @ x) <= n**0.5 * p,
         )
         if budget:
             program.subject_to(budget=x.sum() == 1)
