@@ -164,12 +164,17 @@ def ball_without_budget(answer: Any, data: Data) -> str:
     slope = mu - aversion * S @ w - delta * (w / size if size else 0 * w)
     if abs(w.sum() - 1) < 1e-6:
         raise WrongAnswer("the weights sum to 1, and nothing asks for that: the rest is cash")
+    hint = (
+        f"the derivative of the worst utility there is ({slope[0]:.4f}, {slope[1]:.4f}); "
+        "μ̂ − δ w/‖w‖ − λΣw should be 0 at your own w"
+        if size
+        else f"‖μ̂‖ = {np.linalg.norm(mu):.4f} > δ: a little of μ̂ gains at any μ of the ball"
+    )
     require_all_close(
         weights,
         pd.Series(right, weights.index),
         "the weights",
-        f"the derivative of the worst utility there is ({slope[0]:.4f}, {slope[1]:.4f}); "
-        "μ̂ − δ w/‖w‖ − λΣw should be 0 at your own w",
+        hint,
         mistakes=[
             (free, "that is Markowitz's portfolio, right for δ = 0"),
             (
@@ -228,7 +233,8 @@ def _statement() -> Data:
 def ball_as_a_model(answer: Any, data: Data) -> str:
     given = [data[name] for name in ("mean", "covariance", "delta", "risk_aversion")]
     mean = pd.Series([0.03, -0.02, 0.05], ["x", "y", "z"])
-    root = np.array([[0.2, 0.05, 0.0], [0.0, 0.1, 0.02], [0.1, 0.0, 0.15]])
+    # Small enough for weights beyond −1 and 1, which nothing forbids.
+    root = np.array([[0.1, 0.025, 0.0], [0.0, 0.05, 0.01], [0.05, 0.0, 0.075]])
     other = [mean, pd.DataFrame(root.T @ root, mean.index, mean.index), 0.01, 3.0]
     values = [_require_ball_model(answer, *case) for case in (given, other)]
     return (
@@ -258,6 +264,8 @@ def _require_ball_model(
         told = (
             "no weight is short, and the best ones are: leave out w ≥ 0 (NonNegativeReals, lower=0)"
         )
+    elif np.abs(w).max() < 1 + 1e-6 and np.abs(right).max() > 1.1:
+        told = "no weight is beyond −1 or 1, and some of the best ones are: leave out such bounds"
     else:
         eye = np.eye(len(mu))
         told = _known_model(
@@ -279,6 +287,14 @@ def _require_ball_model(
                     "they are for λ = 2 and δ = 0.02: use the function's arguments",
                 ),
                 (
+                    best_in_ball(mu, S, 2.0, delta),
+                    "they are for λ = 2: use the function's arguments",
+                ),
+                (
+                    best_in_ball(mu, S, aversion, 0.02),
+                    "they are for δ = 0.02: use the function's arguments",
+                ),
+                (
                     np.linalg.solve(aversion * S + 2 * delta * eye, mu),
                     "the norm is squared: δ‖w‖₂² is ridge",
                 ),
@@ -296,7 +312,7 @@ def _require_ball_model(
 
 def _known_model(w: FloatArray, mistakes: list[tuple[FloatArray, str]]) -> str:
     return next(
-        (told for x, told in mistakes if np.abs(w - x).max() < 1e-4 * np.abs(x).max() + 1e-6),
+        (told for x, told in mistakes if np.abs(w - x).max() < 1e-3 * np.abs(x).max() + 1e-6),
         "write it down term by term: mean, δ times the length of w, λ/2 times the variance",
     )
 
@@ -353,8 +369,8 @@ def charges(answer: Any, data: Data) -> str:
     )
     return (
         f"the dual norms give {most:.5f}, {l2:.5f} and {l1:.5f}; both together {right:.5f}, less "
-        f"than ball and box alone ({l2:.5f} and {box:.5f}), where {int((deviation < width).sum())} "
-        "of the four deviations are within the box"
+        f"than ball and box alone ({l2:.5f} and {box:.5f}); the box holds "
+        f"{int((deviation >= width).sum())} of the four deviations"
     )
 
 
@@ -414,8 +430,9 @@ def black_litterman(answer: Any, data: Data) -> str:
         weights,
         pd.Series(right, weights.index),
         "the weights",
-        f"the posterior mean is π + τΣp'(q − pπ)/(pτΣp' + τΣ₂₂); π is ({prior[0]:.3f}, "
-        f"{prior[1]:.3f})",
+        f"the posterior mean is μ̄ = π + τΣp'(q − pπ)/(pτΣp' + τΣ₂₂) with the "
+        f"view pμ = q, p = (0, 1), and π = "
+        f"({prior[0]:.3f}, {prior[1]:.3f}); then the weights are Σ⁻¹(μ̄ − ν1)/λ",
         relative=1e-4,
         mistakes=[
             (

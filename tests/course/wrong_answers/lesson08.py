@@ -7,10 +7,10 @@ import pyomo.environ as pyo
 from rrp_pyomo import Program, norm, sum_squares
 
 
-def _model(square=False, budget=False, long=False, risk=0.5, times=1.0):
+def _model(square=False, budget=False, least=-np.inf, risk=0.5, times=1.0):
     def state(mean, covariance, delta, risk_aversion):
         program = Program("robust")
-        w = program.variable("w", mean.index, lower=0 if long else -np.inf)
+        w = program.variable("w", mean.index, lower=least)
         root = pd.DataFrame(np.linalg.cholesky(covariance).T, mean.index, mean.index)
         charge = sum_squares(w) if square else norm(w)
         program.maximize(
@@ -21,6 +21,12 @@ def _model(square=False, budget=False, long=False, risk=0.5, times=1.0):
         return program
 
     return state
+
+
+def _bounded(mean, covariance, delta, risk_aversion):
+    program = _model(least=-1.0)(mean, covariance, delta, risk_aversion)
+    program.subject_to(at_most=program.variables["w"] <= 1)
+    return program
 
 
 def _named_otherwise(mean, covariance, delta, risk_aversion):
@@ -62,14 +68,17 @@ WRONG = [
     ("8.2", lambda e: [0.381797, 0.254531], "multiple of I"),
     ("8.2", lambda e: [0.5306, 0.6058], "not (λ/2) Σw"),
     ("8.2", lambda e: [-0.057143, 0.228571], "as in a box"),
-    ("8.2", lambda e: [0.0, 0.0], "should be 0 at your own w"),
+    ("8.2", lambda e: [0.2, 0.3], "should be 0 at your own w"),
+    ("8.2", lambda e: [0.0, 0.0], "a little of μ̂ gains"),
     ("8.3", lambda e: _model(budget=True), "sum to 1"),
-    ("8.3", lambda e: _model(long=True), "no weight is short"),
+    ("8.3", lambda e: _model(least=0.0), "no weight is short"),
+    ("8.3", lambda e: _bounded, "leave out such bounds"),
     ("8.3", lambda e: _model(square=True), "ridge"),
     ("8.3", lambda e: _model(risk=1.0), "counts twice"),
     ("8.3", lambda e: _model(times=0.0), "Markowitz's"),
     ("8.3", lambda e: _model()(*[e[k] for k in e.data]), "a function that makes the model"),
     ("8.3", lambda e: lambda mean, S, delta, lam: _model()(mean, S, 0.02, 2.0), "arguments"),
+    ("8.3", lambda e: lambda mean, S, delta, lam: _model()(mean, S, delta, 2.0), "for λ = 2:"),
     ("8.3", lambda e: _named_otherwise, "variables named 'w'"),
     ("8.3", lambda e: lambda mean: None, "your function failed"),
     ("8.3", lambda e: lambda *given: None, "return model"),
@@ -83,6 +92,7 @@ WRONG = [
     ("8.4", lambda e: _charges(e, both=0.0154 + 0.014697), "add up for a *sum* of sets"),
     ("8.4", lambda e: {"norm 1": 0.01}, "nothing for 'norm 2'"),
     ("8.5", lambda e: [0.6 / 1.1, 0.5 / 1.1], "divided by their sum"),
+    ("8.5", lambda e: [0.545, 0.455], "divided by their sum"),
     ("8.5", lambda e: [0.6, 0.5], "without a budget"),
     ("8.5", lambda e: [0.6, 0.4], "the view is missing"),
     ("8.5", lambda e: [0.527601, 0.472399], "predictive"),
