@@ -68,7 +68,8 @@ def panels(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, lis
 
 def title(figure: Figure, message: str) -> None:
     """What the figure shows, in a sentence."""
-    text = "\n".join(textwrap.wrap(message, _LINE))
+    whole = message.replace(" %", "\u00a0%")  # no line begins with the sign
+    text = "\n".join(textwrap.wrap(whole, _LINE)).replace("\u00a0", " ")
     figure.suptitle(text, x=0.012, ha="left", fontsize=TITLE, fontweight="bold", **PLAIN)
 
 

@@ -68,8 +68,9 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     Returns
     -------
     Figure
-        The triangle of weights, each corner being all wealth in one asset; dark is low. Where there
-        is a trap, ζ on the straight way from it to risk parity stands beside the triangle.
+        The triangle of weights, each corner being all wealth in one asset; dark is low. The weights
+        of marked points are in the order of the assets. Where there is a trap, ζ on the straight
+        way from it to risk parity stands beside the triangle.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     found = stationary_points(Sigma)
     traps = [point for point in found if not point.is_parity]
     if traps:
-        figure, (axes, way) = panels(1, 2, width_ratios=(1.6, 1))
+        figure, (axes, way) = panels(1, 2, width_ratios=(1.9, 1))
         _draw_way(way, Sigma, traps[0], found[0])
     else:
         figure, (axes,) = panels()
@@ -114,7 +115,7 @@ def trap_landscape(covariance: Any, assets: Iterable[Hashable] | None = None) ->
     )
     filled.set_rasterized(True)  # thousands of corners otherwise
     for point in found:
-        _mark(axes, point, names)
+        _mark(axes, point)
     _frame(axes, [str(name) for name in names])
     title(figure, _message(traps, names))
     return figure
@@ -196,13 +197,14 @@ def _levels(values: FloatArray) -> FloatArray:
     return np.asarray(values.max() * np.linspace(0.0, 1.0, 13) ** 2)
 
 
-def _mark(axes: Axes, point: Stationary, names: tuple[Hashable, ...]) -> None:
+def _mark(axes: Axes, point: Stationary) -> None:
+    """A point with its weights, in the order of the assets; traps have them on the outer side."""
     at = point.weights @ _CORNERS
-    held = ", ".join(f"{name} {per_cent(w)}" for name, w in zip(names, point.weights, strict=True))
+    held = ", ".join(map(per_cent, point.weights))
     if point.is_parity:
         mark(axes, at, f"risk parity: {held}", BLUE, away=at + 1.0)
     else:
-        mark(axes, at, f"trap: {held}", VERMILION, away=at - 1.0)
+        mark(axes, at, f"trap: {held}", VERMILION, away=(0.5 - 1e-9, at[1] - 1.0))
 
 
 def _draw_way(axes: Axes, Sigma: FloatArray, trap: Stationary, parity: Stationary) -> None:

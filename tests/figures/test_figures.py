@@ -51,6 +51,7 @@ EQUAL = pd.Series(1 / 6, ASSETS, name="equal weights")
 # Two assets whose risks a third one hedges: it lies beyond a trap.
 BETAS = np.array([0.74, 0.36, -2.52])
 HEDGED = pd.DataFrame(np.outer(BETAS, BETAS) + np.diag([0.4, 0.2, 0.3]), list("ABC"), list("ABC"))
+LONG_NAMES = ["Emerging markets", "Government bonds", "Volatility fund"]
 PAIR = pd.DataFrame([[0.04, 0.01], [0.01, 0.16]], ["bonds", "stocks"], ["bonds", "stocks"])
 MEANS = Ellipsoid(pd.Series([0.05, 0.08], ["bonds", "stocks"]), PAIR, 0.1)
 
@@ -79,6 +80,9 @@ EXAMPLES = {
     "contributions": lambda: figures.contributions(EQUAL, covariance=MODEL),
     "log_barrier": lambda: figures.log_barrier(PAIR),
     "trap_landscape": lambda: figures.trap_landscape(HEDGED),
+    "trap_landscape with long names": lambda: figures.trap_landscape(
+        HEDGED.set_axis(LONG_NAMES).set_axis(LONG_NAMES, axis=1)
+    ),
     "dual_prices": lambda: figures.dual_prices(solution()),
     "worst_point": lambda: figures.worst_point(MEANS, [0.5, 0.5]),
     "worst_point of covariances": lambda: figures.worst_point(
