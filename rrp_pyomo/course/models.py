@@ -74,6 +74,7 @@ def no_solution_is_wrong(hint: str = "") -> Iterator[None]:
     except Exception as error:
         told = str(error)
         if _ABSOLUTE in told:
+            told = told.partition("; this solver")[0]
             hint = "|x| is stated by a variable u with u ≥ x and u ≥ −x"
         elif "not convex" in told:
             hint = "is the objective's sense right, and that of each row?"
