@@ -38,6 +38,7 @@ nb_custom_formats = {".md": ["reader.read", {}]}
 nb_execution_mode = "off"  # build.py has run them
 nb_merge_streams = True
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+smartquotes_action = "De"  # dashes and ellipses: the prime of w'x is no quotation mark
 myst_heading_anchors = 4
 
 autodoc_typehints = "none"  # numpydoc says them
