@@ -285,7 +285,7 @@ def _wasserstein() -> Data:
 )
 def ball_of_distributions(answer: Any, data: Data) -> str:
     R, eps, alpha = data["returns"], data["epsilon"], data["alpha"]
-    other = R.iloc[:40, :3].rename(columns={"A": "x", "B": "y", "C": "z"})
+    other = R.iloc[:37, :3].rename(columns={"A": "x", "B": "y", "C": "z"})
     first = _require_ball(answer, R, eps, alpha, "the worst CVaR is min over τ of τ + mean(−w'R − "
                           "τ)₊/α, plus (ε/α)‖w‖₂")  # fmt: skip
     second = _require_ball(
@@ -347,6 +347,12 @@ def _require_ball(answer: Any, R: pd.DataFrame, eps: float, alpha: float, hint: 
             "these are for the radius and the tail of the exercise: use the function's arguments",
         ),
         (R, 1.0, lambda w: charge * norm(w), "the mean of the excesses is to be divided by α"),
+        (
+            R,
+            max(int(alpha * len(R)), 1) / len(R),
+            lambda w: charge * norm(w),
+            f"the tail has {alpha * len(R):g} scenarios, the last of them in part",
+        ),
     ]
     told = next(
         (

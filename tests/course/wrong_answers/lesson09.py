@@ -29,6 +29,12 @@ def _model(charge=lambda w, eps, alpha: eps / alpha * norm(w), budget=True, tail
     return state
 
 
+def _model_of_whole_scenarios(returns, epsilon, alpha):
+    """The mean of the largest losses, as many as are wholly in the tail."""
+    size, whole = len(returns), int(alpha * len(returns))
+    return _model(lambda w, eps, _: eps / alpha * norm(w))(returns, epsilon, whole / size)
+
+
 def _tilted(e, t, sign=1):
     p = np.exp(sign * e["losses"] / t)
     return p / p.sum()
@@ -78,6 +84,7 @@ WRONG = [
     ("9.4", lambda e: lambda R, eps, a: _model()(R, 0.004, 0.05), "arguments"),
     ("9.4", lambda e: lambda R, eps, a: _model()(e["returns"], 0.004, 0.05), "nothing for 'x'"),
     ("9.4", lambda e: _model(charge=lambda w, eps, a: 9 * eps * norm(w)), "plus (ε/α)‖w‖₂"),
+    ("9.4", lambda e: _model_of_whole_scenarios, "the last of them in part"),
     ("9.4", lambda e: lambda R, eps, a: _model()(R, eps, 0.05), "in the place of its arguments"),
     ("9.4", lambda e: lambda R, eps, a: _model()(R, 0.004, a), "in the place of its arguments"),
     ("9.5", lambda e: _tilted(e, 0.0522282993683621).round(3), "rounded"),
