@@ -12,24 +12,29 @@ from copy import deepcopy
 from pathlib import Path
 
 import nbformat.v4 as v4
+from execute import printed
 from nbformat import NotebookNode
 
 LINK = re.compile(r"(?<![!\]\w])\[(?P<text>[^\]]+)\]\((?P<target>[^)#:\s]+\.\w+)(?:#[^)\s]*)?\)")
 PICTURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^):\s]+)\)")
 DIRECTIVE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{.*?^(?P=fence)$\n?", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r"^# .+$", re.MULTILINE)
+COLUMNS = re.compile(r"\S {2,}\S|^ |^-+$|[│┃━]", re.MULTILINE)
 BASH = "%%bash"
 PATH_CELL = """\
 # Cells in bash find the command `rrp` of this Python's environment.
 import os, sys
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]"""
 NEEDS = """\
-*A notebook of rrp_pyomo's documentation. It needs the package with its extra `docs` in the kernel's
-environment, and no network.*"""
+*A notebook of rrp_pyomo's documentation. It needs the package in the kernel's environment, which
+`pip install ".[docs]"` in a clone of the repository puts there, and no network.*"""
 
 
 def for_site(page: NotebookNode, path: Path, docs: Path, repository: Path) -> NotebookNode:
-    """With files outside docs/ to download: they are copied to ``_files`` beside the pages."""
+    """With files outside docs/ to download: they are copied to ``_files`` beside the pages.
+
+    Values that a page does not show, such as what ``solve`` returns, are left out.
+    """
 
     def relinked(link: re.Match[str]) -> str:
         target = path.parent / link["target"]
@@ -45,6 +50,11 @@ def for_site(page: NotebookNode, path: Path, docs: Path, repository: Path) -> No
     for cell in page.cells:
         if cell.source.startswith(BASH):
             cell.source = cell.source.partition("\n")[2]  # what a reader types
+        if cell.cell_type == "code":
+            shown = [output for output in cell.outputs if output.output_type == "stream"]
+            cell.outputs = cell.outputs if cell.metadata.get("printed") else shown
+            if not COLUMNS.search(printed(cell)):
+                cell.metadata["tags"] = ["sentences"]  # the site breaks their lines
     return page
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from adapt import PATH_CELL, for_download, for_site
 from execute import agree, run_page
+from formulas import with_scripts
+from nbformat.v4 import new_output
 from notebooks import notebook
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -153,6 +155,53 @@ def test_files_outside_docs_can_be_downloaded_from_the_site(place: Path, tmp_pat
     assert "[another](other.md#part)" in text
     assert "%%bash" not in text
     assert (pages / "_files" / "tool" / "x.py").read_text() == "1\n"
+
+
+def test_values_that_a_page_does_not_show_are_not_on_the_site(place: Path) -> None:
+    page = notebook("# A\n\n```python\n1\n```\n\n```python\n2\n```\n\n```text\n2\n```\n")
+    for cell, value in zip(page.cells[1:], "12", strict=True):
+        cell.outputs = [new_output("display_data", data={"text/plain": value})]
+    unsaid, said = for_site(page, place, place.parent, place.parent).cells[1:]
+    assert not unsaid.outputs
+    assert said.outputs
+
+
+@pytest.mark.parametrize(
+    ("text", "breaks"),
+    [
+        ("InputError: budgets sum to 1.5, expected 1", True),
+        ("{'a': 1, 'b': 2}\n[1 2]", True),
+        ("weight  0.5\nbound   0.6", False),
+        ("point\n0   0.6", False),
+        ("[[1 2]\n [3 4]]", False),
+    ],
+)
+def test_lines_of_sentences_break_those_of_tables_do_not(
+    place: Path, text: str, breaks: bool
+) -> None:
+    page = notebook("# A\n\n```python\nprint(text)\n```\n")
+    page.cells[1].outputs = [new_output("stream", name="stdout", text=text)]
+    cell = for_site(page, place, place.parent, place.parent).cells[1]
+    assert ("sentences" in cell.metadata.get("tags", [])) is breaks
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("x_i (Σx)_i ≤ b_ij", "x<sub>i</sub> (Σx)<sub>i</sub> ≤ b<sub>ij</sub>"),
+        ("ω_max and w_h’Σw_h", "ω<sub>max</sub> and w<sub>h</sub>’Σw<sub>h</sub>"),
+        ("‖Σ^Δ‖_F, Σ_μ²", "‖Σ<sup>Δ</sup>‖<sub>F</sub>, Σ<sub>μ</sub>²"),
+        ("e_i^{w_i} + 2^n", "e<sub>i</sub><sup>w<sub>i</sub></sup> + 2<sup>n</sup>"),
+        ("x_{t−1}, b^(1−α)", "x<sub>t−1</sub>, b<sup>(1−α)</sup>"),
+    ],
+)
+def test_indices_and_powers_are_set(text: str, html: str) -> None:
+    assert with_scripts(text) == html
+
+
+@pytest.mark.parametrize("name", ["weight_set", "l2_squared", "risk_free", "n_jobs", "rrp_pyomo.x"])
+def test_names_with_underscores_are_no_formulas(name: str) -> None:
+    assert with_scripts(name) == name
 
 
 def test_a_downloaded_notebook_runs_in_an_empty_folder(
