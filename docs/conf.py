@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
+    "translator",
 ]
 exclude_patterns = ["_site", "_notebooks", "_executed", "_files"]
 html_theme = "furo"
@@ -30,9 +31,13 @@ html_title = "rrp_pyomo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/icon.svg"
+html_copy_source = False
+html_search_scorer = str(DOCS / "_site" / "scorer.js")
 html_extra_path = ["_notebooks"]
 templates_path = ["_templates"]
 highlight_language = "none"  # blocks without a language are text
+pygments_dark_style = "a11y-dark"  # furo's own underlines modules, as if they were links
+toc_object_entries_show_parents = "hide"
 
 nb_custom_formats = {".md": ["reader.read", {}]}
 nb_execution_mode = "off"  # build.py has run them
