@@ -48,7 +48,7 @@ class BlackLitterman:
     tau : float
         τ > 0; 1/T where Σ comes from T observations.
     views : text, sequence of texts, or pair (P, q)
-        Such as ``"A - B = 2 %"``; see :meth:`~rrp_pyomo.data.Views.of`. None by default.
+        Such as ``"A - B = 2 %"``; see :meth:`Views.of`. None by default.
     omega : float, mapping, Series, (k,) or (k, k) array or DataFrame, optional
         Ω: one variance for all views, one for each, or their covariance. By default He &
         Litterman's diag(PτΣP'), with which the mean is free of τ.
