@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # white and on black; dashes tell lines apart that have one colour.
 _COLOURS = ("#2b86c5", VERMILION, GREEN, "#c2619a", "#c08000", "#8a8a8a")
 _DASHES = ("solid", "dash", "dot")
-# Pixels: of a chart, its margins, a line of labels, a letter.
-_HEIGHT, _TOP, _BOTTOM, _LINE, _LETTER = 430, 50, 60, 16, 7
+# Pixels: of a chart, its margins, a line of labels, a letter, a line of the legend.
+_HEIGHT, _TOP, _BOTTOM, _LINE, _LETTER, _LEGEND = 430, 50, 60, 16, 7, 20
 # A menu of every strategy as the reference is written for no more numbers than this.
 _MOST_NUMBERS = 60_000
 _MOST_NAMED = 60
@@ -104,8 +104,8 @@ def lines(views: Mapping[str, View], key: str) -> str:
         "xaxis": {"type": "date", "hoverformat": "%Y-%m-%d", "range": [dates[0], dates[-1]]},
         "margin": {"l": 60, "r": right, "t": _TOP, "b": _BOTTOM},
         # On narrow screens each name of the legend takes a line.
-        "height": _HEIGHT + _LINE * len(names),
-        "legend": {"orientation": "h", "y": -0.12, "yanchor": "top"},
+        "height": _HEIGHT + _LEGEND * len(names),
+        "legend": {"orientation": "h", "y": -0.12, "yanchor": "top", "tracegroupgap": 0},
         "updatemenus": [menu] if len(views) > 1 else [],
     }  # fmt: skip
     return _chart(traces, layout, key)

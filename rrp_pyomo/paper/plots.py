@@ -103,8 +103,10 @@ def _with_common_legend(figure: Figure, title: str) -> Figure:
     found: dict[str, Any] = {}
     for axes in figure.axes:
         found |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    rows = -(-len(found) // 5)  # as wide as the figure, no wider
+    columns = -(-len(found) // rows)
     figure.legend(
-        found.values(), found.keys(), loc="outside lower center", ncols=len(found), frameon=False
+        found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False
     )
     figure.suptitle(title)
     return figure
