@@ -4,7 +4,8 @@ window.siteChecks = {
   // Typesetting is over.
   typeset: () => !window.MathJax || MathJax.startup.promise.then(() => true),
 
-  // Mathematics that is shown as it was written, or that could not be read.
+  // Mathematics that is shown as it was written, that could not be read, or that became emphasis
+  // because it has two underscores or asterisks.
   mathematics: () => {
     const raw = [...document.querySelectorAll("article .math, article p, article li")].map(
       (element) => {
@@ -16,7 +17,10 @@ window.siteChecks = {
     const wrong = [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(
       (element) => element.getAttribute("data-mjx-error") || element.textContent,
     );
-    return raw.filter((text) => /\$\$|\\\(|\\\[|\\frac|\\sum/.test(text)).concat(wrong);
+    const emphasis = [...document.querySelectorAll("article em")].map((e) => e.textContent);
+    return raw
+      .filter((text) => /\$\$|\\\(|\\\[|\\frac|\\sum/.test(text))
+      .concat(wrong, emphasis.filter((text) => /[‖≤≥]/.test(text)));
   },
 
   // What is wider than the window.

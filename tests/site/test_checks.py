@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from links import faults as link_faults
 
-INDEX = """<html><head><link href="style.css" rel="stylesheet"></head><body><div class="content">
+INDEX = """<html><head><meta charset="utf-8"><link href="style.css" rel="stylesheet"></head>
+<body><div class="content">
 <article><h1 id="top-of-it">A</h1>{}</article></div></body></html>"""
 
 
@@ -59,13 +60,15 @@ def test_links_to_other_sites_are_left_alone(site: Path) -> None:
 
 CHROMIUM = shutil.which("chromium")
 BAD = """<p style="color: #eee">faint</p><p style="width: 1500px">wide</p><p>raw $$x$$</p>
+<p>‖d‖<em>p ≤ δ, ‖w‖</em>q</p>
 <script>console.error("on the console"); throw new Error("thrown")</script>
 <img src="http://127.0.0.1:9/x.png" alt="">"""
 
 
 TOLD = (
     "hard to read at 400", "too wide at 1400", "too wide at 400", "is not rendered: raw",
-    "on the console", "thrown", "asks http://127.0.0.1:9", "search for Wasserstein",
+    "is not rendered: p ≤ δ", "on the console", "thrown", "asks http://127.0.0.1:9",
+    "search for Wasserstein",
 )  # fmt: skip
 
 
