@@ -156,7 +156,7 @@ def _impossible() -> Data:
 )
 def impossible(answer: Any, data: Data) -> str:
     try:
-        given, more = answer
+        given, more = answer.values() if isinstance(answer, Mapping) else answer
     except (TypeError, ValueError):
         raise WrongAnswer(
             "a pair is asked for: ν, a number, and η, a number for each asset"

@@ -313,17 +313,21 @@ def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: floa
     require_long_only(weights)
     problem = RobustRiskParity(uncertainty, omega)
 
-    def objective(x: pd.Series) -> float:
+    def objective(x: Any) -> float:
+        x = np.asarray(x)
         p = np.sqrt(uncertainty.worst_case.variance(x) / len(x))
-        return float(p - np.sqrt(problem.penalised_contributions(x.to_numpy()).min()))
+        return float(p - np.sqrt(max(0.0, problem.penalised_contributions(x).min())))
 
     best = objective(problem.solve().weights)
     if objective(weights) - best <= 1e-5 * best:
         return objective(weights)
 
     n, Omega, scale = len(weights), omega * uncertainty.relative_size, np.sqrt(len(weights))
-    root = np.linalg.cholesky(uncertainty.worst_case.matrix()).T
-    nominal_root = np.linalg.cholesky(uncertainty.nominal.matrix()).T
+    nominal, worst, perturbation = (
+        C.matrix().to_numpy()
+        for C in (uncertainty.nominal, uncertainty.worst_case, uncertainty.perturbation)
+    )
+    root, nominal_root = np.linalg.cholesky(worst).T, np.linalg.cholesky(nominal).T
     cases: list[tuple[float, FloatArray, str]] = [
         (0.0, root, "the charge Ωy is missing in z: these are right for ω = 0"),
         (omega, root, "Ω is ω ‖Σ^Δ‖_F/‖Σ⁰‖_F, not ω itself"),
@@ -334,13 +338,19 @@ def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: floa
         (Omega, scale * root, "√n is missing in (12e): ‖Σ̄^½ x‖₂ ≤ √n p"),
         (Omega, root.T @ root, "‖Σ̄x‖₂ is no volatility: (12e) has a root R of Σ̄, R'R = Σ̄"),
     ]
+    matrices = [
+        (worst, perturbation, "Σ̄ is in the place of Σ⁰ in (12c)"),
+        (nominal, worst, "Σ̄ is in the place of Σ^Δ in (12b)"),
+        (nominal, nominal, "Σ⁰ is in the place of Σ^Δ in (12b)"),
+    ]
     known = [
-        *((_restated(uncertainty, charge, root), text) for charge, root, text in cases),
+        *((_restated(nominal, perturbation, charge, R), text) for charge, R, text in cases),
+        *((_restated(z, D, Omega, root), text) for z, D, text in matrices),
         (
             RiskParitySOCP(uncertainty.worst_case).solve().weights,
             "that is risk parity under Σ̄; (12c) has Σ⁰ and the charge Ωy",
         ),
-        (pd.Series(1 / n, weights.index), "these are equal weights: does anything bind t?"),
+        (np.full(n, 1 / n), "these are equal weights: does anything bind t?"),
     ]
     # What is right for these data, too, is not what is wrong.
     told = next(
@@ -351,7 +361,7 @@ def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: floa
             and np.abs(x - weights).max() < 2e-4
             and objective(x) - best > 1e-5 * best
         ),
-        "compare your rows with (12b) to (12e), one by one",
+        "compare your rows with (12a) to (12e), one by one",
     )
     raise WrongAnswer(
         f"with {n} assets and ω = {omega:g} the model's weights have p − t = "
@@ -360,22 +370,22 @@ def _require_robust(answer: Any, uncertainty: CovarianceUncertainty, omega: floa
 
 
 def _restated(
-    uncertainty: CovarianceUncertainty, charge: float, root: FloatArray
-) -> pd.Series | None:
-    """The weights of (12) with other numbers in (12c) and (12e); None where there are none."""
-    n, labels = len(uncertainty.labels), uncertainty.labels
+    nominal: FloatArray, perturbation: FloatArray, charge: float, root: FloatArray
+) -> FloatArray | None:
+    """The weights of (12) with other matrices and numbers; None where there are none."""
+    n = len(nominal)
     program = Program("restated")
-    x, z = (program.variable(name, labels, lower=0) for name in "xz")
+    x, z = (program.variable(name, range(n), lower=0) for name in "xz")
     p, t, y = (program.variable(name, lower=0) for name in "pty")
     program.minimize(p - t)
     program.subject_to(
-        perturbation=norm(uncertainty.perturbation.matrix() @ x) <= np.sqrt(n) * y,
-        marginal_risk=charge * y <= uncertainty.nominal @ x - z,
+        perturbation=norm(perturbation @ x) <= np.sqrt(n) * y,
+        marginal_risk=charge * y <= nominal @ x - z,
         hyperbolic=x * z >= square(t),
         portfolio_risk=norm(root @ x) <= np.sqrt(n) * p,
         fully_invested=x.sum() == 1,
     )
     try:
-        return pd.Series(solve_program(program).values["x"])
+        return np.asarray(solve_program(program).values["x"])
     except SolverError:
         return None

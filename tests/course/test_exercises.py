@@ -67,6 +67,12 @@ def test_wrong_answers_get_a_hint(number, answer, hint):
     assert hint in verdict.message
 
 
+def test_a_pair_comes_by_name_too():
+    mean = exercise("5.3")["mean"]
+    nu = mean.nlargest(4).iloc[-1]
+    assert check("5.3", {"ν": nu, "η": (mean - nu).clip(lower=0)})
+
+
 @EACH
 def test_two_wrong_answers_are_tried(number):
     assert Counter(case[0] for case in WRONG)[number] >= 2

@@ -38,7 +38,8 @@ WRONG = [
     ("7.5", lambda e: _model(root_n=lambda n: 1.0), "√n is missing in (12b)"),
     ("7.5", lambda e: _model(risk=lambda U: U.nominal), "volatility under Σ⁰"),
     ("7.5", lambda e: _model(root_n=lambda n: n), "once too often in (12b)"),
-    ("7.5", lambda e: _model(z=lambda U: U.worst_case), "one by one"),
+    ("7.5", lambda e: _model(z=lambda U: U.worst_case), "the place of Σ⁰ in (12c)"),
+    ("7.5", lambda e: _model(moved=lambda U: U.worst_case), "the place of Σ^Δ in (12b)"),
     ("7.5", lambda e: _model(charge=lambda U, omega: 1.01 * omega * U.relative_size), "by one"),
     ("7.5", lambda e: _model(charge=lambda U, omega: omega / U.relative_size), "more than Ωy"),
     ("7.5", lambda e: _model(root=np.linalg.cholesky), "that is ‖L'x‖₂"),
@@ -56,6 +57,7 @@ def _model(
     budget=True,
     name="x",
     root=lambda C: np.linalg.cholesky(C).T,
+    moved=lambda U: U.perturbation,
 ):
     def state(uncertainty, omega):
         n, labels = len(uncertainty.labels), uncertainty.labels
@@ -65,7 +67,7 @@ def _model(
         zs = program.variable("z", labels, lower=0)
         program.minimize(p - t)
         program.subject_to(
-            perturbation=norm(uncertainty.perturbation.matrix() @ x) <= root_n(n) * y,
+            perturbation=norm(moved(uncertainty).matrix() @ x) <= root_n(n) * y,
             marginal=charge(uncertainty, omega) * y * np.ones(n) + zs <= z(uncertainty) @ x,
             hyperbolic=x * zs >= square(t * np.ones(n)),
             risk=norm(root(risk(uncertainty).matrix()) @ x) <= n**0.5 * p,
