@@ -139,7 +139,7 @@ class Affine(Expression):
         else:
             raise InputError(
                 f"an expression stands left of a matrix of shape {np.shape(right)}; write "
-                "`matrix.T @ x`"
+                "`matrix.T @ x`, and `variance(x, matrix)` for x'Σx"
             )
         result.notation = joined("@", self.notation, notation_of(right))
         return result

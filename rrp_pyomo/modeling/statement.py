@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError
+from rrp_pyomo.errors import InputError, ModelError, UnknownLabelError, brief
 from rrp_pyomo.linalg import Factor, FloatArray
 from rrp_pyomo.modeling.checks import (
     distinct_labels,
@@ -271,17 +271,22 @@ class Statement:
         """State the objective, a scalar expression."""
         self._set_objective(objective, maximizing=True)
 
-    def subject_to(self, **constraints: Constraint) -> None:
+    def subject_to(self, *unnamed: object, **constraints: Constraint) -> None:
         """Add named constraints: ``program.subject_to(fully_invested=x.sum() == 1)``.
 
         Raises
         ------
         InputError
-            The name is taken, the constraint is none, has coefficients that are NaN or infinite, or
-            is about another program's variables. Then none of them is added.
+            There is no name, or it is taken; the constraint is none, has coefficients that are NaN
+            or infinite, or is about another program's variables. Then none of them is added.
         ModelError
             A term on the side where it is not convex; the message has the term and the remedy.
         """
+        if unnamed:
+            raise InputError(
+                f"constraint {brief(unnamed[0])} has no name; give it one by which duals and "
+                "certificates mention it: subject_to(name=…)"
+            )
         for name, constraint in constraints.items():
             self._check_name(name)
             if not isinstance(constraint, (Comparison, InCone)):

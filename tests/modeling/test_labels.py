@@ -299,8 +299,16 @@ def test_arrays_of_numpy_stand_left_of_expressions(program, x):
         assert found.value(POINT).tolist() == list(expected)
     program.subject_to(a=d >= x, b=d <= x, c=d == x)
     assert [c.body.labels for c in program.constraints.values()] == [tuple(ASSETS)] * 3
-    with pytest.raises(InputError, match=r"matrix of shape \(3, 3\).*matrix.T @ x"):
+    with pytest.raises(
+        InputError, match=r"matrix of shape \(3, 3\).*matrix.T @ x.*variance\(x, matr"
+    ):
         x @ np.eye(3)
+
+
+def test_constraints_have_names(program, x):
+    with pytest.raises(InputError, match=r"has no name.*subject_to\(name=…\)"):
+        program.subject_to(x <= 1, other=x >= 0)
+    assert not program.constraints
 
 
 @pytest.mark.parametrize(

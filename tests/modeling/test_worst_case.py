@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrp_pyomo.data import DenseCovariance, FactorCovariance
+from rrp_pyomo.data import CovarianceUncertainty, DenseCovariance, FactorCovariance
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.modeling import InCone, cones, cvar, norm, square, sum_squares, variance, worst_case
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.program import Program
-from rrp_pyomo.uncertainty import Ball, Box, CovariancePoint, Ellipsoid
+from rrp_pyomo.solve.program import solve_program
+from rrp_pyomo.uncertainty import Ball, Box, CovarianceBox, CovariancePoint, Ellipsoid
 
 ASSETS = ["A", "B", "C"]
 MEAN = pd.Series([0.05, 0.08, 0.02], ASSETS)
@@ -189,6 +190,19 @@ def test_the_variance_of_a_point_is_a_sum_of_squares_and_stays_factored():
         q, v, _ = program()
         q.minimize(variance(v, given_) + worst_case(variance(v, given_)))
         assert objective_at(q) == pytest.approx(2 * SIGMA.variance(POINT), rel=1e-13)
+
+
+def test_the_papers_uncertainty_is_no_set_of_the_language():
+    sigma = DenseCovariance(np.eye(2), ["a", "b"])
+    uncertainty = CovarianceUncertainty.from_bounds(sigma, 1.5 * np.eye(2))
+    program = Program("p")
+    w = program.variable("w", ["a", "b"], lower=0)
+    with pytest.raises(InputError, match=r"CovarianceBox\.of_uncertainty\(uncertainty\)"):
+        variance(w, uncertainty)
+    box = CovarianceBox.of_uncertainty(uncertainty)
+    program.minimize(worst_case(variance(w, box)))
+    program.subject_to(invested=w.sum() == 1)
+    assert solve_program(program).objective == pytest.approx(0.75, abs=1e-6)
 
 
 def test_sets_of_covariances_with_and_without_a_name():

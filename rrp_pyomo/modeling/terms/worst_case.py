@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.data.covariance import Covariance, DenseCovariance
+from rrp_pyomo.data.uncertainty import CovarianceUncertainty
 from rrp_pyomo.errors import InputError, ModelError, brief
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite, Term, Weighted
@@ -350,6 +351,11 @@ def variance(w: Affine, covariance: Any) -> Composite:
     if kind_of(covariance) is not None or isinstance(covariance, Expression):
         raise InputError(
             f"variance() was given {brief(covariance)}; expected a covariance or a set of them"
+        )
+    if isinstance(covariance, CovarianceUncertainty):
+        raise InputError(
+            "variance() was given a CovarianceUncertainty; expected a covariance or a set of them, "
+            "such as CovarianceBox.of_uncertainty(uncertainty)"
         )
     labels = None if hasattr(covariance, "index") else w.labels or tuple(range(w.size))
     return _certain_variance(w, DenseCovariance(covariance, labels))
