@@ -96,7 +96,7 @@ class Portfolio:
         parts.append(f"{n} asset{'s' if n > 1 else ''}")
         if self.covariance is not None:
             parts.append(f"volatility {100 * self.volatility:.3g} %")
-        if (self.weights < 0).any():
+        if max(abs(self.gross - 1.0), abs(self.net - 1.0)) > 5e-4:
             parts.append(f"gross {100 * self.gross:.3g} %, net {100 * self.net:.3g} %")
         weight, asset = self.weights.iloc[largest], str(self.weights.index[largest])
         parts.append(f"largest weight {100 * weight:.3g} % in {asset!r}")

@@ -134,8 +134,8 @@ class Expression(NumpyProtocol):
     def __pow__(self, power: float) -> Any:
         if power != 2:
             raise InputError(
-                f"an expression to the power {power} is not convex calculus; only 2: power(e, p) is "
-                "the term for others, norm(root @ x) that for a volatility"
+                f"an expression to the power {power} is not convex calculus; only 2: power(e, p) "
+                "is the term for others, norm(root @ x) that for a volatility"
             )
         return self.square(self)
 
