@@ -236,5 +236,6 @@ def test_notebooks_show_a_table_and_a_statement(
 
 
 def test_what_rounds_to_nothing_is_no_short_position():
-    assert "gross" not in repr(Portfolio.of({"A": 1.0 + 1e-12, "B": -1e-12}))
-    assert "gross 106 %, net 106 %" in repr(Portfolio.of({"A": 0.5, "B": 0.56}))
+    sigma = DenseCovariance(np.eye(2), ["A", "B"])
+    assert "gross" not in repr(Portfolio.of({"A": 1.0 + 1e-12, "B": -1e-12}, sigma))
+    assert "gross 106 %, net 106 %" in repr(Portfolio.of({"A": 0.5, "B": 0.56}, sigma))
