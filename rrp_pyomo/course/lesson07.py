@@ -283,7 +283,7 @@ def _robust() -> Data:
     "The robust problem, stated by you",
     """
     Write a function of `(uncertainty, omega)` that states (12). `uncertainty.nominal`,
-    `uncertainty.worst_case` and `uncertainty.perturbation` are Σ⁰, Σ̄ and Σ^Δ, each with a
+    `uncertainty.worst_case` and `uncertainty.perturbation` are Σ⁰, Σ⁰ + Σ^Δ and Σ^Δ, each with a
     `.matrix()`, and `uncertainty.relative_size` is ‖Σ^Δ‖_F/‖Σ⁰‖_F. The function returns a
     `Program` or a `pyo.ConcreteModel` with one variable `x` for each of `uncertainty.labels`,
     x ≥ 0 and 1'x = 1. The answer is the function. It is tried on other data, too.
