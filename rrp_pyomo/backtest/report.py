@@ -12,6 +12,7 @@ from rrp_pyomo.backtest import plots
 from rrp_pyomo.backtest.charts import backtest_charts
 from rrp_pyomo.backtest.page import NEEDED, WORDS, Head, Page
 from rrp_pyomo.backtest.result import require_cost
+from rrp_pyomo.backtest.schedule import in_words
 from rrp_pyomo.backtest.statistics import Mean
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 # Lines and panels are drawn for no more strategies than this and one to compare them with.
 MOST_DRAWN = 8
+
+# What takes the place of a problem without a solution.
+INSTEAD = {
+    "cap": "0.99 ω_max takes the place of ω",
+    "hold": "the last target weights are kept",
+    "nominal": "the nominal portfolio is held",
+    "raise": "the backtest stops",
+}
 
 STRATEGY = Head("Strategy", WORDS)
 STATISTICS = {
@@ -121,9 +130,9 @@ def write_report(
     settings = result.settings
     report.text(
         f"{settings['assets']} assets, {len(result.rebalances)} rebalances every "
-        f"{settings['rebalance']} from {settings['start']} to {settings['end']}, each fitted on "
-        f"the {settings['estimation']} before it. Where (12) has no solution: "
-        f"{settings['on_infeasible']}."
+        f"{in_words(settings['rebalance'])} from {settings['start']} to {settings['end']}, each "
+        f"fitted on the {in_words(settings['estimation'])} before it. Where (12) has no solution, "
+        f"{INSTEAD[settings['on_infeasible']]}."
     )
     report.heading("Performance and concentration")
     report.text(

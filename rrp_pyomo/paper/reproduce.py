@@ -21,6 +21,7 @@ from rrp_pyomo.backtest import charts
 from rrp_pyomo.backtest.engine import Panel
 from rrp_pyomo.backtest.page import NEEDED, WORDS, Head, Page
 from rrp_pyomo.backtest.plots import OMEGA_PANELS, named, plot_omega_sweep
+from rrp_pyomo.backtest.schedule import in_words
 from rrp_pyomo.backtest.statistics import Mean
 from rrp_pyomo.errors import UnknownLabelError, require_kind
 from rrp_pyomo.paper import plots
@@ -336,9 +337,10 @@ def _report(
     report = Page(f"{experiment.name.capitalize()}: {trials:,} trials")
     report.text(
         f"Portfolios of {', '.join(map(str, experiment.sizes))} assets drawn from "
-        f"{len(panel.labels)}; rebalanced every {experiment.rebalance} from {experiment.start}, "
-        f"estimated on the {experiment.estimation} before. Means and standard deviations (sd) over "
-        f"trials, of turnover and concentration also over rebalances; {mean} excess returns."
+        f"{len(panel.labels)}; rebalanced every {in_words(experiment.rebalance)} from "
+        f"{experiment.start}, estimated on the {in_words(experiment.estimation)} before. Means and "
+        "standard deviations (sd) over trials, of turnover and concentration also over rebalances; "
+        f"{mean} excess returns."
     )
     report.heading("Tables")
     report.table(table.set_index("n"), _TABLE, _ASSETS)

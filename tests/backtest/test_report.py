@@ -15,6 +15,7 @@ from rrp_pyomo.backtest import Backtest
 from rrp_pyomo.backtest.charts import View, lines
 from rrp_pyomo.backtest.page import Head, Page
 from rrp_pyomo.backtest.report import STATISTICS, backtest_report
+from rrp_pyomo.backtest.schedule import in_words
 from rrp_pyomo.data import datasets
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -82,6 +83,20 @@ def test_numbers_have_units_and_the_same_decimals(result, report):
         rounding = 0.51 * 10.0 ** -len(column[0].partition(".")[2])
         expected = head.factor * statistics[name].to_numpy()
         assert [float(text) for text in column] == pytest.approx(expected, abs=rounding)
+
+
+def test_lengths_and_what_is_done_without_a_solution_are_in_words(report):
+    page = report.read_text("utf-8")
+    assert "every 1 year" in page
+    assert "fitted on the 5 years before it" in page
+    assert "Where (12) has no solution, 0.99 ω_max takes the place of ω." in page
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("6M", "6 months"), ("1 y", "1 year"), ("13W", "13 weeks"), ("1D", "1 day")]
+)
+def test_lengths_in_words(text, words):
+    assert in_words(text) == words
 
 
 def test_every_line_has_its_name_at_its_end_and_what_is_hidden_goes_with_it(result, report):
@@ -157,7 +172,11 @@ def test_the_page_fits_and_can_be_read(opened, request):
       return (0.299 * r + 0.587 * g + 0.114 * b) / 255; }"""
     behind = opened.eval_on_selector("body", bright.replace("PROPERTY", '"backgroundColor"'))
     words = ("#chart_weights .ytick text", "#chart_relative_wealth .legendtext",
-             "#chart_omega_hrc .gtitle", "#chart_weights .updatemenu-item-text")  # fmt: skip
+             "#chart_omega_hrc .gtitle", "#chart_weights .updatemenu-item-text",
+             "#chart_weights .updatemenu-header-arrow",
+             "#chart_relative_wealth .hoverlayer .legendtitletext")  # fmt: skip
+    opened.hover("#chart_relative_wealth .nsewdrag")
+    opened.wait_for_selector(words[-1])
     for where in words:
         front = opened.eval_on_selector(where, bright.replace("PROPERTY", '"fill"'))
         assert abs(front - behind) > 0.5, where
