@@ -59,7 +59,7 @@ def wealth_view(wealth: pd.DataFrame) -> dict[str, View]:
     return {"wealth": View(wealth, f"wealth (1 at the start{scale})", is_log)}
 
 
-def lines(views: Mapping[str, View], key: str) -> str:
+def lines(views: Mapping[str, View], key: str, colour: int = 0) -> str:
     """A chart of lines over time, each with its name at its end, and a menu of the views.
 
     Parameters
@@ -68,6 +68,8 @@ def lines(views: Mapping[str, View], key: str) -> str:
         The first is shown; all have the same lines.
     key : str
         A name for the chart that no other one on the page has.
+    colour : int
+        Of the first line; the others have those after it.
     """
     views = {name: view._replace(values=_thinned(view.values)) for name, view in views.items()}
     shown = [_shown(view) for view in views.values()]
@@ -77,7 +79,7 @@ def lines(views: Mapping[str, View], key: str) -> str:
     traces = [
         {
             "type": "scatter", "mode": "lines", "name": name, "legendgroup": name, "x": dates,
-            "y": y, "line": _line(k), "hovertemplate": "%{y:.4~g}",
+            "y": y, "line": _line(colour + k), "hovertemplate": "%{y:.4~g}",
         }
         for k, (name, y) in enumerate(zip(names, shown[0]["y"], strict=False))
     ]  # fmt: skip
@@ -86,7 +88,8 @@ def lines(views: Mapping[str, View], key: str) -> str:
         {
             "type": "scatter", "mode": "text", "legendgroup": name, "showlegend": False,
             "x": dates[-1:], "y": y, "text": [f"  {name}"], "textposition": "middle right",
-            "textfont": {"color": _line(k)["color"]}, "cliponaxis": False, "hoverinfo": "skip",
+            "textfont": {"color": _line(colour + k)["color"]}, "cliponaxis": False,
+            "hoverinfo": "skip",
         }
         for k, (name, y) in enumerate(zip(names, shown[0]["y"][len(names) :], strict=True))
     ]  # fmt: skip
@@ -199,7 +202,8 @@ def omega_sweep(table: pd.DataFrame, panels: Mapping[str, str], key: str) -> lis
     charts = []
     for column, label in panels.items():
         traces: list[dict[str, Any]] = []
-        for k, kind in enumerate(("robust", "nominal", "worst_case")):
+        kinds = {"nominal": "dash", "worst_case": "dot", "robust": "solid"}
+        for k, (kind, dash) in enumerate(kinds.items()):
             rows = robust if kind == "robust" else table[table["portfolio"] == kind]
             if rows.empty:
                 continue
@@ -209,7 +213,7 @@ def omega_sweep(table: pd.DataFrame, panels: Mapping[str, str], key: str) -> lis
                 {
                     "type": "scatter", "mode": "lines+markers" if kind == "robust" else "lines",
                     "x": _rounded(robust["omega"]) if kind == "robust" else ends, "y": y,
-                    "name": name, "line": {**_line(k), "dash": _DASHES[k]},
+                    "name": name, "line": {**_line(k), "dash": dash},
                     "hovertemplate": "%{y:.4~g}",
                 }
             )  # fmt: skip

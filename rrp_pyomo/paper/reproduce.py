@@ -319,7 +319,9 @@ def _charts(
                     values=relative[robust]
                 )
             }
-            found[f"{prefix}_relative"] = [charts.lines(view, f"{prefix}_relative")]
+            found[f"{prefix}_relative"] = [
+                charts.lines(view, f"{prefix}_relative", names.index(robust[0]))
+            ]
             rows, name = table[table["n"] == path.size], f"{prefix}_omega"
             found[name] = charts.omega_sweep(rows, OMEGA_PANELS, name)
     return found
