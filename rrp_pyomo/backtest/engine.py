@@ -23,7 +23,7 @@ from rrp_pyomo.backtest.strategies import (
     nominal_in_place_of,
 )
 from rrp_pyomo.data.readers import rate_beside
-from rrp_pyomo.data.units import refuse_impossible
+from rrp_pyomo.data.units import refuse_impossible, refuse_prices
 from rrp_pyomo.data.validation import (
     as_floats,
     index_of,
@@ -97,13 +97,14 @@ class Panel:
         Raises
         ------
         InputError
-            Dates that are repeated, unsorted or differ, entries that are not numbers, a rate that
-            seems to be in per cent beside the returns.
+            Dates that are repeated, unsorted or differ, entries that are not numbers, prices in
+            place of returns, a rate that seems to be in per cent beside the returns.
         """
         require_dates(returns, "returns")
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
         total = as_floats(returns, "returns", 2)
+        refuse_prices(total, "returns")
         rate = np.zeros(len(returns))
         if risk_free is not None:
             table = pd.DataFrame(total, returns.index, returns.columns)

@@ -88,10 +88,11 @@ def rolling_windows(
     begin = first + before if start is None else _date(start, "start", dates)
     stop = dates[-1] if end is None else min(_date(end, "end", dates), dates[-1])
     if not first <= begin <= dates[-1] or begin - before < first:
+        between = f" or a start between {shown(first + before)} and {shown(dates[-1])}"
         raise InputError(
             f"the window of {estimation} before {shown(begin)} does not fit the history, which "
-            f"goes from {shown(dates[0])} to {shown(dates[-1])}; use a shorter estimation window "
-            f"or a start between {shown(first + before)} and {shown(dates[-1])}"
+            f"goes from {shown(dates[0])} to {shown(dates[-1])}; use a shorter estimation window"
+            + (between if first + before <= dates[-1] else "")
         )
     last = dates.searchsorted(stop, side="right")
     windows, k = [], 0

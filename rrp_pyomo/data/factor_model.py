@@ -12,7 +12,7 @@ import pandas as pd
 
 from rrp_pyomo.data.covariance import FactorCovariance
 from rrp_pyomo.data.uncertainty import CovarianceUncertainty
-from rrp_pyomo.data.units import refuse_impossible
+from rrp_pyomo.data.units import refuse_impossible, refuse_prices
 from rrp_pyomo.data.validation import (
     Labels,
     Matrix,
@@ -109,14 +109,15 @@ class FactorModel:
         Raises
         ------
         InputError
-            Dates that are repeated, unsorted or differ (the first is named), decimals with a return
-            below −100 % among them (asset and date are named), and all that :meth:`from_arrays`
-            refuses.
+            Dates that are repeated, unsorted or differ (the first is named), prices in place of
+            returns, decimals with a return below −100 % among them (asset and date are named), and
+            all that :meth:`from_arrays` refuses.
         """
         require_dates(returns, "returns")
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
         numbers = as_floats(returns, "returns", 2)
+        refuse_prices(numbers, "returns")
         if numbers.min(initial=0.0) < _LEAST_EXCESS and np.median(np.abs(numbers)) < _DECIMAL:
             refuse_impossible(numbers, "the return", returns.index, returns.columns, _LEAST_EXCESS)
         return cls.from_arrays(

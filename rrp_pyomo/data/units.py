@@ -50,12 +50,8 @@ def refuse_percent(
     """
     if table.empty:
         return
+    refuse_prices(table.to_numpy(), name)
     median = float(np.median(np.abs(table.to_numpy())))
-    if median > _LARGEST_MEDIAN and len(table) >= _FEWEST and (table > 0.0).all(axis=None):
-        raise InputError(
-            f"{name}: all numbers are positive, and half of them exceed {median:.3g}, so they seem "
-            "to be prices; returns are expected: prices.pct_change().iloc[1:]"
-        )
     if median > _LARGEST_MEDIAN:
         raise InputError(
             f"{name}: half of all returns exceed {median:.3g} in absolute value, so they seem to "
@@ -68,6 +64,24 @@ def refuse_percent(
         raise InputError(
             f"{name}: typical volatility is {100 * size:.0f} % a year{compared}, so the returns "
             f"seem to be percentages; decimals are expected: {remedy}"
+        )
+
+
+def refuse_prices(returns: FloatArray, name: str) -> None:
+    """Raise where returns seem to be prices: all are positive, and half of them large.
+
+    Raises
+    ------
+    InputError
+        See above.
+    """
+    if len(returns) < _FEWEST or not returns.size or not (returns > 0.0).all():
+        return
+    median = float(np.median(returns))
+    if median > _LARGEST_MEDIAN:
+        raise InputError(
+            f"{name}: all numbers are positive, and half of them exceed {median:.3g}, so they seem "
+            "to be prices; returns are expected: prices.pct_change().iloc[1:]"
         )
 
 

@@ -143,6 +143,9 @@ def test_prices_are_not_called_percentages(tmp_path, start):
     refused = solve(files(tmp_path, prices, factors))
     assert "prices.pct_change()" in refused.stderr
     assert "percentages" not in refused.stderr
+    for fit in (FactorModel.fit, Panel.of):
+        with pytest.raises(InputError, match=r"seem to be prices; .*pct_change"):
+            fit(prices, factors)
 
 
 @pytest.mark.parametrize("percent", ["yes", 1, 0.0, np.True_])
