@@ -265,6 +265,20 @@ def test_one_set_over_several_params() -> None:
     np.testing.assert_allclose(pd.Series(by_place.w.extract_values()), w, atol=1e-6)
 
 
+def test_one_row_by_the_names_of_its_entries() -> None:
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var([1, 2], bounds=(0, 10))
+    m.A = pyo.Param(
+        [1, 2], [1, 2], initialize={(1, 1): 2, (1, 2): 1, (2, 1): 1, (2, 2): 3}, mutable=True
+    )
+    m.row = pyo.Constraint([1, 2], rule=lambda m, i: sum(m.A[i, j] * m.x[j] for j in m.x) <= 4)
+    m.most = pyo.Objective(expr=m.x[1] + m.x[2], sense=pyo.maximize)
+    r = solve(transform(m, {("A[2,1]", "A[2,2]"): Box([1.0, 3.0], 0.5)}))
+    assert list(r.robust_counterpart.worst_case()) == ["row[2]"]
+    expected = np.linalg.solve([[2.0, 1.0], [1.5, 3.5]], [4.0, 4.0])
+    np.testing.assert_allclose([r.x[1].value, r.x[2].value], expected, atol=1e-6)
+
+
 def test_other_params_keep_their_place() -> None:
     m = transform(market(), {"mu": SETS["ball"]})
     m.gamma.value = 5.0
