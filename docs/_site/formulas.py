@@ -13,7 +13,7 @@ POWER = r"\([^()]{1,8}\)|\d+|[A-Za-z](?![A-Za-z])|[Α-ω½∞*]"
 # Behind one letter or a known word, but not behind a longer name, which is that of an argument.
 BEFORE = (
     r"(?:(?<![A-Za-z0-9_.][A-Za-z])(?<=[A-Za-z])|(?<=max)|(?<=min)|(?<=mean)|(?<=VaR)|(?<=SE)"
-    r"|(?<=RC)|(?<=[)\]}|‖*⁰²³½ℓ\u0300-\u036fΑ-ω])|(?<=\S)(?=\^))"
+    r"|(?<=RC)|(?<=term)|(?<=[)\]}|‖*⁰²³½ℓ\u0300-\u036fΑ-ω])|(?<=\S)(?=\^))"
 )
 SCRIPT = re.compile(rf"_({BRACES}|{INDEX})|\^({BRACES}|{POWER})")
 SCRIPTS = re.compile(rf"{BEFORE}(?:{SCRIPT.pattern})+")
