@@ -21,6 +21,7 @@ DIRECTIVE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{.*?^(?P=fence)$\n?", re.MULTIL
 TITLE = re.compile(r"^# .+$", re.MULTILINE)
 COLUMNS = re.compile(r"\S {2,}\S|^ |^-+$|[│┃━]", re.MULTILINE)
 BASH = "%%bash"
+SHELL = "shell"
 PATH_CELL = """\
 # Cells in bash find the command `rrp` of this Python's environment.
 import os, sys
@@ -48,14 +49,21 @@ def for_site(page: NotebookNode, path: Path, docs: Path, repository: Path) -> No
 
     page = _with_markdown(page, lambda text: LINK.sub(relinked, text))
     for cell in page.cells:
-        if cell.source.startswith(BASH):
-            cell.source = cell.source.partition("\n")[2]  # what a reader types
         if cell.cell_type == "code":
-            shown = [output for output in cell.outputs if output.output_type == "stream"]
-            cell.outputs = cell.outputs if cell.metadata.get("printed") else shown
-            if not COLUMNS.search(printed(cell)):
-                cell.metadata["tags"] = ["sentences"]  # the site breaks their lines
+            _prepare(cell)
     return page
+
+
+def _prepare(cell: NotebookNode) -> None:
+    """What the site shows of a cell; it reads the tags as classes."""
+    cell.metadata["tags"] = []
+    if cell.source.startswith(BASH):
+        cell.source = cell.source.partition("\n")[2]  # what a reader types
+        cell.metadata["tags"].append(SHELL)
+    if not cell.metadata.get("printed"):
+        cell.outputs = [output for output in cell.outputs if output.output_type == "stream"]
+    if not COLUMNS.search(printed(cell)):
+        cell.metadata["tags"].append("sentences")  # their lines break
 
 
 def for_download(page: NotebookNode, path: Path) -> NotebookNode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from adapt import SHELL
 from docutils import nodes
 from formulas import with_scripts
 from sphinx.addnodes import desc_content
@@ -27,11 +28,13 @@ class Translator(HTML5Translator):
             self.body[start:] = map(_breakable, self.body[start:])
 
     def visit_literal_block(self, node: nodes.Element) -> None:
-        """Those of docstrings that are in no language are formulas."""
+        """Those of docstrings that are in no language are formulas; cells may be of a shell."""
         if node.get("language") == "none" and _is_within(node, desc_content):
             formula = with_scripts(self.encode(node.astext()))
             self.body.append(f'<pre class="formula">{formula}</pre>\n')
             raise nodes.SkipNode
+        if node.get("language") == "python" and _is_of_shell(node):
+            node["language"] = "bash"
         super().visit_literal_block(node)
 
 
@@ -39,6 +42,11 @@ def _is_within(node: nodes.Node, kind: type) -> bool:
     while node.parent is not None and not isinstance(node, kind):
         node = node.parent
     return isinstance(node, kind)
+
+
+def _is_of_shell(code: nodes.Element) -> bool:
+    cell = code.parent and code.parent.parent
+    return cell is not None and f"tag_{SHELL}" in cell.get("classes", ())
 
 
 def _breakable(html: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from adapt import PATH_CELL, for_download, for_site
+from adapt import PATH_CELL, SHELL, for_download, for_site
 from execute import agree, run_page
 from formulas import with_scripts
 from nbformat.v4 import new_output
@@ -155,6 +155,12 @@ def test_files_outside_docs_can_be_downloaded_from_the_site(place: Path, tmp_pat
     assert "[another](other.md#part)" in text
     assert "%%bash" not in text
     assert (pages / "_files" / "tool" / "x.py").read_text() == "1\n"
+
+
+def test_the_site_knows_the_cells_of_a_shell(place: Path) -> None:
+    page = for_site(notebook(PAGE), place, place.parent, place.parent)
+    tagged = [cell.source for cell in page.cells if SHELL in cell.metadata.get("tags", [])]
+    assert tagged == ["echo hidden"]
 
 
 def test_values_that_a_page_does_not_show_are_not_on_the_site(place: Path) -> None:
