@@ -254,9 +254,13 @@ def _read_table(path: str | Path) -> pd.DataFrame:
     numbers = body.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     if not np.isfinite(numbers).all():
         row, column = np.argwhere(~np.isfinite(numbers))[0]
+        cell = body.iloc[row, column]
+        remedy = "fill one in, or drop the line"
+        if cell.endswith("%"):
+            remedy = "write 0.05 for 5 %, or leave the signs out and say percent=True"
         raise InputError(
             f"{path}, line {_line(path, row)}, column {header[column]!r}: "
-            f"{body.iloc[row, column]!r} is not a finite number; fill one in, or drop the line"
+            f"{cell!r} is not a finite number; {remedy}"
         )
     return pd.DataFrame(numbers, index=text.iloc[1:, 0].to_list(), columns=list(header))
 

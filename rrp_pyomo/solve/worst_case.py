@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.optimize
 
 from rrp_pyomo.data import Covariance
-from rrp_pyomo.errors import InputError, RiskParityError
+from rrp_pyomo.errors import InputError, ModelError, RiskParityError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.counterpart import OBJECTIVE, Place, places, rewritten
@@ -266,7 +266,17 @@ def saddle_gap(statement: Program, x: FloatArray, worst: WorstElements) -> float
     elements are fixed, both computed from the data: 0 at the optimum, positive elsewhere; infinite
     where the fixed program has no optimum. Fixed elements make constraints weaker, too, so that
     this optimum is never worse than the robust one.
+
+    Raises
+    ------
+    ModelError
+        The program has integers: their best values against fixed elements may be others.
     """
+    if any(v.domain != "continuous" for v in statement.variables.values()):
+        raise ModelError(
+            f"{statement.name!r} has integers, and no saddle point proves them: look at "
+            "objective_bound"
+        )
     elements = iter(worst.elements)
     fixed = rewritten(statement, lambda term: term.of.at(next(elements)))
     robust = float(statement.objective.value(x)[0])

@@ -288,6 +288,7 @@ FILES = {
     ),
     "unsorted": ("date,A\n2001-01-12,0.1\n2001-01-05,0.2\n", read_returns, ["not sorted"]),
     "percentages": ("date,A\n2001-01-05,1.5\n2001-01-12,-2\n", read_returns, ["divide by 100"]),
+    "per cent signs": ("date,A\n2001-01-05,1.5%\n", read_returns, ["'1.5%'", "percent=True"]),
     "risk-free rate only": ("date,RF\n2001-01-05,0.001\n", read_factors, ["no factors", "RF"]),
     "wide budgets": ("asset,b,c\nA,1,2\n", read_budgets, ["3 columns", "expected two"]),
     "repeated budget": ("asset,b\nA,0.5\nA,0.5\n", read_budgets, ["'A'", "2 times"]),

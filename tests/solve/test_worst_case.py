@@ -562,3 +562,17 @@ def test_risk_of_a_set_of_distributions():
     assert reached.objective == pytest.approx(problem.value, rel=1e-6)
     worst = reached.worst_case["R"]
     assert worst.probabilities.sum() == pytest.approx(1.0)
+
+
+def test_integers_have_worst_elements_and_no_saddle_gap():
+    mean = pd.Series([0.05, 0.08, 0.06], ["a", "b", "c"])
+    program = Program("few")
+    w, z = program.variable("w", mean.index, lower=0), program.variable("z", 3, domain="binary")
+    mu = program.uncertain("mu", Box(mean, [0.01, 0.05, 0.01]))
+    program.maximize(worst_case(mu @ w))
+    program.subject_to(invested=w.sum() == 1, few=z.sum() <= 1, held=w <= z)
+    solution = solve_program(program, "outer_approximation")
+    assert solution.objective == pytest.approx(0.05, abs=1e-7)
+    assert solution.worst_case["mu"]["c"] == pytest.approx(0.05)
+    with pytest.raises(ModelError, match=r"'few' has integers.*objective_bound"):
+        _ = solution.saddle_gap
