@@ -17,7 +17,7 @@ from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondi
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.options import check_options, one_line, version
-from rrp_pyomo.solvers.ipopt.verdict import Conditions, Errors
+from rrp_pyomo.solvers.ipopt.verdict import AROUND, LARGEST, Conditions, Errors
 from rrp_pyomo.solvers.process import interruptible, printing_to
 from rrp_pyomo.solvers.status import unknown_status
 
@@ -124,7 +124,8 @@ class NonlinearProblem:
     Attributes
     ----------
     functions : dict
-        ``x``, ``f`` and ``g`` as CasADi expressions.
+        ``x``, ``f`` and ``g`` as CasADi expressions; ``p`` where they have parameters, which the
+        objective and the rows are multiplied by.
     derivatives : dict
         ``grad_f``, ``jac_g`` and ``hess_lag`` as ``casadi.nlpsol`` takes them; where it is empty,
         CasADi differentiates.
@@ -143,8 +144,14 @@ class NonlinearProblem:
         options: Mapping[str, object],
         time_limit: float | None = None,
         tee: bool = False,
+        scale: FloatArray | None = None,
     ) -> NonlinearSolution:
         """Run Ipopt from ``start``; never raises for an ending that is known.
+
+        Parameters
+        ----------
+        scale : (1 + rows,) array, optional
+            The parameters; by default such that slopes at the start are :data:`LARGEST` and 1.
 
         Raises
         ------
@@ -164,10 +171,18 @@ class NonlinearProblem:
         if time_limit is not None:
             options["max_wall_time"] = max(float(time_limit), 1e-9)
         solver = self._solver(options, tee)
+        if scale is None:
+            scale = self._scale_at(solver, start)
+        rows = scale[1:]
         built = time.perf_counter()
         with interruptible():
             point = solver(
-                x0=start, lbx=self.lower, ubx=self.upper, lbg=self.row_lower, ubg=self.row_upper
+                x0=start,
+                p=scale[: self._parameters.size],
+                lbx=self.lower,
+                ubx=self.upper,
+                lbg=self.row_lower * rows,
+                ubg=self.row_upper * rows,
             )
         stats = solver.stats()
         if stats["return_status"] == "Invalid_Option":
@@ -179,11 +194,15 @@ class NonlinearProblem:
         x, row_multipliers, bound_multipliers = (
             np.array(point[name]).ravel() for name in ("x", "lam_g", "lam_x")
         )
+        row_multipliers, bound_multipliers = (
+            row_multipliers * rows / scale[0],
+            bound_multipliers / scale[0],
+        )
         return NonlinearSolution(
             x=x,
             row_multipliers=row_multipliers,
             bound_multipliers=bound_multipliers,
-            objective=float(point["f"]),
+            objective=float(point["f"]) / scale[0],
             status=stats["return_status"],
             iterations=stats["iter_count"],
             setup_time=built - began,
@@ -195,17 +214,22 @@ class NonlinearProblem:
         self, solver: Any, x: FloatArray, row_multipliers: FloatArray, bound_multipliers: FloatArray
     ) -> Conditions:
         """From the functions that Ipopt itself calls, which are there already."""
-        f, gradient = solver.get_function("nlp_grad_f")(x, [])
-        g, derivatives = solver.get_function("nlp_jac_g")(x, [])
-        jacobian = derivatives.sparse()
+        f, gradient = self._objective_at(solver, x)
+        g, jacobian = self._rows_at(solver, x)
+        elsewhere = self._near(x)
+        _, gradient_around = self._objective_at(solver, elsewhere)
+        slope_around = self._rows_at(solver, elsewhere)[1].data
         return Conditions(
             x=x,
-            objective=float(f),
-            gradient=np.array(gradient).ravel(),
-            rows=np.array(g).ravel(),
+            objective=f,
+            gradient=gradient,
+            rows=g,
             row=jacobian.indices,
             col=np.repeat(np.arange(x.size), np.diff(jacobian.indptr)),
             slope=jacobian.data,
+            gradient_around=np.where(np.isfinite(gradient_around), gradient_around, gradient),
+            slope_around=np.where(np.isfinite(slope_around), slope_around, jacobian.data),
+            reach=np.ones_like(x),
             row_multipliers=row_multipliers,
             bound_multipliers=bound_multipliers,
             lower=self.lower,
@@ -214,14 +238,49 @@ class NonlinearProblem:
             row_upper=self.row_upper,
         )
 
+    def _objective_at(self, solver: Any, x: FloatArray) -> tuple[float, FloatArray]:
+        f, gradient = solver.get_function("nlp_grad_f")(x, self._parameters)
+        return float(f), np.array(gradient).ravel()
+
+    def _rows_at(self, solver: Any, x: FloatArray) -> tuple[FloatArray, Any]:
+        g, jacobian = solver.get_function("nlp_jac_g")(x, self._parameters)
+        return np.array(g).ravel(), jacobian.sparse()
+
+    def _near(self, x: FloatArray) -> FloatArray:
+        """Somewhere else between the bounds, in no particular direction."""
+        step = np.random.default_rng(0).uniform(-1.0, 1.0, x.size)
+        step = AROUND * np.maximum(1.0, np.abs(x)) * (step + np.sign(step)) / 2.0
+        step = np.where((x + step < self.lower) | (x + step > self.upper), -step, step)
+        return np.clip(x + step, self.lower, self.upper)
+
+    @property
+    def _parameters(self) -> FloatArray:
+        return np.ones(1 + self.row_lower.size if "p" in self.functions else 0)
+
+    def _scale_at(self, solver: Any, start: FloatArray) -> FloatArray:
+        """Factors by which the objective and the rows are as steep as Ipopt likes them."""
+        scale = np.ones(1 + self.row_lower.size)
+        if "p" not in self.functions:
+            return scale
+        steepest = np.zeros_like(scale)
+        with np.errstate(invalid="ignore"):
+            for x in (start, self._near(start)):
+                _, gradient = self._objective_at(solver, x)
+                _, jacobian = self._rows_at(solver, x)
+                slopes = np.abs(np.r_[gradient, jacobian.data])
+                row = np.r_[np.zeros(gradient.size, np.intp), 1 + jacobian.indices]
+                np.fmax.at(steepest, row, np.where(np.isfinite(slopes), slopes, 0.0))
+        return np.divide(LARGEST, steepest, out=scale, where=steepest > 0.0)
+
     def _constant(self) -> NonlinearSolution:
         functions = self.functions
-        value = casadi.Function("f", [functions["x"]], [functions["f"]])([])
+        arguments = {name: functions[name] for name in ("x", "p", "f") if name in functions}
+        value = casadi.Function("f", arguments, ["x", "p"], ["f"])([], self._parameters)
         none, rows = np.zeros(0), np.zeros(self.row_lower.size)
         nowhere = np.zeros(0, np.intp)
         nothing = Conditions(
             none, float(value), none, rows, nowhere, nowhere, none, rows, none, none, none,
-            self.row_lower, self.row_upper,
+            self.row_lower, self.row_upper, none, none, none,
         )  # fmt: skip
         return NonlinearSolution(
             none, rows, none, float(value), "No_Variables", 0, 0.0, 0.0, lambda: nothing
@@ -234,6 +293,7 @@ class NonlinearProblem:
             "show_eval_warnings": False,
             # CasADi would differentiate the problem once more for multipliers of parameters.
             "no_nlp_grad": True,
+            "calc_lam_p": False,
             # Scalar graphs, which are differentiated three times faster than their MX form.
             "expand": not self.derivatives,
             **self.derivatives,

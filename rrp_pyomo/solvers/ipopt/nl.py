@@ -95,13 +95,17 @@ def _runner(problem: NonlinearProblem, values: FloatArray, scaling: Any) -> Run:
         time_limit: float | None,
         tee: bool,
         start: FloatArray | None,
+        scale: FloatArray | None,
     ) -> NonlinearSolution:
-        found = problem.solve(values if start is None else start, options, time_limit, tee)
+        begin = values if start is None else start
         if scaling is None:
-            return found
+            return problem.solve(begin, options, time_limit, tee, scale)
         units = 1.0 / np.array(scaling.variables, float)
         rows = np.array(scaling.constraints, float)
         cost = float(scaling.objectives[0]) if len(scaling.objectives) else 1.0
+        if scale is not None:
+            scale = scale / np.r_[cost, rows]
+        found = problem.solve(begin, options, time_limit, tee, scale)
         return dataclasses.replace(
             found, evaluate=lambda: found.conditions.unscaled(units, rows, cost)
         )
@@ -147,7 +151,10 @@ def _problem(text: str, model: Any, folder: Any) -> tuple[NonlinearProblem, Any]
         except RuntimeError as error:
             raise IncompatibleModelError(_why_unreadable(model)) from error
     f = read.f if read.f.is_scalar() else casadi.MX(0)  # empty where there is no objective
-    functions = {"x": casadi.vertcat(*read.x), "f": f, "g": casadi.vertcat(*read.g)}
+    g = casadi.vertcat(*read.g)
+    p = casadi.MX.sym("p", 1 + g.numel())
+    by, rows_by = casadi.vertsplit(p, [0, 1, p.numel()])
+    functions = {"x": casadi.vertcat(*read.x), "p": p, "f": by * f, "g": rows_by * g}
     lower, upper, row_lower, row_upper, start = (
         np.array(numbers, float)
         for numbers in (read.x_lb, read.x_ub, read.g_lb, read.g_ub, read.x_init)

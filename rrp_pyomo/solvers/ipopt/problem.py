@@ -24,8 +24,13 @@ class Run(Protocol):
         time_limit: float | None,
         tee: bool,
         start: FloatArray | None,
+        scale: FloatArray | None,
     ) -> NonlinearSolution:
-        """From ``start``, or from the values of the variables."""
+        """From ``start``, or from the values of the variables.
+
+        The objective and the rows are multiplied by ``scale``, or by what makes their numbers about
+        1; nothing of that is seen in the solution.
+        """
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
+from rrp_pyomo.solvers.ipopt.verdict import AROUND, LARGEST
 
 DEFAULTS: dict[str, object] = {
     # The problems that are stated in scaled form are well conditioned: ask for what they can give.
@@ -128,6 +129,22 @@ def solve_scaled(
         ).with_objective(objective(form, x), least(form)),
         setup_time=time.perf_counter() - began - found.solve_time,
     )
+
+
+def balanced(form: QuadraticForm) -> FloatArray:
+    """Factors by which the largest coefficients of the objective and of rows are :data:`LARGEST`.
+
+    Unlike slopes at a start, coefficients say something at 0, too. An objective's squares count by
+    what they are some way off, for weights are much less than 1.
+    """
+    largest = np.zeros(1 + form.row_lower.size)
+    A = form.A.tocoo()
+    row = np.r_[A.row + 1, form.row + 1, np.zeros(form.c.size, np.intp)]
+    value = np.where(form.row < 0, AROUND, 1.0) * form.value
+    value = value * form.units[form.i] * form.units[form.j]
+    value = np.r_[A.data * form.units[A.col], value, form.c * form.units]
+    np.maximum.at(largest, row, np.abs(value))
+    return np.divide(LARGEST, largest, out=np.ones_like(largest), where=largest > 0.0)
 
 
 def objective(form: QuadraticForm, x: FloatArray) -> float:

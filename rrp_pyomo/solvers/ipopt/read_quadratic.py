@@ -17,7 +17,7 @@ from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.linalg import BoolArray, FloatArray
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.problem import Run, Statement, start_values
-from rrp_pyomo.solvers.ipopt.quadratic import solve_scaled
+from rrp_pyomo.solvers.ipopt.quadratic import balanced, solve_scaled
 from rrp_pyomo.solvers.reading.checks import TRIVIAL
 from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
 
@@ -25,8 +25,8 @@ from rrp_pyomo.solvers.reading.standard_form import StandardForm, read_model
 def read_quadratic(model: Any) -> Statement:
     """State a kernel or environ model as a quadratic form.
 
-    Where variables have a ``scaling_factor``, Ipopt works in the scaled variables, with rows and
-    objective balanced accordingly; otherwise it gets the numbers as they are stated.
+    Where variables have a ``scaling_factor``, Ipopt works in the scaled variables. Rows and
+    objective are balanced accordingly.
 
     Raises
     ------
@@ -42,7 +42,6 @@ def read_quadratic(model: Any) -> Statement:
     form = as_quadratic_form(stated)
     stating = _nontrivial(form, constraints)
     form = _restricted(form, stating)
-    scale = None if (stated.units != 1.0).any() else np.ones(1 + form.row_lower.size)
     values = start_values(stated.variables)
 
     def runner(form: QuadraticForm) -> Run:
@@ -51,8 +50,11 @@ def read_quadratic(model: Any) -> Statement:
             time_limit: float | None,
             tee: bool,
             start: FloatArray | None,
+            scale: FloatArray | None,
         ) -> NonlinearSolution:
             begin = values if start is None else start
+            if scale is None:
+                scale = balanced(form)
             found = solve_scaled(form, scale, begin, options, time_limit, tee)
             multipliers = np.zeros(stating.size)
             multipliers[stating] = found.row_multipliers

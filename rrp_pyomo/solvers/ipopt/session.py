@@ -21,9 +21,19 @@ ACCEPTED, FACTOR = 1e-6, 10.0
 #: Bounds and rows as they are stated, and what can be had of digits.
 STRICT: Mapping[str, Any] = {"bound_relax_factor": 0.0, "nlp_scaling_method": "none", "tol": 1e-10}
 #: For the apex of a cone: slacks that vanish with the gradient must not be moved by much.
-TIGHTEST: Mapping[str, Any] = {**STRICT, "slack_move": 1e-13, "tol": 1e-12}
+TIGHTEST: Mapping[str, Any] = {**STRICT, "slack_move": 2e-14, "tol": 1e-12}
 #: For equations that say the same: MUMPS finds them, and Ipopt leaves them out.
 INDEPENDENT: Mapping[str, Any] = {"dependency_detector": "mumps"}
+
+#: Who gives one of these wants the numbers as they are stated.
+SCALING = (
+    "nlp_scaling_method",
+    "nlp_scaling_max_gradient",
+    "nlp_scaling_obj_target_gradient",
+    "nlp_scaling_constr_target_gradient",
+    "nlp_scaling_min_value",
+    "obj_scaling_factor",
+)
 
 #: Endings at a point that may be good enough, whatever Ipopt thinks of it.
 POINTS = (
@@ -37,8 +47,11 @@ POINTS = (
 #: Those that say that the point is a solution.
 SOLVED = ("Solve_Succeeded", "Feasible_Point_Found")
 
-#: Ipopt as somebody wants it to be run: which problem, options, seconds, start.
-Runner = Callable[[Run, Mapping[str, Any], "float | None", "FloatArray | None"], NonlinearSolution]
+#: Ipopt as somebody wants it to be run: which problem, options, seconds, start, factors.
+Runner = Callable[
+    [Run, Mapping[str, Any], "float | None", "FloatArray | None", "FloatArray | None"],
+    NonlinearSolution,
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,19 +117,21 @@ class Session:
         first = self._run(self._statement.run, self._options, None)
         if first.status == "Diverging_Iterates":
             return self._diverged(first)
-        if first.status not in POINTS or self._excess(first) <= 1.0:
+        if self._excess(first) <= 1.0 or not (
+            first.status in POINTS or self._is_feasible_after_all(first)
+        ):
             return self._judged(first)
         again = [first]
         # Whoever starts at a point and ends at a worse one has not found what was to be refined.
-        off = FACTOR * first.errors.largest * max(1.0, first.conditions.size)
+        off = FACTOR * first.errors.largest * first.conditions.size
         worst = first.conditions.objective + off
-        for defaults, start in self._second_tries(first):
+        for defaults, start, scale in self._second_tries(again):
             if self._is_over:
                 break
             options = {**defaults, **self._options}
             if "tol" in defaults:
                 options["tol"] = min(defaults["tol"], options["tol"])
-            found = self._run(self._statement.run, options, start)
+            found = self._run(self._statement.run, options, start, scale)
             if found.conditions.objective <= worst:
                 again.append(found)
             if self._excess(again[-1]) <= 1.0:
@@ -128,25 +143,41 @@ class Session:
         return self._limit is not None and time.perf_counter() - self._began >= self._limit
 
     def _run(
-        self, run: Run, options: Mapping[str, Any], start: FloatArray | None
+        self,
+        run: Run,
+        options: Mapping[str, Any],
+        start: FloatArray | None,
+        scale: FloatArray | None = None,
     ) -> NonlinearSolution:
         left = self._limit
         if left is not None:
             left -= time.perf_counter() - self._began
-        found = self._runner(run, options, left, start)
+        if any(name in SCALING for name in self._options):
+            scale = np.ones(1 + len(self._statement.rows))
+        found = self._runner(run, options, left, start, scale)
         if found.status in POINTS and found.conditions.are_ambiguous:
             found = found.with_conditions(found.conditions.with_least_multipliers())
         self._tries.append(found)
         return found
 
     def _second_tries(
-        self, first: NonlinearSolution
-    ) -> Iterator[tuple[Mapping[str, Any], FloatArray | None]]:
-        """Options and starts."""
-        if first.has_least_multipliers:
-            yield INDEPENDENT, None
-            yield {**INDEPENDENT, **STRICT}, None
-        yield from ((STRICT, first.x), (TIGHTEST, first.x), (STRICT, None))
+        self, found: list[NonlinearSolution]
+    ) -> Iterator[tuple[Mapping[str, Any], FloatArray | None, FloatArray | None]]:
+        """Options, starts and factors; what has been found grows from try to try."""
+        if found[0].has_least_multipliers:
+            yield INDEPENDENT, None, None
+            yield {**INDEPENDENT, **STRICT}, None, None
+        yield STRICT, found[0].x, found[-1].conditions.scale
+        yield TIGHTEST, found[-1].x, found[-1].conditions.scale
+        yield STRICT, None, found[-1].conditions.scale
+        as_stated = np.ones(1 + len(self._statement.rows))
+        yield STRICT, found[0].x, as_stated
+        yield TIGHTEST, found[0].x, as_stated
+
+    def _is_feasible_after_all(self, found: NonlinearSolution) -> bool:
+        """Whether Ipopt ended at a feasible point and says that there is none."""
+        says_so = found.status == "Infeasible_Problem_Detected"
+        return says_so and found.errors.primal <= self._accepted
 
     def _excess(self, found: NonlinearSolution) -> float:
         """How many times what is accepted the errors of a point are."""
@@ -173,7 +204,7 @@ class Session:
         """What is unbounded has a feasible point, and far out better ones without end."""
         unknown = SolutionStatus.unknown
         numbers = found.conditions
-        improves = numbers.objective < -self._accepted * max(1.0, numbers.size)
+        improves = numbers.objective < -self._accepted * numbers.size
         if not self._is_over:
             inside = self._run(self._statement.run_for_feasibility, self._options, None)
             if inside.status == "Infeasible_Problem_Detected":

@@ -70,8 +70,10 @@ class CasadiIpopt(PyomoSolver):
     one where every function is convex as it is written. A cone as ``x**2 <= r**2`` is not: at its
     apex, where the gradient of the constraint vanishes, values are right to 2e-5 only.
     ``objective_bound`` is therefore always None; ``extra_info.route`` says which way the model
-    went. An answer that does not stand in the model's own numbers is tried again, and is not called
-    optimal where none does; ``extra_info.message`` says why.
+    went. Objective and rows are balanced before Ipopt gets them, unless an option for scaling is
+    given, so that answers do not depend on what they are multiplied by. An answer that does not
+    stand in the model's own numbers is tried again, and is not called optimal where none does;
+    ``extra_info.message`` says why.
 
     Examples
     --------
@@ -103,9 +105,13 @@ class CasadiIpopt(PyomoSolver):
         self, compiled: tuple[Statement, str], options: dict[str, Any], config: Any, log: Log
     ) -> Answer:
         def runner(
-            run: Run, options: Mapping[str, Any], limit: float | None, start: FloatArray | None
+            run: Run,
+            options: Mapping[str, Any],
+            limit: float | None,
+            start: FloatArray | None,
+            scale: FloatArray | None,
         ) -> NonlinearSolution:
-            return _logged(run, options, limit, start, log)
+            return _logged(run, options, limit, start, scale, log)
 
         return Session(compiled[0], options, config.time_limit, runner).answer()
 
@@ -158,17 +164,22 @@ class CasadiIpopt(PyomoSolver):
 
 
 def _logged(
-    run: Run, options: Mapping[str, Any], limit: float | None, start: FloatArray | None, log: Log
+    run: Run,
+    options: Mapping[str, Any],
+    limit: float | None,
+    start: FloatArray | None,
+    scale: FloatArray | None,
+    log: Log,
 ) -> NonlinearSolution:
     if log.is_shown:
         with printing_to(log):
-            return run(options, limit, True, start)
+            return run(options, limit, True, start, scale)
     # Nobody looks on: a file takes the log, and the standard output is not needed.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "ipopt.log"
         level = options.get("print_level", 5)
         to_file = {"output_file": str(file), "file_print_level": level}
-        solution = run({**to_file, **options, "print_level": 0}, limit, False, start)
+        solution = run({**to_file, **options, "print_level": 0}, limit, False, start, scale)
         if file.exists():
             log.write(file.read_text(encoding="utf-8", errors="replace"))
     return solution

@@ -492,7 +492,7 @@ def test_constraint_without_variables_that_is_violated() -> None:
 
 def test_acceptable_is_not_called_optimal() -> None:
     model = nonlinear_model()
-    loose = {"tol": 1e-14, "acceptable_tol": 1.0, "acceptable_iter": 1}
+    loose = {"tol": 1e-14, "acceptable_tol": 1e4, "acceptable_iter": 1}
     with pytest.raises(NoOptimalSolutionError, match="Solved_To_Acceptable_Level"):
         solver(**loose).solve(model)
     results = solver(**loose).solve(model, raise_exception_on_nonoptimal_result=False)

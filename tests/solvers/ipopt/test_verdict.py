@@ -102,6 +102,7 @@ def test_equations_that_say_the_same_hide_no_wrong_point() -> None:
         rows=np.ones(2), row=np.array([0, 1, 0, 1]), col=np.array([0, 0, 1, 1]), slope=np.ones(4),
         row_multipliers=np.array([1e20, -1e20]), bound_multipliers=np.zeros(2),
         lower=np.zeros(2), upper=np.ones(2), row_lower=np.ones(2), row_upper=np.ones(2),
+        gradient_around=np.array([0.6, 1.4]), slope_around=np.ones(4), reach=np.ones(2),
     )  # fmt: skip
     assert numbers.are_ambiguous
     assert numbers.errors().largest < 1e-6  # as far as these can tell
