@@ -43,6 +43,8 @@ class Term(ABC):
     lower: ClassVar[float] = -np.inf
     is_product: ClassVar[bool] = False
     is_uncertain: ClassVar[bool] = False
+    #: Whether it is 0 where its arguments are, and positive elsewhere.
+    is_length: bool = False
     #: The uncertain data of a worst case.
     data: Any = None
     size: int = 1
@@ -83,6 +85,7 @@ class Product(Term):
         self.size = a.size
         self.labels = a.labels
         self.curvature = 1 if a is b else 0
+        self.is_length = a is b
         self.arguments = (a,) if a is b else (a, b)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.modeling.composite import Composite
 from rrp_pyomo.modeling.cones import CONES, NONNEGATIVE, ROTATED, ZERO, Cone
-from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows
+from rrp_pyomo.modeling.expressions import Affine, flattened, repeated_rows, stack
 from rrp_pyomo.modeling.labels import common_rows
 from rrp_pyomo.modeling.operators import Comparison
 
@@ -124,7 +124,8 @@ def membership(comparison: Comparison) -> InCone | None:
     """The cone that a comparison states by its form; None where it has terms that need lifting.
 
     Linear rows are in the zero or the nonnegative cone, ``a * b >= square(c)`` with a, b ≥ 0 meant
-    in the rotated one.
+    in the rotated one. ``norm(e) <= 0`` and ``sum_squares(e) <= 0`` are the equations e = 0, unless
+    these would be more than variables, which Ipopt refuses.
     """
     if isinstance(comparison.body, Affine):
         if comparison.sense == "==":
@@ -132,6 +133,10 @@ def membership(comparison: Comparison) -> InCone | None:
         if comparison.sense == ">=":
             return InCone((comparison.body,), NONNEGATIVE)
         return InCone((-comparison.body,), NONNEGATIVE, -1.0)
+    if vanishing := vanishing_parts(comparison):
+        equations = stack(*vanishing)
+        columns = sum(symbol.size for symbol in equations.terms if symbol.is_variable)
+        return InCone((equations,), ZERO) if equations.size <= columns else None
     larger, smaller = comparison.left, comparison.right
     if comparison.sense == "<=":
         larger, smaller = smaller, larger
@@ -149,6 +154,25 @@ def membership(comparison: Comparison) -> InCone | None:
     size, _ = common_rows(larger.size, larger.labels, c.size, c.labels)
     a, b = (repeated_rows(e, size) for e in (product.term.a, product.term.b))
     return InCone((a, b, repeated_rows(c, size)), ROTATED)
+
+
+def vanishing_parts(comparison: Comparison) -> list[Affine]:
+    """What has to be 0 where norms and squares, and nothing beside them, are at most 0.
+
+    Such a cone has no inner point, without which multipliers need not exist; and no slope in its
+    bound, which cannot fall.
+    """
+    body, sign = comparison.body, comparison.sign
+    if isinstance(body, Affine):
+        return []
+    affine, terms = body.affine, body.terms
+    if comparison.sense == "==" or affine.terms or np.any(affine.constant):
+        return []
+    if any(isinstance(w.weight, Affine) or np.any(sign * np.asarray(w.weight) <= 0) for w in terms):
+        return []
+    if not all(w.term.is_length for w in terms):
+        return []
+    return list({id(e): e for w in terms for e in w.term.arguments}.values())
 
 
 def _is_one_product(side: object) -> bool:

@@ -21,6 +21,7 @@ from rrp_pyomo.modeling.constraints import (
     QuadraticBound,
     Stated,
     membership,
+    vanishing_parts,
 )
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.modeling.operators import Comparison
@@ -104,7 +105,8 @@ def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> Non
     if cone is not None:
         result.stated[name] = cone
         if cone.cone.is_linear:
-            result.duals[name] = [Source(name, 0, cone.sign)]
+            has_slope = not vanishing_parts(comparison)
+            result.duals[name] = [Source(name, 0, cone.sign if has_slope else np.nan)]
         return
     if comparison.sense == "==":
         result.stated[name] = QuadraticBound(as_composite(comparison.body), 0.0, 0.0)
@@ -115,8 +117,9 @@ def _lower_comparison(result: Lowered, name: str, comparison: Comparison) -> Non
     else:
         small = _without_terms(result, name, small)
         sources = _at_most_zero(result, name, small, -comparison.sign)
+    sign = np.nan if vanishing_parts(comparison) else comparison.sign
     result.duals[name] = [
-        source._replace(coefficient=comparison.sign * source.coefficient) for source in sources
+        source._replace(coefficient=sign * source.coefficient) for source in sources
     ]
 
 

@@ -84,6 +84,8 @@ def _duals(program: Program, flat: Lowered, answer: NonlinearSolution) -> Mappin
         if isinstance(stated, InCone) and not stated.cone.is_linear:
             continue
         numbers = sign * answer.row_multipliers[starts[name]]
+        if any(np.isnan(source.coefficient).any() for source in flat.duals.get(name, ())):
+            numbers = np.full(body.size, np.nan)
         scalar = body.size == 1 and body.labels is None
         found[name] = labelled(np.asarray(numbers), body.labels, name, scalar)
     return found

@@ -311,6 +311,62 @@ def test_duals_are_derivatives_in_the_right_hand_side(case):
     assert dual == pytest.approx((above - below) / (2 * step), rel=1e-2)
 
 
+VANISHING = {
+    "norm": lambda e, x: norm(e) <= 0,
+    "multiple": lambda e, x: 0 >= 3 * norm(e),
+    "sum_squares": lambda e, x: sum_squares(e) <= 0,
+    "squares": lambda e, x: square(e) <= 0,
+    "together": lambda e, x: norm(e) + sum_squares(e) <= 0,
+}
+
+
+@pytest.mark.parametrize("solver", ["clarabel", "casadi_ipopt"])
+@pytest.mark.parametrize("kind", VANISHING)
+def test_lengths_that_are_to_vanish_are_equations(kind, solver):
+    """Without an inner point a cone may have no multipliers; those of the equations exist."""
+
+    def stated(rows):
+        program = Program("tied")
+        x, y = program.variable("x", ["a", "b"], lower=0), program.variable("y", 2)
+        program.subject_to(tied=rows(y - np.array([1.0, 2.0]) * x + [0.5, -1.0], x))
+        program.subject_to(total=x.sum() == 1)
+        program.minimize(sum_squares(x) + y.sum())
+        return program
+
+    program = stated(VANISHING[kind])
+    found = solve_program(program, solver)
+    as_equations = solve_program(stated(lambda e, x: e == 0), solver)
+    np.testing.assert_allclose(found.x, as_equations.x, atol=1e-7)
+    assert found.certificate.is_feasible
+    assert found.duals["total"] == pytest.approx(as_equations.duals["total"], rel=1e-5)
+    assert np.isnan(found.duals.get("tied", np.nan)).all()
+    best = found.objective
+    assert solve_kernel(program) == pytest.approx(best, rel=1e-6)
+    assert solve_block(program, found.arrays["x"]) == pytest.approx(best, rel=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["clarabel", "casadi_ipopt"])
+def test_more_equations_than_variables_stay_a_cone(solver):
+    program = Program("tall")
+    x, y = program.variable("x", 2), program.variable("y")
+    tall = np.array([[1.0, 2.0], [2.0, 1.0], [1.0, -1.0]])
+    program.subject_to(tied=norm(tall @ x - tall @ [1.0, 3.0]) <= 0, above=y >= x.sum())
+    program.minimize(y)
+    found = solve_program(program, solver)
+    assert found.objective == pytest.approx(4.0, abs=1e-4)
+    assert np.isnan(found.duals.get("tied", np.nan))
+
+
+def test_bounds_that_may_be_more_than_0_are_no_equations():
+    program = Program("ball")
+    y, radius = program.variable("y", 2), program.parameter("radius", 0.0)
+    program.subject_to(ball=norm(y) <= radius)
+    program.minimize(y.sum())
+    assert solve_program(program).objective == pytest.approx(0.0, abs=1e-6)
+    program.set(radius=1.0)
+    assert solve_program(program).objective == pytest.approx(-np.sqrt(2.0), rel=1e-6)
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 AT_MOST = "bound it from above, `{}(…) <= bound`"

@@ -21,6 +21,7 @@ class Norm(Term):
     """‖parts‖₂ ≤ t: a second-order cone."""
 
     name = "norm"
+    is_length = True
     curvature = 1
     lower = 0.0
 
