@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rrp_pyomo.data import Covariance, WeightSet
-from rrp_pyomo.errors import warn
+from rrp_pyomo.errors import SolverError, warn
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem, shares
-from rrp_pyomo.models.weights import binding
+from rrp_pyomo.models.weights import binding, normalised, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.solve.solution import ProgramSolution
 from rrp_pyomo.solve.table import is_own
 
 # A relative risk contribution this close to its budget counts as equal to it.
 RISK_PARITY_TOLERANCE = 1e-6
+# Where all shares of risk are this close to their budgets, it is risk parity that is meant.
+_LAST_DIGITS = 1e-2
+# By what exact weights may miss X.
+_INSIDE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,9 @@ class NominalRiskParity(RiskParityProblem):
 
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         certificate = self._certificate(solution)
+        if not (certificate.is_risk_parity or certificate.binding or self._in_model):
+            solution = self._polished(solution, certificate)
+            certificate = self._certificate(solution)
         if not certificate.is_risk_parity and not certificate.binding:
             why = f"no constraint explains it; {self._remedy}"
             if self._in_model:
@@ -130,6 +138,22 @@ class NominalRiskParity(RiskParityProblem):
                 f"{why}"
             )
         return replace(super()._portfolio(solution), certify=certificate)
+
+    def _polished(
+        self, solution: ProgramSolution, certificate: NominalCertificate
+    ) -> ProgramSolution:
+        """The solution with its last digits by Newton's method, where only these are missing.
+
+        Assets that hedge leave the objective flat: contributions are then off by much more than it.
+        """
+        if max(1.0 - certificate.smallest_share, certificate.largest_share - 1.0) > _LAST_DIGITS:
+            return solution
+        with contextlib.suppress(SolverError):  # rounding is most of such a portfolio's risk
+            x = normalised(self.weight_set, self._unconstrained())
+            if violation(self.weight_set, x) <= _INSIDE:
+                exact = self._solution_at(x, solution.status, solution.solver)
+                return replace(solution, x=exact.x, objective=exact.objective)
+        return solution
 
     def _certificate(self, solution: ProgramSolution) -> NominalCertificate:
         x = solution.arrays["x"]

@@ -48,6 +48,23 @@ def test_two_assets(formulation, rho):
     assert portfolio.volatility == pytest.approx(0.075 * np.sqrt(2 + 2 * rho), rel=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("noise", [1e-3, 3e-4, 1e-4, 3e-5])
+@pytest.mark.parametrize("solver", ["clarabel", "casadi_ipopt"])
+def test_a_fund_that_is_minus_another(noise, solver):
+    """The objective of (11) is flat then; contributions are equal to rounding all the same."""
+    rng = np.random.default_rng(4)
+    returns = rng.normal(size=(60, 12)) @ np.diag(rng.uniform(0.02, 0.06, 12))
+    returns += rng.normal(0.01, 0.04, (60, 1))
+    inverse = -returns[:, 3] + noise * rng.normal(size=60)
+    Sigma = DenseCovariance(np.cov(np.column_stack([returns, inverse]).T))
+    portfolio = RiskParitySOCP(Sigma).solve(solver)
+    assert portfolio.certificate.is_risk_parity
+    exact = RiskParitySOCP(Sigma).solve("newton").weights
+    assert noise > 3e-4 or portfolio.certificate.largest_deviation < 1e-9
+    np.testing.assert_allclose(portfolio.weights, exact, rtol=1e-4)
+
+
 @nominal
 def test_equal_correlations(formulation):
     """Constant correlation: weights ∝ 1/σ_i again (Maillard, Roncalli & Teïletche)."""
