@@ -81,7 +81,10 @@ def solve_by_pyomo(
             f"{certificate.primal_residual:.3g} of its size, more than the tolerance of "
             f"{tolerance:g}; tighten the solver's own tolerance, or give solve_program a larger one"
         )
-    objective = float(pyo.value(block.objective))
+    # The block's may be better than any: what stands for terms is loose by the solver's tolerance.
+    objective = float(program.objective.value(x)[0])
+    if not np.isfinite(objective):  # a logarithm of what is negative by that tolerance
+        objective = float(pyo.value(block.objective))
     if reached is SolutionStatus.feasible:
         warn(
             f"{ended}: this is the best point so far, of objective {objective:.6g} where "

@@ -194,3 +194,16 @@ def test_domains_of_blocks():
     assert block.i.bounds == kernel.i.bounds == (-2, 5)
     assert all(v.is_integer() and v.bounds == (0, 1) for v in kernel.on.values())
     assert all(v.is_continuous() for v in (*block.w.values(), *kernel.w.values()))
+
+
+@pytest.mark.parametrize("solver", ["scip", "gurobi", "outer_approximation"])
+def test_an_objective_is_that_of_the_point(solver, runs):
+    """Absolute tolerances of 1e-6 let a bound of a norm of 4e-4 be a good deal smaller."""
+    root = 1e-3 * np.random.default_rng(0).normal(size=(6, 6))
+    program = Program("small_numbers")
+    w, z = program.variable("w", 6, lower=0), program.variable("z", 6, domain="binary")
+    program.minimize(norm(root @ w))
+    program.subject_to(invested=w.sum() == 1, few=z.sum() <= 3, held=w <= z)
+    solution = solve_program(program, runs(solver))
+    size = np.linalg.norm(root @ solution.arrays["w"])
+    assert solution.objective == pytest.approx(size, rel=1e-9)
