@@ -149,8 +149,9 @@ class CasadiIpopt(PyomoSolver):
         results.extra_info.message = solution.message
         worst = solution.solution.errors.primal_at
         if solution.termination is TerminationCondition.locallyInfeasible and worst >= 0:
-            part = statement.part(worst)
-            results.extra_info.message = contradiction(NEARBY, [part])
+            # Which row is violated depends on how Ipopt weighs them: what opposes it is named, too.
+            rows = [worst, *solution.solution.conditions.held_by]
+            results.extra_info.message = contradiction(NEARBY, map(statement.part, rows))
         status = solution.solution_status
         results.solution_loader = (
             NoSolutionSolutionLoader(model, f"Ipopt ended with the status {solution.status!r}.")

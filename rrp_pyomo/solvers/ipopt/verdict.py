@@ -30,6 +30,8 @@ AROUND = 0.1
 FLATTEST = 5e-3
 #: The least that an objective is taken to be, in multiples of what it gains around.
 FAINT = 1e-4
+#: A row that pulls at x by less than this part of the strongest one is not named.
+PULLING = 0.1
 #: What may be added to a divisor that may be 0.
 TINY = float(np.finfo(float).tiny)
 #: Multipliers of which rounding alone hides more of the objective say nothing.
@@ -154,6 +156,14 @@ class Conditions:
         steepest = np.zeros(self.rows.size)
         np.maximum.at(steepest, self.row, slopes * self.reach[self.col])
         return np.where(steepest > 0.0, steepest, 1.0)
+
+    @property
+    def held_by(self) -> IntArray:
+        """The rows that hold x where it is, by their multipliers; the strongest comes first."""
+        pulls = np.zeros(self.rows.size)
+        np.maximum.at(pulls, self.row, np.abs(self.row_multipliers[self.row] * self.slope))
+        strongest = np.argsort(-pulls, kind="stable")
+        return strongest[pulls[strongest] > PULLING * pulls.max(initial=0.0)]
 
     @property
     def has_units(self) -> bool:
