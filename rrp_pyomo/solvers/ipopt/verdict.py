@@ -162,8 +162,8 @@ class Conditions:
         """The rows that hold x where it is, by their multipliers; the strongest comes first."""
         pulls = np.zeros(self.rows.size)
         np.maximum.at(pulls, self.row, np.abs(self.row_multipliers[self.row] * self.slope))
-        strongest = np.argsort(-pulls, kind="stable")
-        return strongest[pulls[strongest] > PULLING * pulls.max(initial=0.0)]
+        strongest: IntArray = np.argsort(-pulls, kind="stable")
+        return strongest[: np.count_nonzero(pulls > PULLING * pulls.max(initial=0.0))]
 
     @property
     def has_units(self) -> bool:
