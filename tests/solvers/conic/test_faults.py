@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import signal
 import threading
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
+from interrupts import pressed
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 from pyomo.contrib.solver.common.util import (
     NoFeasibleSolutionError,
@@ -91,26 +91,9 @@ def test_time_limit(solver: Any) -> None:
 def test_interrupt(solver: Any) -> None:
     """Ctrl-C during a solve raises KeyboardInterrupt soon; the handler before it is back."""
     model = large(n=500)
-    before = signal.getsignal(signal.SIGINT)
     options = {"eps_abs": 1e-14, "eps_rel": 1e-14} if isinstance(solver, Scs) else {}
-    stopped = threading.Event()
-
-    def press() -> None:
-        while not stopped.wait(0.3):  # SCS drops what comes while it factorises
-            os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press, daemon=True)
-    try:
-        thread.start()
-        with pytest.raises(KeyboardInterrupt):
-            solver.solve(model, solver_options=options)
-        handler = signal.getsignal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one may still be on its way
-        stopped.set()
-        thread.join()
-        signal.signal(signal.SIGINT, before)
-    assert handler is signal.default_int_handler
+    with pressed():
+        solver.solve(model, solver_options=options)
     assert_untouched(model)
     assert_solves(solver)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pyomo.kernel as pmo
 import pytest
+from interrupts import pressed
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 from pyomo.contrib.solver.common.util import (
@@ -535,13 +534,8 @@ def test_keyboard_interrupt_stops_ipopt_and_leaves_the_model_alone() -> None:
     model = long_valley()
     before = values(model)
     ipopt = solver()
-    handler = signal.getsignal(signal.SIGINT)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pressed(every=0.5):
         ipopt.solve(model)
-    timer.join()
-    assert signal.getsignal(signal.SIGINT) is handler
     np.testing.assert_array_equal(values(model), before)
     other = nonlinear_model()
     assert ipopt.solve(other).solution_status is SolutionStatus.optimal
