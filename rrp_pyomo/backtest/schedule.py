@@ -21,7 +21,6 @@ _UNITS: dict[str, Callable[[int], pd.DateOffset]] = {
 }
 
 _WORDS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
-_LENGTH = re.compile(r"([1-9]\d*)\s*([YMWD])", re.IGNORECASE)
 
 # Periods per year that returns usually have, and the days that such periods last.
 _FREQUENCIES = {252: 1.0, 52: 7.0, 26: 14.0, 12: 30.4, 4: 91.3, 1: 365.25}
@@ -131,12 +130,7 @@ def _spacing(dates: pd.Index) -> pd.Timedelta:
 
 
 def _length(text: str, name: str) -> pd.DateOffset:
-    match = _LENGTH.fullmatch(str(text).strip())
-    if match is None:
-        raise InputError(
-            f"{name} is {text!r}; expected a number and a unit (Y, M, W or D), such as '5Y'"
-        )
-    count, unit = int(match[1]), match[2].upper()
+    count, unit = _count_and_unit(text, name)
     if count * _DAYS[unit] > _LONGEST:
         raise InputError(f"{name} is {text!r}; expected at most 150 years")
     return _UNITS[unit](count)
@@ -144,8 +138,17 @@ def _length(text: str, name: str) -> pd.DateOffset:
 
 def in_words(length: str) -> str:
     """``"6M"`` as 6 months."""
-    count, unit = _LENGTH.fullmatch(length.strip()).groups()  # type: ignore[union-attr]
-    return f"{count} {_WORDS[unit.upper()]}{'s' if int(count) > 1 else ''}"
+    count, unit = _count_and_unit(length, "length")
+    return f"{count} {_WORDS[unit]}{'s' if count > 1 else ''}"
+
+
+def _count_and_unit(text: str, name: str) -> tuple[int, str]:
+    match = re.fullmatch(r"([1-9]\d*)\s*([YMWD])", str(text).strip().upper())
+    if match is None:
+        raise InputError(
+            f"{name} is {text!r}; expected a number and a unit (Y, M, W or D), such as '5Y'"
+        )
+    return int(match[1]), match[2]
 
 
 def _date(value: str | pd.Timestamp, name: str, dates: pd.DatetimeIndex) -> pd.Timestamp:

@@ -12,7 +12,7 @@ from scipy.stats import skew
 
 from rrp_pyomo.course.answers import TOLERANCE, number, require_close
 from rrp_pyomo.course.exercises import Data, Lesson, WrongAnswer
-from rrp_pyomo.course.models import made, solved, values
+from rrp_pyomo.course.models import made, on_other_data, solved, values
 from rrp_pyomo.data import FactorModel, excess_returns
 from rrp_pyomo.data.datasets import french
 from rrp_pyomo.linalg import FloatArray
@@ -228,14 +228,9 @@ def plan(answer: Any, data: Data) -> str:
         raise WrongAnswer("the answer should be the function build, not a model that it made")
     said = _judge_plan(answer, data)
     other = {"Durbl": 0.1, "Telcm": 0.2, "Utils": 0.4, "Money": 0.3}
-    try:
+    with on_other_data():
         _judge_plan(answer, {**data, "cost": 0.0})
         _judge_plan(answer, _plan_of(other, periods=2, aversion=7.0, cost=0.001))
-    except WrongAnswer as wrong:
-        raise WrongAnswer(
-            "right on the given data, but not on others: does the function use its arguments, all "
-            f"of them and nothing else? There {wrong}"
-        ) from None
     return said
 
 

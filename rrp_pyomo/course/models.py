@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pandas as pd
@@ -31,6 +31,18 @@ def made(answer: Any, *given: Any) -> Any:
     return model
 
 
+@contextmanager
+def on_other_data() -> Iterator[None]:
+    """What is wrong in here is so on data that the reader has not seen."""
+    try:
+        yield
+    except WrongAnswer as wrong:
+        raise WrongAnswer(
+            "right on the given data, but not on others: does the function use its arguments, all "
+            f"of them and nothing else? There {wrong}"
+        ) from None
+
+
 def solved(model: Any) -> pyo.ConcreteModel:
     """A ConcreteModel with its solution, or why there is none."""
     if not isinstance(model, pyo.ConcreteModel):
@@ -48,13 +60,10 @@ def optimise(model: Any) -> None:
     except NoFeasibleSolutionError:
         raise
     except Exception as error:
-        if _ABSOLUTE not in str(error):  # not smooth: where Ipopt stops means nothing
-            try:
-                _solve(model, "casadi_ipopt")
-            except Exception:
-                pass
-            else:
-                return
+        if _ABSOLUTE in str(error):  # not smooth: where Ipopt stops means nothing
+            raise
+        with suppress(Exception):  # Clarabel's reason is the one to be told
+            return _solve(model, "casadi_ipopt")
         raise
 
 

@@ -110,6 +110,7 @@ class Session:
         self._runner = runner
         self._began = time.perf_counter()
         self._tries: list[NonlinearSolution] = []
+        self._as_stated = np.ones(1 + len(statement.rows))
         self._accepted = max(ACCEPTED, FACTOR * float(self._options.get("tol", 0.0)))
 
     def answer(self) -> Answer:
@@ -153,7 +154,7 @@ class Session:
         if left is not None:
             left -= time.perf_counter() - self._began
         if any(name in SCALING for name in self._options):
-            scale = np.ones(1 + len(self._statement.rows))
+            scale = self._as_stated
         found = self._runner(run, options, left, start, scale)
         if found.status in POINTS and found.conditions.are_ambiguous:
             found = found.with_conditions(found.conditions.with_least_multipliers())
@@ -170,9 +171,8 @@ class Session:
         yield STRICT, found[0].x, found[-1].conditions.scale
         yield TIGHTEST, found[-1].x, found[-1].conditions.scale
         yield STRICT, None, found[-1].conditions.scale
-        as_stated = np.ones(1 + len(self._statement.rows))
-        yield STRICT, found[0].x, as_stated
-        yield TIGHTEST, found[0].x, as_stated
+        yield STRICT, found[0].x, self._as_stated
+        yield TIGHTEST, found[0].x, self._as_stated
 
     def _is_feasible_after_all(self, found: NonlinearSolution) -> bool:
         """Whether Ipopt ended at a feasible point and says that there is none."""
