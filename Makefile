@@ -11,7 +11,7 @@ export COVERAGE_FILE := $(CURDIR)/.venv/coverage
 export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
 export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
-.PHONY: help demo test test-fast fuzz lint types docs docs-check bench clean
+.PHONY: help demo test test-fast fuzz lint types docs docs-check bench records clean
 
 help:
 	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
@@ -23,6 +23,7 @@ help:
 	@echo "make docs       the site, with every page run; see out/site/index.html"
 	@echo "make docs-check links within the site, and its pages in Chromium"
 	@echo "make bench      speed against other packages"
+	@echo "make records    the fastest of the field, measured beside the others; see out/records.md"
 	@echo "make clean      remove .venv/ and out/"
 
 demo: .venv/installed-data,backtest
@@ -63,6 +64,9 @@ docs-check: .venv/installed-docs
 
 bench: .venv/installed-dev
 	for file in benchmarks/[!_]*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$file || exit 1; done
+
+records: .venv/installed-records
+	$(BIN)/python benchmarks/records --out out/records.md
 
 clean:
 	rm -rf .venv out
