@@ -255,8 +255,10 @@ def _package(module: str) -> Callable[[], Found | None]:
 
 
 @functools.cache
-def embedded_ipopt() -> Found:
-    """The Ipopt inside CasADi, by its own version."""
+def embedded_ipopt() -> Found | None:
+    """The Ipopt inside CasADi, by its own version; None where CasADi is not installed."""
+    if importlib.util.find_spec("casadi") is None:
+        return None
     from rrp_pyomo.solvers.ipopt.options import version
 
     casadi = importlib.metadata.version("casadi")
@@ -264,7 +266,7 @@ def embedded_ipopt() -> Found:
     return Found(".".join(map(str, version())), where, embedded=True)
 
 
-def _ipopt() -> Found:
+def _ipopt() -> Found | None:
     from rrp_pyomo.solvers.ipopt.executable import find_ipopt
 
     executable = find_ipopt()

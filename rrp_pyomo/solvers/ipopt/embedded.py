@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import casadi
 import numpy as np
 from pyomo.contrib.solver.common.results import SolutionStatus, TerminationCondition
 
 from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.ipopt.deferred import casadi
 from rrp_pyomo.solvers.ipopt.options import check_options, one_line, version
 from rrp_pyomo.solvers.ipopt.verdict import AROUND, LARGEST, Conditions, Errors
 from rrp_pyomo.solvers.process import interruptible, printing_to

@@ -12,6 +12,7 @@ from pyomo.common import Executable
 from pyomo.contrib.solver.common.base import SolverBase
 from pyomo.contrib.solver.solvers.ipopt import Ipopt
 
+from rrp_pyomo.solvers.ipopt.deferred import require_casadi
 from rrp_pyomo.solvers.ipopt.solver import CasadiIpopt
 
 
@@ -67,6 +68,11 @@ def ipopt_solver() -> SolverBase:
 
     The ``solver_name`` of its results says which: ``"ipopt"`` or ``"casadi_ipopt"``.
 
+    Raises
+    ------
+    SolverUnavailableError
+        There is neither; CasADi, whose wheel carries the embedded one, is not installed.
+
     Examples
     --------
     >>> from rrp_pyomo.solvers.ipopt import ipopt_solver
@@ -74,7 +80,10 @@ def ipopt_solver() -> SolverBase:
     True
     """
     executable = find_ipopt()
-    return CasadiIpopt() if executable is None else Ipopt(executable=str(executable.path))
+    if executable is not None:
+        return Ipopt(executable=str(executable.path))
+    require_casadi()
+    return CasadiIpopt()
 
 
 def _candidates() -> Iterator[tuple[str, str]]:

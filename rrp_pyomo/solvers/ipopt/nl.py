@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import casadi
 import numpy as np
 from pyomo.common.errors import InfeasibleConstraintException, PyomoException
 from pyomo.common.numeric_types import native_numeric_types
@@ -25,6 +24,7 @@ from pyomo.environ import Constraint, Objective, SOSConstraint, maximize, value
 from pyomo.repn.plugins.nl_writer import NLWriter, NLWriterInfo
 
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.ipopt.deferred import casadi
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
 from rrp_pyomo.solvers.ipopt.problem import Run, Statement, start_values
 from rrp_pyomo.solvers.reading.checks import (

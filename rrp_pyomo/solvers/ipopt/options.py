@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import casadi
-
 from rrp_pyomo.errors import SolverError
+from rrp_pyomo.solvers.ipopt.deferred import casadi
 from rrp_pyomo.solvers.options import Option, checked, refused, require_writable
 from rrp_pyomo.solvers.process import printing_to
 

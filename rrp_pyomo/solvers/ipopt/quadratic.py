@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import casadi
 import numpy as np
 import scipy.sparse as sp
 
 from rrp_pyomo.forms.quadratic import QuadraticForm
 from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.solvers.ipopt.deferred import casadi
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearProblem, NonlinearSolution
 from rrp_pyomo.solvers.ipopt.verdict import AROUND, LARGEST
 

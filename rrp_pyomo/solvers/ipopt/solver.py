@@ -20,6 +20,7 @@ from pyomo.repn.plugins.nl_writer import NLWriter
 
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.endings import contradiction
+from rrp_pyomo.solvers.ipopt.deferred import has_casadi, require_casadi
 from rrp_pyomo.solvers.ipopt.duals import IpoptSolutionLoader
 from rrp_pyomo.solvers.ipopt.embedded import NonlinearSolution
 from rrp_pyomo.solvers.ipopt.nl import read_nl
@@ -91,14 +92,15 @@ class CasadiIpopt(PyomoSolver):
     CONFIG = CasadiIpoptConfig()
 
     def available(self) -> Availability:
-        """CasADi, whose wheel carries Ipopt, is a dependency of this package."""
-        return Availability.FullLicense
+        """Whether CasADi is here, whose wheel carries Ipopt."""
+        return Availability.FullLicense if has_casadi() else Availability.NotFound
 
     def version(self) -> tuple[int, ...]:
         """The version of the embedded Ipopt."""
         return version()
 
     def _options(self, config: Any) -> dict[str, Any]:
+        require_casadi()
         return check_options(config.solver_options.value())
 
     def _run(
