@@ -11,7 +11,7 @@ export COVERAGE_FILE := $(CURDIR)/.venv/coverage
 export MYPY_CACHE_DIR := $(CURDIR)/.venv/mypy
 export RUFF_CACHE_DIR := $(CURDIR)/.venv/ruff
 
-.PHONY: help demo test test-fast fuzz lint types docs docs-check bench records clean
+.PHONY: help demo test test-fast fuzz lint types docs docs-check bench records dist clean
 
 help:
 	@echo "make demo       portfolios of the Fama-French data, side by side and in a backtest; see out/demo/"
@@ -24,6 +24,7 @@ help:
 	@echo "make docs-check links within the site, and its pages in Chromium"
 	@echo "make bench      speed against other packages"
 	@echo "make records    the fastest of the field, measured beside the others; see out/records.md"
+	@echo "make dist       wheel and sdist, each tried out in an empty environment; see out/dist/"
 	@echo "make clean      remove .venv/ and out/"
 
 demo: .venv/installed-data,backtest
@@ -67,6 +68,9 @@ bench: .venv/installed-dev
 
 records: .venv/installed-records
 	$(BIN)/python benchmarks/records --out out/records.md
+
+dist: .venv/installed-dist
+	$(BIN)/python .ci/distributions.py out/dist
 
 clean:
 	rm -rf .venv out
