@@ -23,6 +23,7 @@ from rrp_pyomo.data import (
 from rrp_pyomo.data.validation import as_number
 from rrp_pyomo.errors import InputError, brief, is_number, require_kind
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.models.newton import newton
 from rrp_pyomo.models.risk_parity import Budgets
 from rrp_pyomo.models.robust import RobustRiskParity
 
@@ -66,6 +67,12 @@ class Estimate:
     def uncertainty(self) -> CovarianceUncertainty:
         """U around Σ⁰; raises InputError where the estimator was given none."""
         return self.find_uncertainty()
+
+    @cached_property
+    def parity(self) -> FloatArray:
+        """The weights of risk parity under Σ⁰, with equal budgets."""
+        n = self.covariance.size
+        return newton(self.covariance, np.full(n, 1.0 / n)).weights
 
     @cached_property
     def returns(self) -> pd.DataFrame:

@@ -254,6 +254,8 @@ class RiskParity:
             )
 
     def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
+        if self._is_plain and not self.worst_case:
+            return estimate.parity
         covariance = estimate.uncertainty.worst_case if self.worst_case else estimate.covariance
         if self._is_plain:
             return newton(covariance, np.full(covariance.size, 1.0 / covariance.size)).weights
@@ -309,6 +311,9 @@ class Robust:
 
     def weights(self, estimate: Estimate, solvers: ProgramSession) -> FloatArray:
         problem = estimate.robust(self.omega, self.budgets, self.weight_set)
+        x = problem.equalised(estimate.parity if self.budgets is None else None)
+        if x is not None:
+            return x
         try:
             return solvers.solve(problem.statement)["x"]
         except SolverError as error:

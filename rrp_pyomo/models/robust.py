@@ -16,6 +16,7 @@ from rrp_pyomo.modeling.constraints import Constraint
 from rrp_pyomo.models.penalised import PenalisedRiskParity
 from rrp_pyomo.models.penalised import RobustCertificate as RobustCertificate
 from rrp_pyomo.models.penalised import RobustDetails as RobustDetails
+from rrp_pyomo.models.penalised_newton import PenalisedNewton
 from rrp_pyomo.models.risk_parity import shares
 from rrp_pyomo.models.weights import signed
 from rrp_pyomo.portfolio import Portfolio
@@ -84,6 +85,42 @@ class RobustRiskParity(PenalisedRiskParity):
     1.0 [0.203, 0.294, 0.503]
     2.0 [0.194, 0.29, 0.516]
     """
+
+    _newton: PenalisedNewton | None = None
+
+    def equalised(self, start: FloatArray | None = None) -> FloatArray | None:
+        """The solution where all contributions x_i z_i are in the ratio of the budgets.
+
+        So they are unless ω is near its limit. Newton's method finds these weights to the last
+        digits, many times faster than a conic solver finds any; that (12) has no better ones is
+        proven by their multipliers.
+
+        Parameters
+        ----------
+        start : (n,) array, optional
+            The risk parity portfolio under Σ⁰, where it is known.
+
+        Returns
+        -------
+        (n,) array or None
+            None where contributions differ at the solution, where there is none, and where X is
+            more than long-only and fully invested weights: :meth:`solve` has the answer.
+
+        Examples
+        --------
+        >>> from rrp_pyomo import RobustRiskParity
+        >>> from rrp_pyomo.data import CovarianceUncertainty
+        >>> uncertainty = CovarianceUncertainty.from_bounds(
+        ...     [[0.04, 0.01], [0.01, 0.02]], [[0.06, 0.01], [0.01, 0.02]]
+        ... )
+        >>> RobustRiskParity(uncertainty, 1.0).equalised().round(3).tolist()
+        [0.4, 0.6]
+        """
+        if not self.weight_set.is_simplex:
+            return None
+        if self._newton is None:
+            self._newton = PenalisedNewton(self.uncertainty, self.budgets, start)
+        return self._newton.weights(self.Omega)
 
     def _state_contributions(
         self, program: Program, x: Variable, z: Variable
