@@ -90,6 +90,10 @@ class Portfolio:
     details: Details | None = None
     certify: Certificate | Callable[[], Certificate] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What certifies it is the statement, of which some sets make functions that do not travel.
+        return vars(self) | {"certify": self.certificate}
+
     def __repr__(self) -> str:
         n, largest = self.weights.size, int(self.weights.abs().to_numpy().argmax())
         parts = [self.model] if self.model else []

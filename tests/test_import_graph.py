@@ -28,6 +28,7 @@ LAYERS = (
     ("portfolio", "plots"),
     ("models",),
     ("backtest", "tables"),
+    ("sklearn",),
     ("paper",),
     ("figures",),
     ("course",),

@@ -44,7 +44,9 @@ def test_every_public_package_is_in_the_reference():
 def test_a_page_has_every_name_of_its_module(module):
     here = {path.rpartition(".")[2] for path in reference.documented(module)}
     elsewhere = {
-        name for name, (_, page) in reference.homes().items() if page in MODULES and page != module
+        name
+        for (name, _), (_, page) in reference.homes().items()
+        if page in MODULES and page != module
     }
     assert set(reference.public_names(module)) <= here | elsewhere
 

@@ -22,6 +22,7 @@ MODULES = (
     "rrp_pyomo.backtest",
     "rrp_pyomo.backtest.engine",
     "rrp_pyomo.backtest.plots",
+    "rrp_pyomo.sklearn",
     "rrp_pyomo.plots",
     "rrp_pyomo.figures",
     "rrp_pyomo.course",
@@ -48,12 +49,16 @@ def public_names(module: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not isinstance(value, ModuleType)}
 
 
-def homes() -> dict[str, tuple[str, str]]:
-    """Of each name, the module that it is imported from and the one on whose page it is."""
-    found: dict[str, tuple[str, str]] = {}
+def homes() -> dict[tuple[str, int], tuple[str, str]]:
+    """Of each name, the module that it is imported from and the one on whose page it is.
+
+    By name and ``id``: an estimator has the name of the problem that it solves.
+    """
+    found: dict[tuple[str, int], tuple[str, str]] = {}
     for module in filter(find_spec, MODULES):
-        for name in public_names(module):
-            found[name] = (found[name][0] if name in found else module, module)
+        for name, value in public_names(module).items():
+            key = name, id(value)
+            found[key] = (found[key][0] if key in found else module, module)
     return found
 
 
@@ -61,16 +66,17 @@ def documented(module: str) -> dict[str, Any]:
     """The names on a module's page, by the name that imports them."""
     names = public_names(module)
     pages = homes()
+    at = {name: pages[name, id(value)] for name, value in names.items()}
     return {
-        f"{pages[name][0]}.{name}": names[name]
+        f"{at[name][0]}.{name}": names[name]
         for name in sorted(names, key=str.lower)
-        if pages[name][1] == module
+        if at[name][1] == module
     }
 
 
 def shared_bases(module: str) -> dict[str, type]:
     """Classes of the package that others of this page, but of none before, inherit from."""
-    known, bases = homes(), dict[str, type]()
+    known, bases = {name for name, _ in homes()}, dict[str, type]()
     for page in filter(find_spec, MODULES[: MODULES.index(module) + 1]):
         new = {
             f"{base.__module__}.{base.__name__}": base
@@ -164,8 +170,9 @@ def _escaped(line: str) -> str:
 
 
 def _skip(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out what named tuples say of their fields."""
-    return (inspect.getdoc(value) or "").startswith("Alias for field number") or None
+    """Leave out what named tuples say of their fields, and the methods scikit-learn adds."""
+    is_theirs = (getattr(value, "__module__", None) or "").startswith("sklearn.")
+    return is_theirs or (inspect.getdoc(value) or "").startswith("Alias for field number") or None
 
 
 def _resolve(app: Any, env: Any, node: Any, content: Any) -> Any:
@@ -178,6 +185,10 @@ def _resolve(app: Any, env: Any, node: Any, content: Any) -> Any:
     for length in (1, 2):
         tail = ".".join(parts[-length:])
         ends = [name for name in objects if name.endswith(f".{tail}")]
+        if len(ends) > 1 and all(objects[name].objtype == "class" for name in ends):
+            # A problem or its estimator: the one on the same page, else that of the front.
+            here = [name for name in ends if objects[name].docname == node.get("refdoc")]
+            ends = here or [min(ends, key=lambda name: name.count("."))]
         if len(ends) == 1:
             entry = objects[ends[0]]
             return _link(app, node, content, entry, ends[0])
