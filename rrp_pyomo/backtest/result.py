@@ -230,8 +230,9 @@ class BacktestResult:
 
         Parameters
         ----------
-        mean : {"geometric", "arithmetic"}
-            How excess returns are averaged.
+        mean : {"geometric", "uncompounded", "arithmetic"}
+            How excess returns are annualised: Π(1 + e_t)^{N/T} − 1, N·(Π(1 + e_t)^{1/T} − 1) or
+            N·mean(e), for T periods, N a year.
         cost : float
             Proportional transaction costs, see :meth:`net_returns`.
 

@@ -10,7 +10,7 @@ from scipy import stats
 from rrp_pyomo.errors import InputError, brief
 from rrp_pyomo.linalg import FloatArray
 
-Mean = Literal["geometric", "arithmetic"]
+Mean = Literal["geometric", "uncompounded", "arithmetic"]
 
 
 class Performance(NamedTuple):
@@ -24,9 +24,10 @@ class Performance(NamedTuple):
 def performance(excess: FloatArray, per_year: int, mean: Mean = "geometric") -> Performance:
     """Annualised performance of excess returns e_t, t = 1 … T, along the first axis.
 
-    The excess return is Π(1 + e_t)^{N/T} − 1 for ``geometric`` and N·mean(e) for ``arithmetic``,
-    the volatility √N·sd(e) with T − 1 degrees of freedom, N being the periods per year. A geometric
-    mean with a period of −100 % or worse is −100 %; the volatility of one period is NaN.
+    With N periods per year the excess return is Π(1 + e_t)^{N/T} − 1 for ``geometric``,
+    N·(Π(1 + e_t)^{1/T} − 1) for ``uncompounded`` and N·mean(e) for ``arithmetic``, the volatility
+    √N·sd(e) with T − 1 degrees of freedom. A geometric mean with a period of −100 % or worse is
+    −100 %, uncompounded −N·100 %; the volatility of one period is NaN.
 
     Raises
     ------
@@ -36,11 +37,12 @@ def performance(excess: FloatArray, per_year: int, mean: Mean = "geometric") -> 
     if not isinstance(mean, str) or mean not in get_args(Mean):
         raise InputError(f"mean is {brief(mean)}; expected one of {', '.join(get_args(Mean))}")
     with np.errstate(divide="ignore", invalid="ignore"):
-        if mean == "geometric":
-            growth = np.log1p(np.maximum(excess, -1.0)).mean(axis=0)
-            annual: FloatArray = np.expm1(growth * per_year)
+        if mean == "arithmetic":
+            annual: FloatArray = excess.mean(axis=0) * per_year
         else:
-            annual = excess.mean(axis=0) * per_year
+            growth = np.log1p(np.maximum(excess, -1.0)).mean(axis=0)
+            compounded = mean == "geometric"
+            annual = np.expm1(growth * per_year) if compounded else np.expm1(growth) * per_year
         deviation = excess.std(axis=0, ddof=1) if len(excess) > 1 else np.nan * excess[0]
         volatility: FloatArray = deviation * float(np.sqrt(per_year))
         sharpe: FloatArray = annual / volatility

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rrp_pyomo.cli.data_options import (
+    HOW_ANNUALISED,
     DatasetOption,
     FactorsOption,
     Mean,
@@ -73,7 +74,7 @@ def backtest(
     on_infeasible: Annotated[
         OnInfeasible, typer.Option(help="What to do where (12) has no solution.")
     ] = OnInfeasible.CAP,
-    mean: Annotated[Mean, typer.Option(help="How excess returns are averaged.")] = Mean.GEOMETRIC,
+    mean: Annotated[Mean, typer.Option(help=f"{HOW_ANNUALISED}.")] = Mean.GEOMETRIC,
     cost: Annotated[
         float, typer.Option(help="Proportional transaction costs, such as 0.001.")
     ] = 0.0,

@@ -21,10 +21,17 @@ class Dataset(StrEnum):
 
 
 class Mean(StrEnum):
-    """How excess returns are averaged."""
+    """How excess returns are annualised."""
 
     GEOMETRIC = "geometric"
+    UNCOMPOUNDED = "uncompounded"
     ARITHMETIC = "arithmetic"
+
+
+HOW_ANNUALISED = (
+    "How excess returns are annualised: geometric is compounded, uncompounded the geometric mean "
+    "of a period times the periods a year, arithmetic the mean times these"
+)
 
 
 DatasetOption = Annotated[

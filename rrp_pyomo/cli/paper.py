@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +12,7 @@ from typing import Annotated
 import typer
 
 from rrp_pyomo.cli.data_options import (
+    HOW_ANNUALISED,
     DatasetOption,
     FactorsOption,
     Mean,
@@ -68,7 +71,8 @@ def reproduce(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; default the number of cores.")
+        int | None,
+        typer.Option(help="Processes; default the number of cores, of table1 1 for its times."),
     ] = None,
     executor: Annotated[Where, typer.Option(help="Where the trials run.")] = Where.LOCAL,
     scheduler: Annotated[
@@ -78,7 +82,10 @@ def reproduce(
         str | None, typer.Option(help="Numbers of assets, separated by commas, in place of 5's.")
     ] = None,
     mean: Annotated[
-        Mean | None, typer.Option(help="How excess returns are averaged (default geometric).")
+        Mean | None,
+        typer.Option(
+            help=f"{HOW_ANNUALISED} (default geometric; uncompounded seems to be the paper's)."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder.")
@@ -88,37 +95,50 @@ def reproduce(
     from rrp_pyomo.backtest.engine import Panel
     from rrp_pyomo.cli.tables import console, labelled_table
     from rrp_pyomo.paper import reproduce as experiments
-    from rrp_pyomo.paper.runner import dask_workers
     from rrp_pyomo.paper.table1 import reproduce_table1
 
+    if scheduler is not None and executor is Where.LOCAL:
+        raise InputError("--scheduler goes with --executor dask; add it, or leave --scheduler out")
     if experiment is ExperimentName.TABLE1:
         _require_none_given(
             dataset=dataset, returns=returns, factors=factors, sizes=sizes, mean=mean
         )
-        count = 100 if trials is None else trials
-        medians = reproduce_table1(out, count, seed, resume=resume, progress=True)
+        with _places(executor, scheduler, workers) as (pool, count):
+            medians = reproduce_table1(
+                out, 100 if trials is None else trials, seed, resume=resume, progress=True,
+                workers=count, executor=pool,
+            )  # fmt: skip
         console().print(labelled_table(medians, TABLE1_COLUMNS))
         return
     design = experiments.find_experiment(experiment.value, dataset)
     if sizes is not None:
         design = design.on(sizes=_whole_numbers(sizes))
     panel = Panel.of(*read_market(dataset, returns, factors, factors_in_percent))
-    if scheduler is not None and executor is Where.LOCAL:
-        raise InputError("--scheduler goes with --executor dask; add it, or leave --scheduler out")
+    with _places(executor, scheduler, workers) as (pool, count):
+        table = experiments.reproduce(
+            design, panel, out, 1000 if trials is None else trials, seed, count, pool,
+            resume, mean=(mean or Mean.GEOMETRIC).value, progress=True,
+        )  # fmt: skip
+    console().print(labelled_table(table.set_index("portfolio"), EXPERIMENT_COLUMNS))
+    console().print(f"Report: {out / 'report.html'}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _places(
+    executor: Where, scheduler: str | None, workers: int | None
+) -> Iterator[tuple[Executor | None, int | None]]:
+    """Where trials run, and how many at a time; who interrupts them is told how to go on."""
+    from rrp_pyomo.paper.runner import dask_workers
+
     with contextlib.ExitStack() as stack:
-        pool = None
+        pool, count = None, workers
         if executor is Where.DASK:
-            pool, workers = stack.enter_context(dask_workers(scheduler, workers))
+            pool, count = stack.enter_context(dask_workers(scheduler, workers))
         try:
-            table = experiments.reproduce(
-                design, panel, out, 1000 if trials is None else trials, seed, workers, pool,
-                resume, mean=(mean or Mean.GEOMETRIC).value, progress=True,
-            )  # fmt: skip
+            yield pool, count
         except KeyboardInterrupt:
             typer.echo("rrp: interrupted; finished trials are kept: go on with --resume", err=True)
             raise typer.Exit(INTERRUPTED) from None
-    console().print(labelled_table(table.set_index("portfolio"), EXPERIMENT_COLUMNS))
-    console().print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
 
 def _require_none_given(**options: object) -> None:

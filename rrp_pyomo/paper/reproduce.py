@@ -139,8 +139,9 @@ def reproduce(
     resume : bool
     chunk : int
         Trials that a worker runs at a time.
-    mean : {"geometric", "arithmetic"}
-        How excess returns are averaged.
+    mean : {"geometric", "uncompounded", "arithmetic"}
+        How excess returns are annualised: Π(1 + e_t)^{52/T} − 1, 52 (Π(1 + e_t)^{1/T} − 1), as the
+        paper seems to do, or 52 times their mean; 12 in place of 52 for monthly ones.
     progress : bool
         Show a bar with rate and remaining time on stderr.
     figures : bool

@@ -32,7 +32,7 @@ from rrp_pyomo._files import (
 )
 from rrp_pyomo._processes import local_processes, number_of_workers
 from rrp_pyomo.errors import InputError, SolverError, warn
-from rrp_pyomo.paper.experiments import Chunk, Job
+from rrp_pyomo.paper.experiments import Chunk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -207,7 +207,7 @@ def _name_of(chunk: Chunk) -> str:
 
 
 def run_chunks(
-    job: Job,
+    job: Callable[[Chunk], pa.Table],
     chunks: Iterable[Chunk],
     folder: RunFolder,
     executor: Executor | None = None,
@@ -218,7 +218,8 @@ def run_chunks(
 
     Parameters
     ----------
-    job : Job
+    job : function of a Chunk
+        Such as :class:`~rrp_pyomo.paper.experiments.Job`; other processes are given it, too.
     chunks : iterable of Chunk
     folder : RunFolder
     executor : concurrent.futures.Executor, optional

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,11 @@ from rrp_pyomo._version import __version__
 from rrp_pyomo.backtest.page import NEEDED, WORDS, Head, Page
 from rrp_pyomo.data import DenseCovariance
 from rrp_pyomo.models import RiskParityNLP, RiskParityQCLP
-from rrp_pyomo.paper.experiments import chunks_of
-from rrp_pyomo.paper.runner import RunFolder
+from rrp_pyomo.paper.experiments import Chunk, chunks_of
+from rrp_pyomo.paper.runner import RunFolder, run_chunks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["random_covariance", "reproduce_table1"]
 
@@ -57,10 +63,13 @@ def reproduce_table1(
     n: int = 200,
     resume: bool = False,
     progress: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
 ) -> pd.DataFrame:
     """Solve (3) and (4) through Ipopt for random matrices.
 
-    They run one after the other in this process, for their times are what is asked for.
+    By default they run one after the other in this process, for their times are what is asked for.
+    Wherever they run, weights and CV are the same, and each matrix has one BLAS thread.
 
     Parameters
     ----------
@@ -69,6 +78,10 @@ def reproduce_table1(
     trials, seed, n : int
         Number of matrices, the seed of their draws, their size.
     resume, progress : bool
+    workers : int, optional
+        Processes that solve at the same time, and for the same cores.
+    executor : concurrent.futures.Executor, optional
+        Where to run instead, with ``workers`` places.
 
     Returns
     -------
@@ -90,10 +103,8 @@ def reproduce_table1(
     >>> (table.loc["cv", ["nlp_3", "qclp_4"]] < 1e-5).tolist()
     [True, True]
     """
-    for module in ("pyarrow", *NEEDED):
+    for module in ("pyarrow", "threadpoolctl", *NEEDED):
         require_extra(module, "table 1")
-    import pyarrow as pa
-
     require_at_least(1, trials, "trials")
     require_at_least(0, seed, "seed")
     settings = {"experiment": "table 1", "n": n, "seed": seed, "version": __version__}
@@ -101,12 +112,14 @@ def reproduce_table1(
     kept, done = folder.path / "runs.csv", folder.done()
     if kept.exists() and not done:
         folder.set_aside(kept, ValueError("its trials are missing, or of an earlier version"))
-    left = list(chunks_of([n], trials, done, 1))
+    left, job = list(chunks_of([n], trials, done, 1)), Matrices(seed)
     with progress_bar("table 1", "matrices", trials, trials - len(left), progress) as report:
-        for chunk in left:
-            solved = _solve(random_covariance(n, seed, chunk.first)).assign(trial=chunk.first)
-            folder.save(chunk, pa.Table.from_pandas(solved).replace_schema_metadata())
-            report(1)
+        if workers is None and executor is None:
+            for chunk in left:
+                folder.save(chunk, job(chunk))
+                report(1)
+        else:
+            run_chunks(job, left, folder, executor, workers, report)
     runs: pd.DataFrame = folder.load(n, trials).to_pandas()
     write_atomically(kept, to_csv(runs), KEPT)
     medians = runs.groupby("problem")[["runtime_s", "cv"]].median().T
@@ -119,6 +132,25 @@ def reproduce_table1(
     page.text(f"Solver: {runs['solver'].iloc[0]}.")
     page.write(folder.path / "report.html")
     return table
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """What a worker needs to solve (3) and (4) for the matrices of any chunk."""
+
+    seed: int
+
+    def __call__(self, chunk: Chunk) -> pa.Table:
+        """A row for each matrix and problem."""
+        import pyarrow as pa
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            solved = [
+                _solve(random_covariance(chunk.size, self.seed, trial)).assign(trial=trial)
+                for trial in range(chunk.first, chunk.last)
+            ]
+        return pa.Table.from_pandas(pd.concat(solved, ignore_index=True)).replace_schema_metadata()
 
 
 def _solve(covariance: DenseCovariance) -> pd.DataFrame:

@@ -28,8 +28,17 @@ def test_arithmetic_mean() -> None:
     assert performance(np.array([0.0, 0.02]), 12, "arithmetic").excess_return == pytest.approx(0.12)
 
 
+def test_geometric_mean_of_a_period_times_the_periods() -> None:
+    annual = performance(np.array([0.0, 0.0404]), 12, "uncompounded")
+    assert annual.excess_return == pytest.approx(12 * 0.02)
+    assert performance(np.array([0.0, 0.0404]), 1, "uncompounded").excess_return == pytest.approx(
+        performance(np.array([0.0, 0.0404]), 1).excess_return
+    )
+    assert performance(np.array([0.1, -1.0]), 12, "uncompounded").excess_return == -12.0
+
+
 def test_unknown_mean() -> None:
-    with pytest.raises(InputError, match="expected one of geometric, arithmetic"):
+    with pytest.raises(InputError, match="expected one of geometric, uncompounded, arithmetic"):
         performance(np.zeros(3), 12, "harmonic")  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rrp_pyomo.backtest import BacktestResult
 from rrp_pyomo.cli.main import app
+from rrp_pyomo.paper import table1
 from rrp_pyomo.paper.experiments import EXPERIMENTS
 from rrp_pyomo.paper.reproduce import differences, paper_table
 from rrp_pyomo.paper.runner import RunFolder
@@ -112,12 +113,12 @@ def test_experiment_1_has_the_figures_of_the_paper(tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(
         "reproduce", "--experiment", 1, "--dataset", "french", "--sizes", 12, "--trials", 2,
-        "--workers", 1, "--mean", "arithmetic", "--out", out,
+        "--workers", 1, "--mean", "uncompounded", "--out", out,
     )  # fmt: skip
     figures = {"n012_wealth", "n012_relative", "n012_omega"}
     assert {file.stem for file in out.glob("*.png")} == figures
     page = (out / "report.html").read_text()
-    assert "arithmetic excess returns" in page
+    assert "uncompounded excess returns" in page
     for chart, lines in (("wealth", 8), ("relative", 6)):
         script = page[page.index(f'id="chart_n012_{chart}"') :].partition("</script>")[0]
         assert script.count('"mode":"text"') == lines
@@ -155,6 +156,16 @@ def test_table_1(tmp_path: Path) -> None:
     assert "Medians of (3) and (4)" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.parametrize("places", [["--workers", 2], ["--executor", "dask", "--workers", 1]])
+def test_table_1_in_other_processes(places, tmp_path: Path, monkeypatch) -> None:
+    reproduce_table1(tmp_path / "here", trials=2)
+    monkeypatch.setattr(table1, "_solve", None)  # in this process
+    options = ["--experiment", "table1", "--trials", 2, *places]
+    run("reproduce", *options, "--out", tmp_path / "there")
+    here, there = (pd.read_csv(tmp_path / name / "runs.csv") for name in ("here", "there"))
+    pd.testing.assert_frame_equal(*(table.drop(columns="runtime_s") for table in (here, there)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -168,6 +179,8 @@ def test_table_1(tmp_path: Path) -> None:
         (["--experiment", "table1", "--returns", "r", "--factors", "f"], "--returns, --factors: "),
         (["--experiment", "table1", "--mean", "geometric"], "--mean: not with"),
         (["--experiment", "table1", "--seed", -1], "seed is -1; expected at least 0"),
+        (["--experiment", "table1", "--workers", 0], "workers is 0; expected at least 1"),
+        (["--experiment", "table1", "--scheduler", "tcp://host:1"], "--scheduler goes with"),
         (
             ["--experiment", 1, "--dataset", "french", "--scheduler", "tcp://host:1"],
             "--scheduler goes with --executor dask",

@@ -49,6 +49,10 @@ def test_statistics_from_the_raw_returns(trials: Trials) -> None:
     assert row["sd_volatility_pct"] == pytest.approx(100 * volatility.std(ddof=1))
     higher = trials.table("arithmetic")["ann_excess_return_pct"][3]
     assert higher == pytest.approx(100 * 52 * excess.mean())
+    weekly = (1 + excess).prod(axis=1) ** (1 / 887) - 1
+    uncompounded = trials.table("uncompounded").iloc[3]
+    assert uncompounded["sharpe_pct"] == pytest.approx(100 * (52 * weekly / volatility).mean())
+    assert uncompounded["t_statistic"] == row["t_statistic"]
 
 
 def test_wealth_paths(trials: Trials) -> None:
