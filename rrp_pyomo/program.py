@@ -14,6 +14,7 @@ from rrp_pyomo.realise.conic import CompiledStatement
 from rrp_pyomo.realise.lifting import over_variables
 from rrp_pyomo.realise.lowering import Lowered, lowered
 from rrp_pyomo.realise.points import initialise
+from rrp_pyomo.realise.reduction import reduced
 
 if TYPE_CHECKING:
     import pyomo.environ as pyo
@@ -53,12 +54,14 @@ class Program(Statement):
     def __init__(self, name: str = "program") -> None:
         super().__init__(name)
         self._compiled: CompiledStatement | None = None
+        self._reduced: CompiledStatement | None = None
         self._compiled_at = -1
         self._counterpart: Program | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What was compiled can be compiled again.
-        return vars(self) | {"_compiled": None, "_compiled_at": -1, "_counterpart": None}
+        nothing = dict.fromkeys(("_compiled", "_reduced", "_counterpart"))
+        return vars(self) | nothing | {"_compiled_at": -1}
 
     def counterpart(self) -> Program:
         """The robust counterpart: the same program with its worst cases in ordinary terms.
@@ -82,6 +85,23 @@ class Program(Statement):
         statement = self._statement_over_cones()
         statement.compile()
         return statement
+
+    def reduced(self) -> CompiledStatement:
+        """The same with a conic form without what its solver need not see.
+
+        These are variables that one row determines; :meth:`CompiledStatement.point` is the way
+        back.
+
+        Raises
+        ------
+        ModelError
+            As for :meth:`compiled`.
+        """
+        source = self._statement_over_cones().source
+        if self._reduced is None:
+            self._reduced = CompiledStatement(reduced(source))
+        self._reduced.compile()
+        return self._reduced
 
     def conic(self) -> ConicForm:
         """Sparse matrices and cones: ½x'Px + q'x over b − Ax ∈ K.
@@ -192,6 +212,7 @@ class Program(Statement):
         if self._compiled is None or self._compiled_at != self._changes:
             self._counterpart = self.counterpart() if is_uncertain(self) else None
             self._compiled = CompiledStatement(lowered(self._counterpart or self))
+            self._reduced = None
             self._compiled_at = self._changes
         if self._counterpart is not None:
             self._counterpart._assign(self.numbers)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -425,14 +426,40 @@ def _concatenate(arrays: list[NDArray[Any]], dtype: type = np.float64) -> NDArra
 def _csc(row: IntArray, col: IntArray, val: FloatArray, shape: tuple[int, int]) -> sp.csc_matrix:
     """Triplets to compressed columns; repeated positions add up, explicit zeros stay."""
     if val.size <= _FEW:  # scipy's way by coordinates takes longer than to sort them
-        order = np.lexsort((row, col))
-        row, col, val = row[order], col[order], val[order]
-        if not ((np.diff(row) == 0) & (np.diff(col) == 0)).any():
-            starts = np.searchsorted(col, np.arange(shape[1] + 1))
-            return sp.csc_matrix((val, row, starts), shape=shape)
+        places = _places(row.tobytes(), col.tobytes(), row.dtype.char, col.dtype.char, shape)
+        val = val[places.order]
+        if places.first is not None:
+            val = np.add.reduceat(val, places.first)
+        return with_data(places.pattern, val)
     matrix = sp.csc_matrix((val, (row, col)), shape=shape)
     matrix.sort_indices()
     return matrix
+
+
+class _Places(NamedTuple):
+    """Where triplets go: their order by columns, the first of each position, and the pattern.
+
+    ``first`` is None where no position is repeated.
+    """
+
+    order: IntArray
+    first: IntArray | None
+    pattern: sp.csc_matrix
+
+
+@lru_cache(maxsize=64)
+def _places(rows: bytes, columns: bytes, kind: str, other: str, shape: tuple[int, int]) -> _Places:
+    """Of triplets with these rows and columns: one statement is compiled for many data."""
+    row, col = np.frombuffer(rows, kind), np.frombuffer(columns, other)
+    order = np.lexsort((row, col))
+    row, col = row[order], col[order]
+    first = None
+    repeats = (row[1:] == row[:-1]) & (col[1:] == col[:-1])
+    if repeats.any():
+        first = np.flatnonzero(np.concatenate([[True], ~repeats]))
+        row, col = row[first], col[first]
+    starts = np.searchsorted(col, np.arange(shape[1] + 1))
+    return _Places(order, first, sp.csc_matrix((np.zeros(row.size), row, starts), shape=shape))
 
 
 def _merged(cones: list[Cone]) -> tuple[Cone, ...]:

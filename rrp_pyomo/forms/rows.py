@@ -26,6 +26,10 @@ class Rows(NamedTuple):
         """The number of rows."""
         return self.constant.size
 
+    def value(self, x: FloatArray) -> FloatArray:
+        """The rows at a point."""
+        return self.constant + np.bincount(self.row, self.val * x[self.col], self.size)
+
     def above(self, other: Rows) -> Rows:
         """These rows, and below them others."""
         return stacked((self, other))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray
@@ -67,6 +66,21 @@ def _bound(name: str, labels: tuple[Hashable, ...] | None, bound: Any) -> Any:
 def parameter_numbers(name: str, labels: tuple[Hashable, ...] | None, value: Any) -> FloatArray:
     """A parameter's value as an array with an entry for each label."""
     size = 1 if labels is None else len(labels)
+    if isinstance(value, np.ndarray) and value.shape == (size,) and value.dtype == float:
+        numbers = value.copy()
+    else:
+        numbers = _spread(name, labels, size, value)
+    if not math.isfinite(numbers.sum()) and not np.isfinite(numbers).all():
+        i = int((~np.isfinite(numbers)).argmax())
+        of = "" if labels is None else f" at {labels[i]!r}"
+        raise InputError(
+            f"the value of parameter {name!r}{of} is {numbers[i]}; expected finite numbers"
+        )
+    return numbers
+
+
+def _spread(name: str, labels: tuple[Hashable, ...] | None, size: int, value: Any) -> FloatArray:
+    """The numbers of a mapping, a Series, or one for all."""
     if isinstance(value, Mapping):
         value = pd.Series(value)
     if hasattr(value, "index") and hasattr(value, "to_numpy"):
@@ -80,14 +94,7 @@ def parameter_numbers(name: str, labels: tuple[Hashable, ...] | None, value: Any
             f"{np.size(given)} values were given for parameter {name!r}; expected one"
             + (f", or {size}" if size > 1 else "")
         )
-    numbers = np.array(np.broadcast_to(given, (size,)), dtype=float)
-    if not np.isfinite(numbers).all():
-        i = int((~np.isfinite(numbers)).argmax())
-        of = "" if labels is None else f" at {labels[i]!r}"
-        raise InputError(
-            f"the value of parameter {name!r}{of} is {numbers[i]}; expected finite numbers"
-        )
-    return numbers
+    return np.array(np.broadcast_to(given, (size,)), dtype=float)
 
 
 def require_terms(program: Any, what: str, stated: Any) -> None:
@@ -159,9 +166,10 @@ def _outside_worst_case(what: str, term: str) -> ModelError:
 def _finite(block: Block) -> bool:
     if isinstance(block, float):
         return math.isfinite(block)
-    numbers = block.data if sp.issparse(block) else block
+    numbers = block if isinstance(block, np.ndarray) else block.data
     # A finite sum has finite terms; one that is not may have overflowed.
-    return math.isfinite(np.sum(numbers)) or bool(np.isfinite(numbers).all())
+    total: float = np.add.reduce(numbers, axis=None)
+    return math.isfinite(total) or bool(np.isfinite(numbers).all())
 
 
 def require_convex(what: str, stated: Any, maximizing: bool = False) -> None:

@@ -15,14 +15,19 @@ sparse ``(k, size)``   a sparse matrix
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from rrp_pyomo.linalg import FloatArray
 
 Block: TypeAlias = Any
+
+# Blocks of so many entries have their places remembered.
+_SMALL = 2000
 
 
 def repeated(block: Block, columns: int, size: int) -> Block:
@@ -35,9 +40,14 @@ def repeated(block: Block, columns: int, size: int) -> Block:
 
 def added(a: Block, b: Block, size: int, columns: int) -> Block:
     """The sum of two blocks."""
-    if np.ndim(a) < 2 and np.ndim(b) < 2 and not (sp.issparse(a) or sp.issparse(b)):
+    if _is_flat(a) and _is_flat(b):
         return a + b
     return _matrix(a, size, columns) + _matrix(b, size, columns)
+
+
+def _is_flat(block: Block) -> bool:
+    """Whether a block is a number, a diagonal or a column."""
+    return isinstance(block, float) or (not sp.issparse(block) and np.ndim(block) < 2)
 
 
 def _matrix(block: Block, size: int, columns: int) -> Block:
@@ -56,20 +66,20 @@ def _dense(block: Block, size: int, columns: int) -> FloatArray:
 
 def row_scaled(block: Block, factor: Any) -> Block:
     """A block with its rows multiplied by a number, or each by its own."""
-    if np.ndim(factor) == 0:
+    if isinstance(factor, float) or np.ndim(factor) == 0 or _is_flat(block):
         return block * factor
     if sp.issparse(block):
         return sp.diags_array(factor) @ block
-    return factor[:, None] * block if np.ndim(block) == 2 else block * factor
+    return factor[:, None] * block
 
 
 def times(matrix: Any, block: Block, columns: int, inner: int) -> Block:
     """``matrix @ block`` where the block has ``inner`` rows and ``columns`` columns."""
-    if columns == 1 and np.ndim(block) < 2:
-        return matrix @ np.broadcast_to(block, (inner,))
-    if sp.issparse(block) or np.ndim(block) == 2:
+    if not _is_flat(block):
         return matrix @ block
-    if np.ndim(block) == 0:
+    if columns == 1:
+        return matrix @ np.broadcast_to(block, (inner,))
+    if isinstance(block, float) or np.ndim(block) == 0:
         return matrix if block == 1.0 else matrix * block
     return matrix @ sp.diags_array(block) if sp.issparse(matrix) else matrix * block
 
@@ -102,12 +112,35 @@ def entry_count(block: Block, size: int, columns: int) -> int:
 
 def triplets(block: Block, size: int, columns: int, offset: int) -> tuple[Any, Any, Any]:
     """Rows, columns (the first one being ``offset``) and values."""
-    if sp.issparse(block):
+    if not isinstance(block, (float, np.ndarray)):
         coo = block.tocoo()
         return coo.row, coo.col + offset, coo.data
-    if np.ndim(block) == 2:
+    if isinstance(block, float):
+        block = np.full(size, block)
+    row, col = _places(size, columns, offset, block.ndim == 2)
+    return row, col, block.ravel()
+
+
+def _places(
+    size: int, columns: int, offset: int, is_matrix: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of a block, which are known where it is small."""
+    if size * (columns if is_matrix else 1) <= _SMALL:
+        return _places_of_small(size, columns, offset, is_matrix)
+    return _new_places(size, columns, offset, is_matrix)
+
+
+def _new_places(
+    size: int, columns: int, offset: int, is_matrix: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    if is_matrix:
         row, col = np.divmod(np.arange(size * columns), columns)
-        return row, col + offset, np.ravel(block)
-    row = np.arange(size)
-    col = row + offset if columns > 1 else np.full(size, offset)
-    return row, col, np.full(size, block) if isinstance(block, float) else block
+        col += offset
+    else:
+        row = np.arange(size)
+        col = row + offset if columns > 1 else np.full(size, offset)
+    row.flags.writeable = col.flags.writeable = False
+    return row, col
+
+
+_places_of_small = lru_cache(maxsize=512)(_new_places)

@@ -173,7 +173,9 @@ class Affine(Expression):
 
     def _times_array(self, left: Any) -> Affine:
         # Sums of sparse matrices and arrays would be of numpy's matrix type, with its own product.
-        matrix = sp.csr_array(left) if sp.issparse(left) else np.asarray(left, dtype=float)
+        if not (isinstance(left, np.ndarray) and left.dtype == float):
+            left = sp.csr_array(left) if sp.issparse(left) else np.asarray(left, dtype=float)
+        matrix = left
         if matrix.ndim == 1:
             matrix = matrix[None, :]
         if matrix.ndim != 2 or matrix.shape[1] != self.size:
@@ -182,7 +184,9 @@ class Affine(Expression):
                 f"{self.size} rows; expected shape (·, {self.size})"
             )
         terms = {v: times(matrix, block, v.size, self.size) for v, block in self.terms.items()}
-        constant = matrix @ np.broadcast_to(self.constant, (self.size,))
+        constant = self.constant
+        if not isinstance(constant, float) or constant != 0.0:
+            constant = matrix @ np.broadcast_to(constant, (self.size,))
         return Affine(matrix.shape[0], terms, constant)
 
     def sum(self) -> Affine:
@@ -316,7 +320,8 @@ class Affine(Expression):
 
     def rows(self) -> Rows:
         """The expression as triplets over the program's columns."""
-        constant = np.full(self.size, self.constant, dtype=float)
+        constant = np.empty(self.size)
+        constant[:] = self.constant
         parts: list[Any] = []
         for symbol, block in self.terms.items():
             if symbol.is_variable:
@@ -336,8 +341,7 @@ class Affine(Expression):
 
     def value(self, x: FloatArray) -> FloatArray:
         """The rows at a point ``x`` of all the program's variables, shape (size,)."""
-        row, col, val, constant = self.rows()
-        return constant + np.bincount(row, weights=val * x[col], minlength=self.size)
+        return self.rows().value(x)
 
     def affine_parts(self) -> Iterator[Affine]:
         yield self

@@ -14,7 +14,7 @@ from rrp_pyomo.modeling.numpy_protocol import NumpyProtocol
 
 def numbers(value: Any, beside: Any) -> tuple[Any, Labels]:
     """A float for one number or an array for several, and the labels of a Series, aligned."""
-    if type(value) is float or type(value) is int:
+    if isinstance(value, (float, int)):  # numpy's float64 is one
         return float(value), None
     if hasattr(value, "index") and hasattr(value, "to_numpy"):
         if value.ndim == 1 and beside.labels is not None:

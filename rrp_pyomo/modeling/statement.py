@@ -347,9 +347,8 @@ class Statement:
 
     def free_name(self, name: str) -> str:
         """The name, with the first number behind it that makes it and its definition's free."""
-        taken = set().union(*self._named)
         names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
-        return next(n for n in names if n not in taken and f"{n}_definition" not in taken)
+        return next(n for n in names if not (self._has(n) or self._has(f"{n}_definition")))
 
     def _set_objective(self, objective: Affine | Composite, maximizing: bool) -> None:
         if not isinstance(objective, (Affine, Composite)):
@@ -369,17 +368,16 @@ class Statement:
         self._changes += 1
 
     def _check_name(self, name: str) -> None:
-        if any(name in named for named in self._named):
+        if self._has(name):
             raise InputError(f"the name {name!r} is taken in program {self.name!r}")
 
-    @property
-    def _named(self) -> tuple[Mapping[str, Any], ...]:
+    def _has(self, name: str) -> bool:
         return (
-            self.variables,
-            self.parameters,
-            self.uncertain_data,
-            self.constraints,
-            self.expressions,
+            name in self.variables
+            or name in self.parameters
+            or name in self.uncertain_data
+            or name in self.constraints
+            or name in self.expressions
         )
 
     # --- reading --------------------------------------------------------------------------------

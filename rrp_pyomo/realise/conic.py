@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from rrp_pyomo.modeling.composite import Weighted, as_composite
 from rrp_pyomo.modeling.constraints import InCone, QuadraticBound
 from rrp_pyomo.modeling.expressions import Affine
 from rrp_pyomo.realise.lowering import Lowered, is_sum_of_squares
+from rrp_pyomo.realise.parametric import ParametricRows
+from rrp_pyomo.realise.reduction import Reduced
 
 # Matrices of so many entries are multiplied as arrays.
 _SMALL = 10_000
@@ -29,6 +32,7 @@ class CompiledStatement:
     Attributes
     ----------
     source : Lowered
+        Or :class:`~rrp_pyomo.realise.reduction.Reduced`, for a form without some of its variables.
     form : ConicForm
         For the parameters' values at the last call of :meth:`compile`.
     groups : dict of str to int
@@ -39,9 +43,11 @@ class CompiledStatement:
     form: ConicForm = None  # type: ignore[assignment]
     groups: dict[str, int] = field(default_factory=dict)
     _objective: Objective = None  # type: ignore[assignment]
-    _changing: dict[int, ScaledRows] = field(default_factory=dict)
+    _columns: Columns = None  # type: ignore[assignment]
     _pattern: FormPattern | None = None
     _parametric: dict[str, InCone] = field(default_factory=dict)
+    _split: ParametricRows | None = None
+    _determined: list[Rows] = field(default_factory=list)
     _numbers: dict[str, FloatArray] = field(default_factory=dict)
 
     def compile(self) -> ConicForm:
@@ -62,6 +68,13 @@ class CompiledStatement:
         self._numbers = numbers
         return self.form
 
+    def point(self, x: FloatArray) -> FloatArray:
+        """A point of the statement from one of the form."""
+        source = self.source
+        if not isinstance(source, Reduced):
+            return x[: source.columns]
+        return source.complete(x, self._determined)
+
     def members(self, name: str, z: FloatArray) -> list[FloatArray]:
         """The multipliers of a membership's parts, ∇objective being the sum of all G'w."""
         membership: Any = self.source.stated[name]
@@ -73,39 +86,87 @@ class CompiledStatement:
     def _built(self) -> ConicForm:
         source = self.source
         _refuse_integers(source)
-        builder = ConicBuilder(source.units)
-        _add_bounds(builder, source)
+        self._columns = columns = Columns.of(source)
+        builder = ConicBuilder(columns.units)
+        _add_bounds(builder, source, columns)
         for name, constraint in source.stated.items():
             if isinstance(constraint, QuadraticBound):
                 raise not_convex(f"constraint {name!r}")
-            self.groups[name] = _add(builder, constraint)
-        self._objective = Objective(source)
+            self.groups[name] = columns.add(builder, constraint)
+        self._objective = Objective(source, columns)
+        if isinstance(source, Reduced):
+            self._determined = [e.rows() for e in source.determined.values()]
         form = builder.build(*self._objective.numbers())
         if source.parameters:
             stated = source.stated.items()
             self._parametric = {
                 name: c for name, c in stated if isinstance(c, InCone) and c.is_parametric
             }
-            groups = (self.groups[name] for name in self._parametric)
-            self._changing, self._pattern = {g: builder.group(g) for g in groups}, None
+            self._pattern = self._split = None
         return form
 
     def _with_new_numbers(self) -> ConicForm | None:
         """The form of before with other numbers in it; None where there is none, or none fits."""
         if self.form is None:
             return None
-        if self._pattern is None:
-            self._pattern = FormPattern(self.form, self._changing)
-        changed: dict[int, ScaledRows] = {}
-        for name, constraint in self._parametric.items():
-            builder = ConicBuilder(self.form.column_scale)
-            changed[self.groups[name]] = builder.group(_add(builder, constraint))
+        if self._pattern is None or self._split is None:
+            self._split = ParametricRows(
+                self.source.parameters.values(),
+                [part for c in self._parametric.values() for part in c.parts] + self._others(),
+            )
+            self._pattern = FormPattern(self.form, self._changed(self._numbers, self._split))
+        changed = self._changed(self.source.numbers, self._split)
         objective = self._objective.numbers() if self._objective.is_parametric else None
         return self._pattern.with_numbers(changed, objective)
 
+    def _others(self) -> list[Affine]:
+        """What variables are that are not in the form."""
+        return list(self.source.determined.values()) if isinstance(self.source, Reduced) else []
 
-def _add(builder: ConicBuilder, constraint: InCone) -> int:
-    return constraint.cone.rows(builder, [part.rows() for part in constraint.parts])
+    def _changed(
+        self, numbers: Mapping[str, FloatArray], split: ParametricRows
+    ) -> dict[int, ScaledRows]:
+        """The groups with parameters in them, by number, for values of these."""
+        parts = iter(split.rows(numbers))
+        changed: dict[int, ScaledRows] = {}
+        for name, constraint in self._parametric.items():
+            builder = ConicBuilder(self.form.column_scale)
+            rows = [self._columns.rows(next(parts)) for _ in constraint.parts]
+            changed[self.groups[name]] = builder.group(constraint.cone.rows(builder, rows))
+        self._determined = list(parts)
+        return changed
+
+
+class Columns(NamedTuple):
+    """The columns of a form, which may be some of a statement's.
+
+    Attributes
+    ----------
+    units : array
+    place : array or None
+        By column of the statement, that of the form; None where they are the same.
+    """
+
+    units: FloatArray
+    place: IntArray | None = None
+
+    @classmethod
+    def of(cls, source: Lowered) -> Columns:
+        kept = source.kept if isinstance(source, Reduced) else None
+        if kept is None:
+            return cls(source.units)
+        place = np.full(source.columns, -1)
+        place[kept] = np.arange(kept.size)
+        return cls(source.units[kept], place)
+
+    def rows(self, rows: Rows) -> Rows:
+        """Rows over the columns of the form."""
+        return rows if self.place is None else rows._replace(col=self.place[rows.col])
+
+    def add(self, builder: ConicBuilder, constraint: InCone) -> int:
+        """Add a membership to a form; returns its group."""
+        parts = [self.rows(part.rows()) for part in constraint.parts]
+        return constraint.cone.rows(builder, parts)
 
 
 class Objective:
@@ -119,15 +180,15 @@ class Objective:
         It is not convex.
     """
 
-    def __init__(self, source: Lowered) -> None:
+    def __init__(self, source: Lowered, columns: Columns) -> None:
         self._body = as_composite(source.objective * (-1.0 if source.maximizing else 1.0))
         self.is_parametric = self._body.is_parametric
-        self._columns = source.columns
+        self._columns = columns
         self._known: dict[int, Square] = {}
 
     def numbers(self) -> tuple[Rows, Triplets | None]:
         """Row and triplets for the parameters' values of now."""
-        row = self._body.affine.rows()
+        row = self._columns.rows(self._body.affine.rows())
         if not self._body.terms:
             return row, None
         if not is_sum_of_squares(self._body):
@@ -149,10 +210,14 @@ class Objective:
         """The square of a term, and the number that it is multiplied by."""
         weight = weighted.numbers
         if np.ndim(weight) > 0:
-            return Square.of(weighted.term.a * np.sqrt(weight), self._columns), 1.0
+            return self._square_of(weighted.term.a * np.sqrt(weight)), 1.0
         if k not in self._known or weighted.term.a.is_parametric:
-            self._known[k] = Square.of(weighted.term.a, self._columns)
+            self._known[k] = self._square_of(weighted.term.a)
         return self._known[k], float(weight)
+
+    def _square_of(self, e: Affine) -> Square:
+        rows = self._columns.rows(e.rows())
+        return Square.of(rows, self._columns.units.size, e.is_parametric)
 
 
 class Square(NamedTuple):
@@ -166,14 +231,13 @@ class Square(NamedTuple):
     constant: float
 
     @classmethod
-    def of(cls, expression: Affine, columns: int) -> Square:
-        rows = expression.rows()
+    def of(cls, rows: Rows, columns: int, is_parametric: bool = False) -> Square:
+        """Of G x + h; with a parameter in h, entries that are 0 now may not stay so."""
         h = rows.constant
         i, j, value = _upper_triangle(rows, columns)
         linear = np.zeros(columns)
         np.add.at(linear, rows.col, 2.0 * rows.val * h[rows.row])
-        # With a parameter in h, entries that are 0 now may not stay so.
-        col = np.flatnonzero(linear) if not expression.is_parametric else np.arange(columns)
+        col = np.arange(columns) if is_parametric else np.flatnonzero(linear)
         return cls(i, j, 2.0 * value, col, linear[col], float(h @ h))
 
 
@@ -216,10 +280,12 @@ def _refuse_integers(source: Lowered) -> None:
             )
 
 
-def _add_bounds(builder: ConicBuilder, source: Lowered) -> None:
+def _add_bounds(builder: ConicBuilder, source: Lowered, columns: Columns) -> None:
     """±(x − bound) ≥ 0 in multiples of each variable's unit, all lower bounds, then all upper."""
-    units = source.units
+    units = columns.units
     for bound, sign in zip(source.bounds(), (1.0, -1.0), strict=True):
+        if columns.place is not None:
+            bound = bound[columns.place >= 0]
         at = np.flatnonzero(np.isfinite(bound))
         if at.size:
             size = sign / units[at]

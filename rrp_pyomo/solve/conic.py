@@ -44,7 +44,7 @@ def solve_conic(
     options: dict[str, Any],
 ) -> ProgramSolution:
     """Solve a program by its conic form; one with parameters keeps its solver for the next time."""
-    compiled = program.compiled()
+    compiled = program.reduced()
     session = _session(program, entry, time_limit, options)
     answer = session.solve(compiled.form, sys.stdout if tee else None)
     ended = f"{named} ended with status {answer.status!r} on {program.name}"
@@ -97,7 +97,7 @@ def _stated(
     def find_duals() -> Mapping[str, Any]:
         return duals(program, compiled, answer)
 
-    x = answer.x[: program.columns]
+    x = compiled.point(answer.x)[: program.columns]
     return ProgramSolution(
         x=x,
         statement=program,
@@ -115,6 +115,7 @@ def _stated(
 def duals(program: Program, compiled: CompiledStatement, answer: ConicSolution) -> dict[str, Any]:
     """Multipliers by constraint name and label; see :class:`ProgramSolution`."""
     sign = -1.0 if program.maximizing else 1.0
+    x = compiled.point(answer.x)
     found: dict[str, Any] = {}
     for name, constraint in program.constraints.items():
         sources = compiled.source.duals.get(name)
@@ -132,7 +133,7 @@ def duals(program: Program, compiled: CompiledStatement, answer: ConicSolution) 
         assert cone is not None
         members = [sign * w for w in compiled.members(name, answer.z)]
         if isinstance(constraint, Comparison):
-            found[name] = _of_product(name, constraint, cone, members, answer.x)
+            found[name] = _of_product(name, constraint, cone, members, x)
         else:
             found[name] = _by_part(cone, members)
     return found

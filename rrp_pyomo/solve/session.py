@@ -49,11 +49,12 @@ class ProgramSession:
         """
         if program.name not in self._sessions:
             self._sessions[program.name] = Session(self._backend, **self._options)
-        answer = self._sessions[program.name].solve(program.conic())
+        compiled = program.reduced()
+        answer = self._sessions[program.name].solve(compiled.form)
         if answer.termination is Termination.INFEASIBLE:
             raise InfeasibleError(f"{program.name} has no solution")
         if answer.termination is Termination.ALMOST_SOLVED:
             self.remarks.append(f"{program.name} ended with {answer.status!r}")
         elif answer.termination is not Termination.SOLVED:
             raise SolverError(f"{program.name} ended with {answer.status!r}")
-        return program.values(answer.x)
+        return program.values(compiled.point(answer.x))
