@@ -14,9 +14,7 @@ class _Deferred:
 
     def __getattr__(self, name: str) -> Any:
         require_casadi()
-        value = getattr(import_module("casadi"), name)
-        setattr(self, name, value)
-        return value
+        return getattr(import_module("casadi"), name)
 
 
 def has_casadi() -> bool:
