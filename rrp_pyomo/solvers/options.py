@@ -105,6 +105,20 @@ def refused(solver: str, name: str, value: object, why: str) -> InputError:
     return InputError(f"{solver} option {name!r} is {shown}; {why}")
 
 
+def require_one_thread(solver: str, threads: int | None, remedy: str) -> None:
+    """Raise unless a solver that works on one thread is asked for no more.
+
+    Raises
+    ------
+    InputError
+        With what to do instead.
+    """
+    if threads not in (None, 1):
+        raise InputError(
+            f"threads is {threads}; expected None or 1, for {solver} works on one thread: {remedy}"
+        )
+
+
 def require_writable(solver: str, options: Mapping[str, Any], *names: str) -> None:
     """Raise unless the files that these options name can be written; empty ones are not meant.
 

@@ -27,7 +27,13 @@ from rrp_pyomo.solvers.conic.semidefinite import lower_triangles, matrix_order
 from rrp_pyomo.solvers.conic.session import Refinement, Tolerances
 from rrp_pyomo.solvers.conic.solution import ConicSolution, Termination, same_pattern
 from rrp_pyomo.solvers.conic.solver import ConicSolver
-from rrp_pyomo.solvers.options import Option, checked, refused, require_writable
+from rrp_pyomo.solvers.options import (
+    Option,
+    checked,
+    refused,
+    require_one_thread,
+    require_writable,
+)
 from rrp_pyomo.solvers.process import printing_to
 from rrp_pyomo.solvers.pyomo_solver import registered
 from rrp_pyomo.solvers.status import unknown_status
@@ -107,7 +113,13 @@ class ScsBackend:
 
     @classmethod
     def limits(cls, time_limit: float | None, threads: int | None) -> dict[str, object]:
-        """The setting ``time_limit_secs``; SCS has none for threads."""
+        """The setting ``time_limit_secs``; SCS has none for threads, and its wheels use one."""
+        require_one_thread(
+            "SCS",
+            threads,
+            "leave it out, use 'clarabel', or set OMP_NUM_THREADS before Python starts for a build "
+            "of SCS of your own that has threads",
+        )
         # Its 0 is no limit.
         return {} if time_limit is None else {"time_limit_secs": max(float(time_limit), 1e-9)}
 

@@ -28,6 +28,7 @@ from rrp_pyomo.solvers.ipopt.options import check_options, version
 from rrp_pyomo.solvers.ipopt.problem import Run, Statement
 from rrp_pyomo.solvers.ipopt.read_quadratic import read_quadratic
 from rrp_pyomo.solvers.ipopt.session import Answer, Session
+from rrp_pyomo.solvers.options import require_one_thread
 from rrp_pyomo.solvers.process import printing_to
 from rrp_pyomo.solvers.pyomo_solver import Log, PyomoSolver, PyomoSolverConfig, registered
 from rrp_pyomo.solvers.reading.errors import NonlinearModelError
@@ -101,6 +102,12 @@ class CasadiIpopt(PyomoSolver):
 
     def _options(self, config: Any) -> dict[str, Any]:
         require_casadi()
+        require_one_thread(
+            "the embedded Ipopt, whose MUMPS is sequential,",
+            config.threads,
+            "leave it out, use an ipopt executable whose linear solver has threads, or set "
+            "OMP_NUM_THREADS before Python starts for one that 'hsllib' or 'pardisolib' names",
+        )
         return check_options(config.solver_options.value())
 
     def _run(
