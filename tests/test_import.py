@@ -131,8 +131,9 @@ def test_conic_problems_and_blocks_are_solved_without_casadi(tmp_path):
 import pyomo.environ as pyo
 from rrp_pyomo import DenseCovariance, RiskParityNLP, RiskParitySOCP
 from rrp_pyomo.cli.main import app
-from rrp_pyomo.solvers.ipopt import ipopt_solver
+from rrp_pyomo.solvers.ipopt import executable, ipopt_solver
 
+executable.WHEELS.clear()
 covariance = DenseCovariance([[0.04, 0.0], [0.0, 0.01]], ["a", "b"])
 problem = RiskParitySOCP(covariance)
 print(problem.solve().weights.round(5).to_list())

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from rrp_pyomo.forms.problem_classes import Takes
-from rrp_pyomo.solve.table import SOLVERS, Solver
+from rrp_pyomo.solve.table import SOLVERS, Found, Solver
 
 if TYPE_CHECKING:
     from rrp_pyomo.portfolio import Portfolio
@@ -147,9 +147,20 @@ def solver_tables() -> tuple[Table, Table]:
             ", ".join(solver.reads),
             "yes" if solver.duals else "no",
         )
-        where = f"not here: {solver.install}" if found is None else found.where
-        places.add_row(name, Text(where), solver.licence)
+        places.add_row(name, Text("\n".join(_place(solver, found))), solver.licence)
     return takes, places
+
+
+def _place(solver: Solver, found: Found | None) -> Iterator[str]:
+    """Where a solver is, in lines; and what to do where it is not."""
+    if found is None:
+        yield f"not here: {solver.install}"
+        return
+    yield found.where
+    if found.path:
+        yield found.path
+    if found.embedded and solver.new_interface is not None:
+        yield f"no executable is here: {solver.install}"
 
 
 def labelled_table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> Table:

@@ -125,7 +125,7 @@ class FactorRiskParity(PortfolioProblem):
     [0.00615, 0.00615]
     """
 
-    default_solver: ClassVar[str] = "ipopt"
+    default_solver: ClassVar[str] = "casadi_ipopt"
     covariance: FactorCovariance
 
     def __init__(

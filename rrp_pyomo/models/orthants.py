@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.data import Covariance, resolve_budgets
-from rrp_pyomo.data.covariance import CovarianceLike, as_covariance
 from rrp_pyomo.data.validation import as_number, index_of
-from rrp_pyomo.errors import InputError, SolverError, brief, is_number
+from rrp_pyomo.errors import InputError, SolverError, brief, is_number, require_kind
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.newton import newton, newton_of_many
 from rrp_pyomo.models.risk_parity import Budgets
@@ -74,7 +73,7 @@ class ParityOrthants:
 
 
 def parity_orthants(
-    covariance: CovarianceLike,
+    covariance: Covariance,
     budgets: Budgets = None,
     samples: int | None = None,
     seed: int = 0,
@@ -88,7 +87,7 @@ def parity_orthants(
 
     Parameters
     ----------
-    covariance : Covariance, (n, n) DataFrame or array
+    covariance : Covariance
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     samples : int, optional
@@ -122,7 +121,7 @@ def parity_orthants(
     >>> parity_orthants(covariance).weights.round(3).to_numpy().tolist()
     [[0.333, -0.667], [0.333, 0.667]]
     """
-    covariance = as_covariance(covariance)
+    require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
     b = resolve_budgets(budgets, covariance.labels)
     gross = as_number(gross, "gross")
     if gross <= 0:

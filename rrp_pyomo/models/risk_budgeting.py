@@ -10,8 +10,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from rrp_pyomo.data import ResolvedWeightSet, WeightSet
-from rrp_pyomo.data.covariance import CovarianceLike
+from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, geometric_mean, norm
@@ -128,7 +127,7 @@ class RiskBudgeting(SelectingRiskParity):
 
     Parameters
     ----------
-    covariance : Covariance, (n, n) DataFrame or array
+    covariance : Covariance
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, not negative, summing to 1; equal by default.
     weight_set : WeightSet, optional
@@ -165,7 +164,7 @@ class RiskBudgeting(SelectingRiskParity):
 
     def __init__(
         self,
-        covariance: CovarianceLike,
+        covariance: Covariance,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
         cardinality: int | None = None,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from rrp_pyomo._version import __version__
@@ -35,10 +36,20 @@ class Route(Enum):
 
 @dataclass(frozen=True)
 class Found:
-    """An installed solver: its version, and where it was found."""
+    """An installed solver: its version, and where it was found.
+
+    Attributes
+    ----------
+    version, where : str
+    path : str
+        Its file or folder, where ``where`` does not say it.
+    embedded : bool
+        Whether it is part of a Python package for something else.
+    """
 
     version: str
     where: str
+    path: str = ""
     embedded: bool = False
 
 
@@ -242,14 +253,21 @@ def _written(kinds: tuple[str, ...], solver: Solver, problems: Takes) -> str:
     return "both" if len(kinds) == 2 else "".join(kinds)
 
 
+def _folder(module: str) -> str | None:
+    """Where a Python package is, without importing it; None where it is not."""
+    spec = importlib.util.find_spec(module)
+    return None if spec is None else str(Path(spec.origin or module).parent)
+
+
 def _package(module: str) -> Callable[[], Found | None]:
     """Locate a solver that comes as a Python package."""
 
     @functools.cache
     def locate() -> Found | None:
-        if importlib.util.find_spec(module) is None:
+        path = _folder(module)
+        if path is None:
             return None
-        return Found(importlib.metadata.version(module), f"Python package {module}")
+        return Found(importlib.metadata.version(module), f"Python package {module}", path)
 
     return locate
 
@@ -257,13 +275,14 @@ def _package(module: str) -> Callable[[], Found | None]:
 @functools.cache
 def embedded_ipopt() -> Found | None:
     """The Ipopt inside CasADi, by its own version; None where CasADi is not installed."""
-    if importlib.util.find_spec("casadi") is None:
+    path = _folder("casadi")
+    if path is None:
         return None
     from rrp_pyomo.solvers.ipopt.options import version
 
     casadi = importlib.metadata.version("casadi")
     where = f"embedded in the Python package casadi {casadi}"
-    return Found(".".join(map(str, version())), where, embedded=True)
+    return Found(".".join(map(str, version())), where, path, embedded=True)
 
 
 def _ipopt() -> Found | None:
@@ -272,20 +291,21 @@ def _ipopt() -> Found | None:
     executable = find_ipopt()
     if executable is None:
         return embedded_ipopt()
-    return Found(executable.version, f"{executable.path} ({executable.found_in})")
+    return Found(executable.version, str(executable))
 
 
 def _ipopt_interface() -> Any:
     """The executable may be off PATH; and a nonconvex program starts near its solution."""
-    from rrp_pyomo.solvers.ipopt.executable import ipopt_solver
+    from rrp_pyomo.solvers.ipopt.by_executable import ExecutableIpopt, ipopt_solver
     from rrp_pyomo.solvers.ipopt.quadratic import DEFAULTS
 
-    return ipopt_solver(), DEFAULTS
+    solver = ipopt_solver()
+    return solver, solver.for_programs if isinstance(solver, ExecutableIpopt) else DEFAULTS
 
 
 @functools.cache
 def _newton() -> Found:
-    return Found(__version__, "part of this package")
+    return Found(__version__, "part of this package", _folder("rrp_pyomo") or "")
 
 
 def _together(*sets: frozenset[Takes]) -> Combinations:
@@ -332,7 +352,8 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver(
             "ipopt", _together(_SMOOTH), _together(_SMOOTH), 1e-6, True, "EPL-2.0",
-            "pip install casadi, or put an ipopt executable on PATH", _ipopt, "ipopt",
+            'pip install casadi or "rrp-pyomo[ipopt]", or put an ipopt executable on PATH', _ipopt,
+            "ipopt",
             direct=_QUADRATIC_FORMS, near=NEAR_START, embedded_name="casadi_ipopt",
             new_interface=_ipopt_interface,
         ),

@@ -30,7 +30,7 @@ from rrp_pyomo.solve.table import (
 )
 from rrp_pyomo.solvers.conic.clarabel import TERMINATION as CLARABEL_TERMINATION
 from rrp_pyomo.solvers.conic.results import CONDITION
-from rrp_pyomo.solvers.ipopt import embedded, find_ipopt
+from rrp_pyomo.solvers.ipopt import embedded, executable, find_ipopt
 
 PAGE = Path(__file__).parents[2] / "docs" / "solvers.md"
 WITH_INTERFACE = [name for name, solver in SOLVERS.items() if solver.pyomo_name]
@@ -172,6 +172,8 @@ def test_versions_are_those_of_packages():
         if found is not None:
             assert (found.version, found.embedded) == (version(package), False)
             assert found.where == f"Python package {package}"
+            assert Path(found.path).name == package
+            assert Path(found.path).is_dir()
 
 
 def test_the_version_of_the_embedded_ipopt_is_the_one_that_it_prints(capfd):
@@ -185,13 +187,38 @@ def test_the_version_of_the_embedded_ipopt_is_the_one_that_it_prints(capfd):
     assert f"This is Ipopt version {found.version}," in capfd.readouterr().out
 
 
-def test_ipopt_is_the_embedded_one_where_there_is_no_other(tmp_path, monkeypatch):
+@pytest.fixture
+def _no_executable(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("IDAES_DATA", raising=False)
+    monkeypatch.setattr(executable, "WHEELS", {})
+
+
+def shown_on_terminal() -> str:
+    console = Console(width=400, file=io.StringIO())
+    for table in solver_tables():
+        console.print(table)
+    return console.file.getvalue()
+
+
+@pytest.mark.usefixtures("_no_executable")
+def test_ipopt_is_the_embedded_one_where_there_is_no_other():
     if find_ipopt() is not None:
         pytest.skip("Pyomo has an ipopt executable in its own folder")
     assert SOLVERS["ipopt"].require() == embedded_ipopt()
+    assert f"no executable is here: {SOLVERS['ipopt'].install}" in shown_on_terminal()
+    assert 'pip install casadi or "rrp-pyomo[ipopt]", or put' in SOLVERS["ipopt"].install
+
+
+def test_the_terminal_shows_where_things_are():
+    shown, found = shown_on_terminal(), find_ipopt()
+    if found is not None:
+        assert str(found.path) in shown
+        assert found.found_in in shown
+    for solver in SOLVERS.values():
+        place = solver.locate()
+        assert (solver.install if place is None else place.path or place.where) in shown
 
 
 def test_names():
@@ -216,10 +243,7 @@ def test_a_missing_solver_says_how_to_get_it():
 def test_the_terminal_shows_how_to_get_what_is_missing(monkeypatch):
     """With the name of the extra, which looks like markup."""
     monkeypatch.setitem(SOLVERS, "mosek", replace(SOLVERS["mosek"], locate=lambda: None))
-    console = Console(width=400, file=io.StringIO())
-    for table in solver_tables():
-        console.print(table)
-    shown = console.file.getvalue()
+    shown = shown_on_terminal()
     assert 'not here: pip install "rrp-pyomo[mosek]", and a licence' in shown
     assert "second-order (kernel)" in shown
 

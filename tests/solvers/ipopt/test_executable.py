@@ -3,8 +3,8 @@
 The executable is a script that is run like Ipopt for AMPL, ``ipopt model.nl -AMPL name=value``, and
 answers like it, with a .sol file; what solves inside is CasADi's Ipopt. So these tests prove where
 an executable is looked for, that Pyomo's interface runs it with the options and the start that are
-meant, and that both routes agree in their answers. They do not prove anything of a real executable:
-the script's .sol file, the sign of its duals included, is this package's reading of the format.
+meant, and that both routes agree in their answers. Real executables are those of the wheels, in
+``test_wheels.py``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from pyomo.common import Executable
 
 from rrp_pyomo import DenseCovariance, RiskParityQCLP
-from rrp_pyomo.solvers.ipopt import CasadiIpopt, find_ipopt, ipopt_solver
+from rrp_pyomo.errors import SolverUnavailableError
+from rrp_pyomo.solvers.ipopt import CasadiIpopt, executable, find_ipopt, ipopt_solver
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script with a #! line")
 
@@ -62,6 +64,7 @@ def _nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("IDAES_DATA", raising=False)
+    monkeypatch.setattr(executable, "WHEELS", {})
 
 
 def model() -> pyo.ConcreteModel:
@@ -88,6 +91,39 @@ def test_one_on_path_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = find_ipopt()
     assert found is not None
     assert (found.path, found.version, found.found_in) == (path, "3.99.1", "on PATH")
+    assert found.program == "ipopt"
+
+
+def test_the_one_that_was_set_is_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin").parent))
+    path = install(tmp_path / "mine")
+    try:
+        Executable("ipopt").set_path(str(path))
+        found = find_ipopt()
+        assert found is not None
+        assert found.path == path
+        assert found.found_in == executable.SET
+        path.write_text(f"#!{sys.executable}\nprint('GLPSOL 5.0')\n")
+        with pytest.raises(SolverUnavailableError, match=f"was set, {path}, does not answer"):
+            find_ipopt()
+        Executable("ipopt").set_path(str(tmp_path / "nowhere"))
+        with pytest.raises(SolverUnavailableError, match="nowhere, does not answer"):
+            find_ipopt()
+    finally:
+        Executable("ipopt").set_path(None)
+    found = find_ipopt()
+    assert found is not None
+    assert found.found_in == "on PATH"
+
+
+def test_the_one_of_pyomo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyomo.common.envvar.PYOMO_CONFIG_DIR", str(tmp_path / "pyomo"))
+    path = install(tmp_path / "pyomo" / "bin")
+    found = find_ipopt()
+    assert found is not None
+    assert (found.path, found.found_in) == (path, "in Pyomo's own folder")
 
 
 @pytest.mark.parametrize("folder", ["bin", "bin/extra", "elsewhere"])
@@ -108,10 +144,42 @@ def test_the_home_folder_of_idaes(tmp_path: Path) -> None:
     assert found.path == path
 
 
+def test_the_windows_folder_of_idaes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    path = install(tmp_path / "local" / "idaes" / "bin")
+    found = find_ipopt()
+    assert found is not None
+    assert found.path == path
+
+
+def test_libraries_beside_the_executable_are_found(tmp_path: Path) -> None:
+    """IDAES has them there."""
+    needs = "import os, sys\nassert os.path.dirname(sys.argv[0]) in os.environ['LD_LIBRARY_PATH']\n"
+    path = install(tmp_path / "home" / ".idaes" / "bin", SCRIPT.replace("import sys\n", needs, 1))
+    before = dict(os.environ)
+    found = find_ipopt()
+    assert found is not None
+    assert found.path == path
+    m = model()
+    ipopt_solver().solve(m)
+    assert m.x.value == pytest.approx(2.0, rel=1e-6)
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "#!{python}\nraise SystemExit(1)\n",
+        "#!{python}\nprint('Ipopt 3.14.19')\nraise SystemExit(1)\n",
+        "#!{python}\nprint('bonmin 1.8.9 using Ipopt 3.14.19')\n",
+        "of no kind that the system runs",
+        "#!/no/such/interpreter",
+    ],
+)
 def test_one_that_does_not_run_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    broken = install(tmp_path / "broken", "#!{python}\nraise SystemExit(1)\n")
+    broken = install(tmp_path / "broken", script)
     works = install(tmp_path / "home" / ".idaes" / "bin")
     monkeypatch.setenv("PATH", str(broken.parent))
     found = find_ipopt()
@@ -123,7 +191,6 @@ def test_models_are_solved_by_the_executable_where_it_is(tmp_path: Path) -> None
     """From the IDAES folder, off PATH; and the embedded one gives the same answer."""
     install(tmp_path / "home" / ".idaes" / "bin")
     ipopt, m = ipopt_solver(), model()
-    ipopt.config.writer_config.linear_presolve = False
     results = ipopt.solve(m, solver_options={"tol": 1e-10, "mu_strategy": "adaptive"})
     assert results.solver_name == "ipopt"
     assert results.solver_version == (3, 99, 1)
@@ -143,3 +210,15 @@ def test_formulations_are_solved_by_the_executable(tmp_path: Path) -> None:
     portfolio = RiskParityQCLP(covariance).solve(solver="ipopt")
     assert str(path) in portfolio.solver
     assert portfolio.cv <= 1e-10
+
+
+def test_threads_reach_what_the_executable_works_with(tmp_path: Path) -> None:
+    """Its linear solver may be OpenMP's, or have a BLAS with threads."""
+    tell = "import os\nprint('threads:', os.environ.get('OMP_NUM_THREADS'))\nimport casadi\n"
+    install(tmp_path / "home" / ".idaes" / "bin", SCRIPT.replace("import casadi\n", tell, 1))
+    before = os.environ.get("OMP_NUM_THREADS")
+    for threads, said in ((3, "3"), (None, str(before))):
+        results = ipopt_solver().solve(model(), threads=threads)
+        assert f"threads: {said}\n" in results.solver_log
+        assert results.solver_config.threads == threads
+    assert os.environ.get("OMP_NUM_THREADS") == before
