@@ -202,10 +202,14 @@ def require_kind(value: object, kind: type, name: str, remedy: str) -> None:
     """Raise where an argument is of another type."""
     if isinstance(value, kind):
         return
-    given = "None" if value is None else f"a {type(value).__name__}"
+    given = "None" if value is None else _with_article(type(value).__name__)
     if isinstance(value, type):
         given = f"the class {value.__name__} itself"
-    raise InputError(f"{name} is {given}; expected a {kind.__name__}, {remedy}")
+    raise InputError(f"{name} is {given}; expected {_with_article(kind.__name__)}, {remedy}")
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiouAEIOU' or name == 'ndarray' else 'a'} {name}"
 
 
 def is_number(value: object, kind: type = Real) -> bool:

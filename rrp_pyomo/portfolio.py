@@ -14,8 +14,9 @@ import pandas as pd
 
 from rrp_pyomo._lazy import moved
 from rrp_pyomo.data import Covariance
+from rrp_pyomo.data.covariance import CovarianceLike, as_covariance
 from rrp_pyomo.data.validation import by_label, index_of
-from rrp_pyomo.errors import InputError, require_kind
+from rrp_pyomo.errors import InputError
 from rrp_pyomo.linalg import FloatArray
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Portfolio:
         return "".join(f"<p>{html.escape(line)}</p>" for line in lines) + table
 
     @classmethod
-    def of(cls, weights: pd.Series, covariance: Covariance, model: str = "") -> Portfolio:
+    def of(cls, weights: pd.Series, covariance: CovarianceLike, model: str = "") -> Portfolio:
         """Any weights, measured under a covariance: equal budgets, no solver, no certificate.
 
         Raises
@@ -126,11 +127,11 @@ class Portfolio:
         InputError
             Weights that are missing or not finite; no covariance.
         """
-        _require_covariance(covariance)
+        covariance = as_covariance(covariance)
         budgets = np.full(covariance.size, 1.0 / covariance.size)
         return cls(_aligned(weights, covariance), covariance, budgets, model=model)
 
-    def under(self, covariance: Covariance) -> Portfolio:
+    def under(self, covariance: CovarianceLike) -> Portfolio:
         """The same weights, their risk measured under another covariance of the same assets.
 
         The certificate is left behind: it is about the covariance of the problem.
@@ -140,7 +141,7 @@ class Portfolio:
         InputError
             The covariance has other assets, or is none.
         """
-        _require_covariance(covariance)
+        covariance = as_covariance(covariance)
         weights = _aligned(self.weights, covariance)
         budgets = by_label(
             pd.Series(self.budgets, self.weights.index), covariance.labels, "budgets"
@@ -284,12 +285,6 @@ class Portfolio:
         from rrp_pyomo.plots import plot_portfolio
 
         return plot_portfolio(self)
-
-
-def _require_covariance(covariance: object) -> None:
-    require_kind(
-        covariance, Covariance, "covariance", "such as DenseCovariance(matrix) of a table or array"
-    )
 
 
 def _aligned(weights: pd.Series, covariance: Covariance) -> pd.Series:

@@ -200,7 +200,7 @@ def _check_values(
             atol=1e-9 * 1000.0,
             err_msg=f"{what}: violation() is not homogeneous",
         )
-    sizes = [float(np.abs(part).max()) for part in plain.split(outside)]
+    sizes = [np.abs(part) for part in plain.split(outside)]
     relative, larger = (
         cone.relative_violation(plain.split(k * outside), [k * size for size in sizes])
         for k in (1.0, 1000.0)

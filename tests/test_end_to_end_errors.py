@@ -151,9 +151,9 @@ CASES = {
         lambda: CovarianceUncertainty.from_bounds(SIGMA, 0.9 * SIGMA.matrix()),
         InputError, ["'AAPL'", "below the nominal", "enclose"],
     ),
-    "a DataFrame as covariance": (
-        lambda: RiskParitySOCP(matrix()),
-        InputError, ["covariance is a DataFrame", "expected a Covariance", "DenseCovariance("],
+    "returns as covariance": (
+        lambda: RiskParitySOCP(pd.DataFrame(np.eye(3)[:2])),
+        InputError, ["covariance has shape (2, 3)", "2 assets need (2, 2)"],
     ),
     "a set as covariance": (
         lambda: RiskParityQCLP(SET),

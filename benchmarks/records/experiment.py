@@ -79,7 +79,7 @@ def certified(rows: pa.Table, panel: Panel) -> tuple[float, float]:
     kinds = len(EXPERIMENT.portfolios)
     if rows["trial"].to_pylist() != [t for t in range(TRIALS) for _ in range(kinds)]:
         raise AssertionError("there are not all trials")
-    cv = np.concatenate([row for row in rows["cv"].to_pylist()[::kinds]])
+    cv = np.concatenate(rows["cv"].to_pylist()[::kinds])
     if not cv.max() <= EQUAL:
         raise AssertionError(f"a nominal portfolio has a CV of {cv.max():.3g}")
     gaps = [

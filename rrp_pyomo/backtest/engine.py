@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -350,13 +350,16 @@ def _weights_of(
     strategy: Strategy, estimate: Estimate, solvers: ProgramSession, held: FloatArray | None
 ) -> FloatArray:
     """The strategy's weights; what is none is an error that names it."""
-    if isinstance(strategy, FromHeld):
-        x = strategy.weights_from(estimate, solvers, held)
+    if hasattr(strategy, "weights_from"):  # many times faster than to ask for the protocol
+        x = cast(FromHeld, strategy).weights_from(estimate, solvers, held)
     else:
         x = strategy.weights(estimate, solvers)
+    n = estimate.covariance.size
+    if type(x) is np.ndarray and x.dtype == float and x.shape == (n,) and np.isfinite(x).all():
+        return x
     name = f"strategy {strategy.name!r} at {estimate.date:%Y-%m-%d}: weights"
     x = as_floats(x, name, 1)
-    require_shape(x, (estimate.covariance.size,), name, f"{estimate.covariance.size} assets")
+    require_shape(x, (n,), name, f"{n} assets")
     require_finite(x, name, estimate.covariance.labels)
     return x
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from rrp_pyomo.data.validation import (
     require_shape,
     selection,
 )
-from rrp_pyomo.errors import InputError, brief
+from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
 # Norms square variances once more, which floats hold as far as 1e±308.
@@ -399,6 +399,25 @@ class DenseCovariance(Covariance):
 
     def __repr__(self) -> str:
         return f"DenseCovariance({self.size} assets)"
+
+
+CovarianceLike: TypeAlias = Covariance | Matrix
+
+
+def as_covariance(value: CovarianceLike) -> Covariance:
+    """A covariance as it is, a table or an array as a :class:`DenseCovariance`.
+
+    Raises
+    ------
+    InputError
+        It is neither, or no covariance matrix.
+    """
+    if isinstance(value, Covariance):
+        return value
+    if not isinstance(value, pd.DataFrame | np.ndarray | list | tuple):
+        what = "such as DenseCovariance(matrix), or an (n, n) table or array"
+        require_kind(value, Covariance, "covariance", what)
+    return DenseCovariance(value)
 
 
 def multiplied_out(operator: LinearMap | FloatArray) -> FloatArray:

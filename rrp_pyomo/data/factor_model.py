@@ -28,7 +28,7 @@ from rrp_pyomo.data.validation import (
     unique_labels,
 )
 from rrp_pyomo.data.weight_set import Signs
-from rrp_pyomo.errors import InputError
+from rrp_pyomo.errors import InputError, warn
 from rrp_pyomo.linalg import FloatArray
 
 # What rounding leaves of a column's length when all that it could explain is taken away.
@@ -112,10 +112,22 @@ class FactorModel:
             Dates that are repeated, unsorted or differ (the first is named), prices in place of
             returns, decimals with a return below −100 % among them (asset and date are named), and
             all that :meth:`from_arrays` refuses.
+
+        Warns
+        -----
+        RiskParityWarning
+            The risk-free rate, by the name ``RF``, is among the factors.
         """
         require_dates(returns, "returns")
         require_dates(factors, "factors")
         require_same_dates(returns.index, factors.index, "returns", "factors")
+        for column in factors.columns:
+            if str(column).strip().upper() == "RF":
+                warn(
+                    f"factors have a column {column!r}, which is the risk-free rate in files of "
+                    "factors, and is taken for a factor here; leave it out: excess_returns(returns,"
+                    f" factors[{column!r}]) takes it, and factors.drop(columns={column!r}) are fit"
+                )
         numbers = as_floats(returns, "returns", 2)
         refuse_prices(numbers, "returns")
         if numbers.min(initial=0.0) < _LEAST_EXCESS and np.median(np.abs(numbers)) < _DECIMAL:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rrp_pyomo.data import Covariance
+from rrp_pyomo.data.covariance import CovarianceLike, as_covariance
 from rrp_pyomo.data.validation import Labels, by_label, positions, unique_labels
 from rrp_pyomo.errors import InputError, brief, require_kind
 from rrp_pyomo.linalg import FloatArray, Named
@@ -37,12 +37,11 @@ class RiskDecomposition(ABC):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
     """
 
-    def __init__(self, covariance: Covariance) -> None:
-        require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
-        self.covariance = covariance
+    def __init__(self, covariance: CovarianceLike) -> None:
+        self.covariance = as_covariance(covariance)
 
     def __repr__(self) -> str:
         n = len(self.labels)
@@ -219,7 +218,7 @@ class RiskContributions(RiskDecomposition):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
         Σ. With V'FV + D the statement has O(n m) coefficients.
     groups : mapping from str to list of labels, optional
         Groups of assets, which may overlap: ``group[name]`` is the sum of their contributions.
@@ -257,9 +256,9 @@ class RiskContributions(RiskDecomposition):
     0.3333
     """
 
-    def __init__(self, covariance: Covariance, groups: Groups = None) -> None:
+    def __init__(self, covariance: CovarianceLike, groups: Groups = None) -> None:
         super().__init__(covariance)
-        self.groups = _resolved(groups, covariance.labels)
+        self.groups = _resolved(groups, self.labels)
 
     def _described(self) -> str:
         k = len(self.groups)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rrp_pyomo.data import Covariance, WeightSet
+from rrp_pyomo.data import WeightSet
+from rrp_pyomo.data.covariance import CovarianceLike
 from rrp_pyomo.errors import SolverError, warn
 from rrp_pyomo.models.risk_parity import Budgets, RiskParityProblem, shares
 from rrp_pyomo.models.weights import binding, normalised, violation
@@ -78,7 +79,7 @@ class NominalRiskParity(RiskParityProblem):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
         Σ; the worst case Σ̄ of an uncertainty set makes it the paper's worst-case problem.
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
@@ -97,7 +98,7 @@ class NominalRiskParity(RiskParityProblem):
 
     def __init__(
         self,
-        covariance: Covariance,
+        covariance: CovarianceLike,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
     ) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from rrp_pyomo.data import Covariance, resolve_budgets
+from rrp_pyomo.data.covariance import CovarianceLike, as_covariance
 from rrp_pyomo.data.validation import as_number, index_of
-from rrp_pyomo.errors import InputError, SolverError, brief, is_number, require_kind
+from rrp_pyomo.errors import InputError, SolverError, brief, is_number
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.newton import newton, newton_of_many
 from rrp_pyomo.models.risk_parity import Budgets
@@ -73,7 +74,7 @@ class ParityOrthants:
 
 
 def parity_orthants(
-    covariance: Covariance,
+    covariance: CovarianceLike,
     budgets: Budgets = None,
     samples: int | None = None,
     seed: int = 0,
@@ -87,7 +88,7 @@ def parity_orthants(
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     samples : int, optional
@@ -121,7 +122,7 @@ def parity_orthants(
     >>> parity_orthants(covariance).weights.round(3).to_numpy().tolist()
     [[0.333, -0.667], [0.333, 0.667]]
     """
-    require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
+    covariance = as_covariance(covariance)
     b = resolve_budgets(budgets, covariance.labels)
     gross = as_number(gross, "gross")
     if gross <= 0:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rrp_pyomo.data import CovarianceUncertainty
+from rrp_pyomo.data import CovarianceUncertainty, FactorCovariance
 from rrp_pyomo.data.covariance import multiplied_out
 from rrp_pyomo.errors import SolverError
 from rrp_pyomo.linalg import FloatArray
@@ -102,7 +102,7 @@ class PenalisedNewton:
         for _ in range(_MOST_STEPS):
             if missed <= _TARGET:
                 break
-            along, across = self._solve(b / x**2, np.column_stack([off / x, ones])).T
+            along, across = self._solve(b / x**2, np.array([off / x, ones]).T).T
             along += across * (c * (gradient @ along) / (1.0 - c * (gradient @ across)))
             length = min(1.0, _INSIDE / max((along / x).max(), _INSIDE))
             for _ in range(1 + _MOST_HALVINGS):
@@ -120,8 +120,16 @@ class PenalisedNewton:
     def _missed(self, x: FloatArray, c: float) -> tuple[FloatArray, FloatArray]:
         """x_i z_i − b_i, and the gradient of ‖Σ^Δ x‖."""
         size, gradient = self._perturbation(x)
-        z = self._uncertainty.nominal.operator @ x - c * size
+        z = self._times(x) - c * size
         return x * z - self._budgets, gradient
+
+    def _times(self, x: FloatArray) -> FloatArray:
+        """Σ⁰x; a few small products, where a linear map takes longer to look at its parts."""
+        nominal = self._uncertainty.nominal
+        if not isinstance(nominal, FactorCovariance):
+            product: FloatArray = nominal.operator @ x
+            return product
+        return (nominal.F @ (nominal.V @ x)) @ nominal.V + nominal.D * x
 
     def _perturbation(self, x: FloatArray) -> tuple[float, FloatArray]:
         """‖Σ^Δ x‖ and its gradient."""
@@ -137,19 +145,18 @@ class PenalisedNewton:
         ∇h_i = (z_i e_i + x_i (Σ⁰e_i − c g)) / (2√n b_i).
         """
         b, root = self._budgets, np.sqrt(x.size)
-        Sigma = self._uncertainty.nominal.operator
         size, gradient = self._perturbation(x)
-        z = Sigma @ x - c * size
+        z = self._times(x) - c * size
         t = np.sqrt((x * z / b).min()) / root
         worst = self._uncertainty.worst_case.operator @ x
         volatility = np.sqrt(x @ worst)
         p, slope = volatility / root, worst / (volatility * root)
         least = (p - t) / x.sum()
-        right = np.column_stack([2.0 * root * (slope - least), gradient])
-        direct, shared = self._solve(z / x, right).T
+        right = np.array([2.0 * root * (slope - least), gradient])
+        direct, shared = self._solve(z / x, right.T).T
         multipliers = b / x * (direct + shared * (c * direct.sum() / (1.0 - c * shared.sum())))
         multipliers = np.maximum(multipliers, 0.0)
         multipliers /= multipliers.sum()
         mu = x * multipliers / b
-        v = slope - (z / x * mu + Sigma @ mu - c * mu.sum() * gradient) / (2.0 * root)
+        v = slope - (z / x * mu + self._times(mu) - c * mu.sum() * gradient) / (2.0 * root)
         return bool(p - t - v.min() * x.sum() <= _GAP * p)

@@ -30,7 +30,7 @@ class RiskParityQCLP(NonconvexRiskParity):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional

@@ -10,7 +10,8 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from rrp_pyomo.data import Covariance, ResolvedWeightSet, WeightSet
+from rrp_pyomo.data import ResolvedWeightSet, WeightSet
+from rrp_pyomo.data.covariance import CovarianceLike
 from rrp_pyomo.errors import InputError, ModelError
 from rrp_pyomo.linalg import FloatArray, Named
 from rrp_pyomo.modeling import Variable, geometric_mean, norm
@@ -127,7 +128,7 @@ class RiskBudgeting(SelectingRiskParity):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, not negative, summing to 1; equal by default.
     weight_set : WeightSet, optional
@@ -164,7 +165,7 @@ class RiskBudgeting(SelectingRiskParity):
 
     def __init__(
         self,
-        covariance: Covariance,
+        covariance: CovarianceLike,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
         cardinality: int | None = None,

@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rrp_pyomo.data import Covariance, WeightSet, resolve_budgets
+from rrp_pyomo.data.covariance import CovarianceLike, as_covariance
 from rrp_pyomo.errors import (
     InputError,
     ModelError,
     SolverError,
     UnknownLabelError,
-    require_kind,
     warn,
 )
 from rrp_pyomo.linalg import FloatArray
@@ -64,7 +64,7 @@ class RiskParityProblem(PortfolioProblem):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional
@@ -73,7 +73,7 @@ class RiskParityProblem(PortfolioProblem):
     Raises
     ------
     InputError
-        Budgets or a weight set that do not fit the covariance's assets.
+        No covariance; budgets or a weight set that do not fit its assets.
     """
 
     covariance: Covariance
@@ -82,12 +82,11 @@ class RiskParityProblem(PortfolioProblem):
     _zero_budgets: ClassVar[bool] = False
 
     def __init__(
-        self, covariance: Covariance, budgets: Budgets, weight_set: WeightSet | None
+        self, covariance: CovarianceLike, budgets: Budgets, weight_set: WeightSet | None
     ) -> None:
-        require_kind(covariance, Covariance, "covariance", "such as DenseCovariance(matrix)")
-        super().__init__(covariance.labels, weight_set)
-        self.covariance = covariance
-        self.budgets = resolve_budgets(budgets, covariance.labels, self._zero_budgets)
+        self.covariance = as_covariance(covariance)
+        super().__init__(self.covariance.labels, weight_set)
+        self.budgets = resolve_budgets(budgets, self.labels, self._zero_budgets)
 
     @cached_property
     def risk_unit(self) -> float:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rrp_pyomo.data import Covariance, WeightSet
+from rrp_pyomo.data import WeightSet
+from rrp_pyomo.data.covariance import CovarianceLike
 from rrp_pyomo.data.validation import as_number
 from rrp_pyomo.errors import InfeasibleError, InputError
 from rrp_pyomo.linalg import FloatArray, Named
@@ -49,7 +50,7 @@ class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
 
     Parameters
     ----------
-    covariance : Covariance
+    covariance : Covariance, (n, n) DataFrame or array
     budgets : Series, mapping or (n,) array, optional
         Target relative risk contributions, positive, summing to 1; equal by default.
     weight_set : WeightSet, optional
@@ -90,7 +91,7 @@ class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
 
     def __init__(
         self,
-        covariance: Covariance,
+        covariance: CovarianceLike,
         budgets: Budgets = None,
         weight_set: WeightSet | None = None,
         minimum_share: float | None = None,

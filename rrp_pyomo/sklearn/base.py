@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rrp_pyomo.backtest.estimators import Estimate, Estimator
 from rrp_pyomo.data import WeightSet
+from rrp_pyomo.data.units import refuse_prices
 from rrp_pyomo.data.validation import Matrix
 from rrp_pyomo.errors import InputError, require_kind
 from rrp_pyomo.sklearn.known import estimated
@@ -37,6 +38,9 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         X; long-only and fully invested by default.
     solver : str, optional
         By default the problem's own.
+    previous_weights : Series, mapping or (n,) array, optional
+        x⁰, what is held before. Problems about trading start from it; of the others it is only told
+        to skfolio's ``Portfolio``.
     portfolio_params : dict, optional
         What the ``Portfolio`` of skfolio takes that :meth:`predict` returns there, such as
         ``{"annualization_factor": 12}``.
@@ -66,6 +70,7 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     estimator: str | Estimator | None = None
     weight_set: WeightSet | None = None
     solver: str | None = None
+    previous_weights: Any = None
     portfolio_params: Mapping[str, Any] | None = None
 
     # Why there is no problem without factors, unless an estimator says otherwise.
@@ -88,8 +93,8 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         Raises
         ------
         InputError
-            No factors for a problem about their loadings, dates that differ, parameters and returns
-            that the problem refuses.
+            No factors for a problem about their loadings, dates that differ, a table of prices,
+            parameters and returns that the problem refuses.
         InfeasibleError
             No weights satisfy the constraints.
         """
@@ -97,6 +102,7 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             require_kind(self.weight_set, WeightSet, "weight_set", "such as WeightSet(upper=0.1)")
         returns = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         if isinstance(X, pd.DataFrame):
+            refuse_prices(returns, "X")
             returns = pd.DataFrame(returns, X.index, X.columns)
         given = y if factors is None else factors
         if given is None and self.estimator is None and self._needs_factors:
@@ -121,7 +127,8 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         returns = validate_data(self, X, dtype=np.float64, reset=False)
         shown = X if isinstance(X, pd.DataFrame) else returns
-        return predicted(shown, self.weights_, type(self).__name__, self._portfolio_params())
+        name, held = type(self).__name__, self.previous_weights
+        return predicted(shown, self.weights_, name, held, self.portfolio_params)
 
     def score(self, X: Matrix, y: Any = None) -> float:
         """The Sharpe ratio per period of what is predicted, mean over standard deviation.
@@ -130,6 +137,11 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         ``portfolio_params={"risk_free_rate": …}``.
         """
         return float(self.predict(X).sharpe_ratio)
+
+    @property
+    def needs_previous_weights(self) -> bool:
+        """Whether one fit depends on the one before, which skfolio asks."""
+        return False
 
     @abstractmethod
     def _problem(self, known: Estimate) -> Any:
@@ -142,9 +154,6 @@ class PortfolioEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """What is to be held now."""
         return weights
 
-    def _portfolio_params(self) -> Mapping[str, Any] | None:
-        return self.portfolio_params
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TradingEstimator(PortfolioEstimator):
@@ -155,11 +164,10 @@ class TradingEstimator(PortfolioEstimator):
 
     l1: Any = 0.0
     turnover: float | None = None
-    previous_weights: Any = None
 
     @property
     def needs_previous_weights(self) -> bool:
-        """Whether one fit depends on the one before, which skfolio asks."""
+        """Whether trading costs or is limited, so that one fit depends on the one before."""
         costs = list(self.l1.values()) if isinstance(self.l1, Mapping) else self.l1
         return self.turnover is not None or bool(np.any(costs))
 
@@ -171,11 +179,6 @@ class TradingEstimator(PortfolioEstimator):
             "previous": held,
             "turnover": None if held is None else self.turnover,
         }
-
-    def _portfolio_params(self) -> Mapping[str, Any] | None:
-        if self.previous_weights is None or not HAS_SKFOLIO:
-            return self.portfolio_params
-        return {"previous_weights": self.previous_weights, **(self.portfolio_params or {})}
 
 
 if HAS_SKFOLIO:

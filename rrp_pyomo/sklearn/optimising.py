@@ -41,10 +41,8 @@ class MeanVariance(TradingEstimator):
     l1 : float, Series, mapping or (n,) array
         c ≥ 0, the costs of trading around ``previous_weights``; without these a lasso penalty.
     turnover : float, optional
-        The most that Σ|x_i − x⁰_i| may be, once something is held.
-    previous_weights : Series, mapping or (n,) array, optional
-        x⁰. Where trading is limited or costs, skfolio's ``cross_val_predict`` sets it from fold to
-        fold.
+        The most that Σ|x_i − x⁰_i| may be, once something is held. Where trading is limited or
+        costs, skfolio's ``cross_val_predict`` hands x⁰ on from fold to fold.
 
     Examples
     --------
@@ -146,7 +144,7 @@ class MeanCVaR(TradingEstimator):
         Of the Wasserstein ball, in units of returns.
     level : float
         The confidence of the ball of entropy.
-    l1, turnover, previous_weights
+    l1, turnover
         As of :class:`MeanVariance`.
 
     Examples
@@ -186,7 +184,7 @@ class MeanEVaR(TradingEstimator):
         α, the probability of the tail.
     mean_weight : float
         How much of the mean return makes up for a unit of risk.
-    l1, turnover, previous_weights
+    l1, turnover
         As of :class:`MeanVariance`.
 
     Examples
@@ -223,7 +221,7 @@ class ExpectedUtility(TradingEstimator):
         Of the Wasserstein ball, in units of returns.
     level : float
         The confidence of the ball of entropy.
-    l1, turnover, previous_weights
+    l1, turnover
         As of :class:`MeanVariance`.
 
     Examples
@@ -268,7 +266,7 @@ class MultiPeriod(TradingEstimator):
         The confidence of the ellipsoid of mean errors; None takes means as they are.
     uncertainty : {"common", "rectangular", "joint"}
         How the errors of the periods go together.
-    l1, turnover, previous_weights
+    l1, turnover
         As of :class:`MeanVariance`.
 
     Examples

@@ -78,9 +78,13 @@ def predicted(
     X: FloatArray | pd.DataFrame,
     weights: FloatArray,
     name: str,
+    held: Any,
     parameters: Mapping[str, Any] | None,
 ) -> Any:
-    """What the weights would have earned; ``parameters`` are those of skfolio's ``Portfolio``."""
+    """What the weights would have earned, after ``held`` before.
+
+    ``parameters`` are those of skfolio's ``Portfolio``.
+    """
     if not HAS_SKFOLIO:
         if parameters:
             raise InputError(
@@ -90,4 +94,4 @@ def predicted(
         return Prediction(np.asarray(X, dtype=np.float64) @ weights, weights, name)
     from skfolio import Portfolio
 
-    return Portfolio(X, weights, **{"name": name, **(parameters or {})})
+    return Portfolio(X, weights, **{"name": name, "previous_weights": held, **(parameters or {})})

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from rrp_pyomo.linalg import FloatArray
+from rrp_pyomo.modeling.cones.base import or_one
 from rrp_pyomo.modeling.constraints import InCone, membership
 from rrp_pyomo.modeling.expressions import Affine
-from rrp_pyomo.modeling.statement import Statement, violation
+from rrp_pyomo.modeling.statement import Statement
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class ProgramCertificate:
     Attributes
     ----------
     primal_residual : float
-        The largest violation of a constraint or bound, each relative to its own size: the largest
-        of its terms at the point, variables counting for their unit at least.
+        The largest violation of a row, a cone or a bound, each relative to its own size: the
+        largest of its terms at the point, variables counting for their unit at least. The rows of
+        one constraint may differ in size by any factor.
     worst : str
         The constraint or variable that it is of.
     dual_residual : float or None
@@ -50,14 +52,14 @@ class ProgramCertificate:
 
 
 def relative_residuals(statement: Statement, x: FloatArray) -> dict[str, float]:
-    """The violation of each constraint, and of each variable's bounds, relative to its own size."""
+    """The largest violation among a constraint's rows, and a variable's bounds, by their sizes."""
     units = statement.units
     lower, upper = statement.bounds()
     residuals = {}
     for v in statement.variables.values():
         own = slice(v.offset, v.offset + v.size)
         gap = np.maximum(np.maximum(lower[own] - x[own], x[own] - upper[own]), 0.0)
-        residuals[v.name] = float(gap.max() / max(v.unit, np.abs(x[own]).max()))
+        residuals[v.name] = float((gap / np.maximum(v.unit, np.abs(x[own]))).max())
         if v.domain != "continuous":
             fraction = float(np.abs(x[own] - np.round(x[own])).max())
             residuals[v.name] = max(residuals[v.name], fraction)
@@ -69,20 +71,24 @@ def relative_residuals(statement: Statement, x: FloatArray) -> dict[str, float]:
 def _relative_violation(constraint: Any, x: FloatArray, units: FloatArray) -> float:
     cone = constraint if isinstance(constraint, InCone) else membership(constraint)
     if cone is not None:
-        sizes = [_affine_size(part, x, units) for part in cone.parts]
+        sizes = [_affine_sizes(part, x, units) for part in cone.parts]
         return cone.cone.relative_violation([part.value(x) for part in cone.parts], sizes)
-    missed, body = violation(constraint, x), constraint.body
-    sizes = [_affine_size(body.affine, x, units)]
+    body, gap = constraint.body, constraint.body.value(x)
+    missed = np.abs(gap) if constraint.sense == "==" else gap * constraint.sign
+    size = _affine_sizes(body.affine, x, units)
     for weighted in body.terms:
         values = np.abs(weighted.numbers * weighted.term.value(x))
-        sizes.append(float(np.sum(values) if weighted.summed else np.max(values)))
-    return missed / (max(sizes) or 1.0)
+        size = np.maximum(size, np.sum(values) if weighted.summed else values)
+    return float(np.max(missed / or_one(size)))
 
 
-def _affine_size(expression: Affine, x: FloatArray, units: FloatArray) -> float:
+def _affine_sizes(expression: Affine, x: FloatArray, units: FloatArray) -> FloatArray:
+    """The largest term of each row."""
     rows = expression.rows()
+    sizes = np.abs(rows.constant)
     terms = np.abs(rows.val) * np.maximum(np.abs(x[rows.col]), units[rows.col])
-    return max(float(terms.max(initial=0.0)), float(np.abs(rows.constant).max(initial=0.0)))
+    np.maximum.at(sizes, rows.row, terms)
+    return sizes
 
 
 def certificate_of_point(

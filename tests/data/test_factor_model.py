@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rrp_pyomo.data import FactorModel, datasets, excess_returns
+from rrp_pyomo.errors import RiskParityWarning
 
 quick = settings(deadline=None, derandomize=True, max_examples=30)
 
@@ -112,3 +115,16 @@ def test_an_asset_that_is_a_factor_is_no_error(sample):
     np.testing.assert_allclose(model.loadings["A0"], [1, 0, 0], atol=1e-12)
     assert model.residual_variance["A0"] == pytest.approx(0, abs=1e-30)
     assert model.covariance.volatilities()["A0"] == pytest.approx(factors["F0"].std())
+
+
+@pytest.mark.parametrize("name", ["RF", "rf "])
+def test_the_riskless_rate_among_the_factors_is_remarked_upon(name):
+    dates = pd.date_range("2020-01-31", periods=24, freq="ME")
+    rng = np.random.default_rng(0)
+    returns = pd.DataFrame(rng.normal(0.0, 0.04, (24, 3)), dates, list("ABC"))
+    factors = pd.DataFrame(rng.normal(0.0, 0.04, (24, 2)), dates, ["Mkt-RF", name])
+    with pytest.warns(RiskParityWarning, match=rf"a column {name!r}, which is the risk-free rate"):
+        FactorModel.fit(returns, factors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FactorModel.fit(returns, factors.drop(columns=name))

@@ -250,7 +250,7 @@ def test_messages_name_the_place_of_what_is_no_number():
 
 def test_messages_say_what_to_give_instead():
     assert "pd.DataFrame(values" in answer("fit returns", RETURNS.to_numpy())
-    assert "DenseCovariance(matrix)" in answer("under", SIGMA.matrix())
+    assert "DenseCovariance(matrix)" in answer("under", SIGMA.volatilities())
     assert "the class WeightSet itself" in answer("weight set", WeightSet)
     assert "[LinearRow(" in answer("rows", LinearRow("r", {"A": 1.0}, 0.0))
     assert "['XOM', 'CVX']" in answer("members", "ABC")

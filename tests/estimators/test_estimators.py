@@ -240,6 +240,11 @@ def test_what_does_not_fit_is_said(estimator, factors, error, said):
         estimator.fit(R, factors=factors)
 
 
+def test_prices_are_no_returns():
+    with pytest.raises(InputError, match=r"X: all numbers are positive.*pct_change"):
+        RiskParitySOCP().fit(100 * (1 + R).cumprod())
+
+
 # --- without skfolio -----------------------------------------------------------------------------
 
 
@@ -257,7 +262,7 @@ def test_a_light_prediction_has_the_names_of_skfolios(monkeypatch):
     assert fitted.score(R) == pytest.approx(light.sharpe_ratio)
     assert np.isnan(fitted.predict(R[:1]).sharpe_ratio)
     with pytest.raises(InputError, match="pip install skfolio"):
-        predicted(R, fitted.weights_, "", {"annualization_factor": 12})
+        predicted(R, fitted.weights_, "", None, {"annualization_factor": 12})
 
 
 def test_without_scikit_learn_the_extra_is_named():

@@ -7,7 +7,12 @@ import pytest
 import sklearn
 from skfolio import MultiPeriodPortfolio, Population, Portfolio, RiskMeasure
 from skfolio.model_selection import CombinatorialPurgedCV, WalkForward, cross_val_predict
-from skfolio.optimization import BaseOptimization, EqualWeighted, MeanRisk
+from skfolio.optimization import (
+    BaseOptimization,
+    EqualWeighted,
+    MeanRisk,
+    StackingOptimization,
+)
 from skfolio.optimization import RiskBudgeting as TheirRiskBudgeting
 from skfolio.pre_selection import SelectKExtremes
 from skfolio.prior import TimeSeriesFactorModel
@@ -96,8 +101,20 @@ def test_what_is_held_is_handed_on(estimator):
     traded = np.abs(np.diff(weights, axis=0)).sum(axis=1)
     assert traded == pytest.approx([0.1, 0.1], abs=1e-6)
     assert walked[1].previous_weights == pytest.approx(weights[0])
+    fitted = MeanVariance(previous_weights=R.iloc[0] * 0 + 1 / 6).fit(R)
+    assert fitted.predict(R).previous_weights == pytest.approx(np.full(6, 1 / 6))
     assert not MeanVariance().needs_previous_weights
     assert MeanVariance(l1={"NoDur": 0.01}).needs_previous_weights
+
+
+def test_a_fallback_of_theirs_and_a_step_in_a_stack():
+    held = np.full(6, 1 / 6)
+    impossible = MeanRisk(min_weights=0.9, previous_weights=held, fallback=RiskParitySOCP())
+    expected = RiskParitySOCP().fit(R).weights_
+    assert impossible.fit(R).weights_ == pytest.approx(expected)
+    assert impossible.fallback_.previous_weights is held
+    stack = StackingOptimization([("ours", RiskParitySOCP()), ("theirs", EqualWeighted())])
+    assert stack.fit(R).weights_.sum() == pytest.approx(1.0)
 
 
 def test_what_a_portfolio_is_measured_by():

@@ -223,7 +223,7 @@ def test_exponential_cones_are_missed_by_the_smallest_of_three_distances():
 def test_rotated_cones_are_measured_as_second_order_ones():
     """√(a b) has no slope at 0: a rounding error of a is no error of v."""
     parts = [np.array([1e-12]), np.array([1.0]), np.array([1e-5])]
-    assert 0.0 < ROTATED.relative_violation(parts, [1.0, 1.0, 1.0]) <= 1e-9
+    assert 0.0 < ROTATED.relative_violation(parts, [np.ones(1)] * 3) <= 1e-9
     assert ROTATED.violation(*parts)[0] == pytest.approx(9e-6)
 
 

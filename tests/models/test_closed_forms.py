@@ -10,11 +10,15 @@ from rrp_pyomo import (
     CovarianceUncertainty,
     DenseCovariance,
     FactorCovariance,
+    Portfolio,
+    RiskBudgeting,
+    RiskContributions,
     RiskParityNLP,
     RiskParityQCLP,
     RiskParitySOCP,
     RobustRiskParity,
     largest_omega,
+    parity_orthants,
 )
 
 NOMINAL = (RiskParityNLP, RiskParityQCLP, RiskParitySOCP)
@@ -224,3 +228,24 @@ def test_omega_zero_need_not_be_nominal(make_uncertainty):
 def test_worst_case_is_nominal_on_the_worst_case(make_uncertainty):
     worst = make_uncertainty(25).worst_case
     assert RiskParityQCLP(worst).solve().cv <= 1e-10
+
+
+@pytest.mark.parametrize("given", [pd.DataFrame, lambda *table: np.array(table[0])])
+def test_a_table_is_taken_wherever_a_covariance_is(given):
+    """Its rows and columns are the assets; weights are ∝ 1/σ_i."""
+    table = given([[0.04, 0.0], [0.0, 0.01]], ["a", "b"], ["a", "b"])
+    labels = ["a", "b"] if isinstance(table, pd.DataFrame) else [0, 1]
+    expected = pd.Series([1 / 3, 2 / 3], labels, name="weights")
+    for problem in (
+        RiskParitySOCP(table),
+        RiskParityNLP(table),
+        RiskParityQCLP(table),
+        RiskBudgeting(table),
+    ):
+        portfolio = problem.solve()
+        pd.testing.assert_series_equal(portfolio.weights, expected, rtol=1e-5)
+        assert portfolio.under(table).volatility == pytest.approx(portfolio.volatility)
+    assert RiskContributions(table).at(expected)["volatility"] == pytest.approx(np.sqrt(0.08 / 9))
+    assert Portfolio.of(expected, table).cv <= 1e-12
+    found = parity_orthants(table).weights.abs()
+    np.testing.assert_allclose(found, [expected, expected], rtol=1e-9)

@@ -187,9 +187,9 @@ def test_groups_that_are_refused(factor_covariance, groups, message):
         RiskContributions(factor_covariance(4), groups)
 
 
-def test_a_matrix_is_no_covariance():
-    with pytest.raises(InputError, match=r"covariance is a ndarray; expected a Covariance, such"):
-        RiskContributions(np.eye(2))
+def test_a_word_is_no_covariance():
+    with pytest.raises(InputError, match=r"covariance is a str; expected a Covariance, such"):
+        RiskContributions("Sigma")
 
 
 # --- models with them -------------------------------------------------------------------------

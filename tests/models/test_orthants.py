@@ -98,8 +98,8 @@ def test_orthants_with_a_portfolio_without_risk_are_skipped():
 
 def test_bad_input(dense_covariance):
     covariance = dense_covariance(3)
-    with pytest.raises(InputError, match="covariance is a DataFrame"):
-        parity_orthants(covariance.matrix())
+    with pytest.raises(InputError, match="covariance is a Series; expected a Covariance"):
+        parity_orthants(covariance.volatilities())
     with pytest.raises(InputError, match="samples is 0; expected a whole number"):
         parity_orthants(covariance, samples=0)
     with pytest.raises(InputError, match="gross is 0; expected a positive"):

@@ -40,7 +40,7 @@ SETS = [
 def test_a_generator_draws_as_many_as_asked_for(given) -> None:
     assert len(given.sample(np.random.default_rng(0), 3)) == 3
     assert len(given.sample(np.random.default_rng(0), 0)) == 0
-    with pytest.raises(InputError, match="rng is a int; expected a Generator"):
+    with pytest.raises(InputError, match="rng is an int; expected a Generator"):
         given.sample(1, 3)
     with pytest.raises(InputError, match="size is -1"):
         given.sample(np.random.default_rng(0), -1)

@@ -76,9 +76,10 @@ class Cone(ABC):
     def violation(self, *parts: FloatArray) -> FloatArray:
         """By how much each cone is missed by values of its parts; at most 0 where it is not."""
 
-    def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[float]) -> float:
-        """The largest violation, relative to the sizes of the parts' terms."""
-        return float(np.max(self.violation(*parts))) / (max(sizes) or 1.0)
+    def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[FloatArray]) -> float:
+        """The largest violation of a cone, each relative to the sizes of the terms in its rows."""
+        missed = self.violation(*parts)
+        return float(np.max(missed / or_one(largest_by_cone(missed.size, sizes))))
 
     def quadratic(self, *parts: Affine) -> Quadratic | None:
         """A quadratic and its bounds: they hold in the cone, and only there if heads are signed."""
@@ -186,6 +187,19 @@ class Cone(ABC):
 
     def __hash__(self) -> int:
         return hash((type(self), *sorted(vars(self).items())))
+
+
+def largest_by_cone(count: int, sizes: Sequence[FloatArray]) -> FloatArray:
+    """The largest size among the rows of each cone; what a single cone has is all its own."""
+    largest = np.zeros(count)
+    for size in sizes:
+        largest = np.maximum(largest, size if size.size == count else size.max(initial=0.0))
+    return largest
+
+
+def or_one(sizes: FloatArray) -> FloatArray:
+    """What to divide by: 1 where there is nothing to be relative to."""
+    return np.where(sizes > 0.0, sizes, 1.0)
 
 
 def interleaved(count: int, pieces: Sequence[Rows]) -> Rows:

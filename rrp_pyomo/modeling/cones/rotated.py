@@ -13,7 +13,7 @@ from rrp_pyomo.forms.problem_classes import Takes
 from rrp_pyomo.forms.rows import Rows
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling.composite import Composite
-from rrp_pyomo.modeling.cones.base import Cone, Quadratic, interleaved, lengths
+from rrp_pyomo.modeling.cones.base import Cone, Quadratic, interleaved, lengths, or_one
 from rrp_pyomo.modeling.cones.second_order import squares
 from rrp_pyomo.modeling.expressions import Affine
 
@@ -53,9 +53,9 @@ class Rotated(Cone):
         missed: FloatArray = np.max([lengths(pieces, a.size) - product, -a, -b], axis=0)
         return missed
 
-    def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[float]) -> float:
+    def relative_violation(self, parts: Sequence[FloatArray], sizes: Sequence[FloatArray]) -> float:
         """As a second-order cone, in multiples of the heads' sizes: √(a b) has no slope at 0."""
-        size_a, size_b = (size or 1.0 for size in sizes[:2])
+        size_a, size_b = (or_one(size) for size in sizes[:2])
         a, b = parts[0] / size_a, parts[1] / size_b
         v = lengths([piece / np.sqrt(size_a * size_b) for piece in parts[2:]], a.size)
         return float(np.max(np.hypot(2.0 * v, a - b) - (a + b)))
