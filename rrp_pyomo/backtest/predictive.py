@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,20 @@ import pandas as pd
 from rrp_pyomo.backtest.estimators import Estimate
 from rrp_pyomo.data import WeightSet
 from rrp_pyomo.data.validation import as_number
-from rrp_pyomo.errors import InputError, UnknownLabelError, brief, is_number, require_kind
+from rrp_pyomo.data.weight_set import resolved_weight_set
+from rrp_pyomo.errors import (
+    InputError,
+    SolverError,
+    UnknownLabelError,
+    brief,
+    is_number,
+    require_kind,
+)
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.models.multi_period import MultiPeriod
-from rrp_pyomo.models.time_structure import STRUCTURES
+from rrp_pyomo.models.separable import SeparableProgram, markowitz
+from rrp_pyomo.models.time_structure import STRUCTURES, Forecasts
+from rrp_pyomo.models.trading import Trading
 from rrp_pyomo.solve.session import ProgramSession
 from rrp_pyomo.uncertainty import Ellipsoid
 
@@ -30,6 +41,10 @@ class ModelPredictiveControl:
     rebalance; at the first one nothing is held and trading is free. Means are the window's, with
     errors in their confidence ellipsoid, unless a forecast says others. A heuristic: every plan is
     robust, but the sequence of first steps is no robust policy (Boyd et al. 2017).
+
+    With ``horizon=1`` and ``level=None`` it is Markowitz's problem with costs, anew at each date.
+    Under a factor model that takes about a millisecond for 500 assets, because it is separable but
+    for the factors, where weights have bounds alone.
 
     Parameters
     ----------
@@ -112,18 +127,21 @@ class ModelPredictiveControl:
         self, estimate: Estimate, solvers: ProgramSession, held: FloatArray | None
     ) -> FloatArray:
         """The first step from what is held, an (n,) array."""
+        program = self._separable(estimate, held)
+        if program is not None:
+            n = estimate.covariance.size
+            with suppress(SolverError):  # it stands by its own bound, or Clarabel is asked
+                return program.solve(np.full(n, 1.0 / n) if held is None else held)
         plan = self.plan(estimate, held)
         return np.asarray(solvers.solve(plan.statement)["x_1"])
 
     def plan(self, estimate: Estimate, held: FloatArray | None = None) -> MultiPeriod:
         """What is planned at a rebalance."""
-        returns = estimate.returns
-        mean = returns.mean()
         errors = None
         if self.level:
-            errors = Ellipsoid.of_mean(returns, self.level, estimate.covariance)
+            errors = Ellipsoid.of_mean(estimate.returns, self.level, estimate.covariance)
         return MultiPeriod(
-            [mean] * self.horizon if self.forecast is None else self.forecast(estimate),
+            self._means(estimate),
             estimate.covariance,
             self.risk_aversion,
             uncertainty=self.uncertainty,
@@ -133,3 +151,22 @@ class ModelPredictiveControl:
             previous=held,
             turnover=None if held is None else self.turnover,
         )
+
+    def _means(self, estimate: Estimate) -> Any:
+        """By period and asset."""
+        if self.forecast is not None:
+            return self.forecast(estimate)
+        return [estimate.returns.to_numpy().mean(axis=0)] * self.horizon
+
+    def _separable(self, estimate: Estimate, held: FloatArray | None) -> SeparableProgram | None:
+        """The plan of a single period, where known means and few factors make it separable."""
+        if self.horizon > 1 or self.level or (held is not None and self.turnover is not None):
+            return None
+        labels = estimate.covariance.labels
+        forecasts = Forecasts.of(self._means(estimate), None, None, labels)
+        if not forecasts.known_alone or len(forecasts.periods) > 1:
+            return None
+        trading = Trading.of(labels, 0.0 if held is None else self.cost, held, None)
+        X = resolved_weight_set(self.weight_set, labels)
+        (mean,) = forecasts.centers
+        return markowitz(mean, estimate.covariance, self.risk_aversion, trading, X)

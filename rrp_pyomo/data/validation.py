@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -50,9 +50,8 @@ def unique_labels(labels: Iterable[Hashable], kind: str) -> Labels:
             "rename or drop the repetitions"
         )
     # The common cases; numbers that are larger may be too long to be written.
-    if all(type(k) is str or (type(k) is int and -_LONG < k < _LONG) for k in labels) and (
-        len({*map(type, labels)}) < 2
-    ):
+    kinds, numbers = set(map(type, labels)), cast("tuple[int, ...]", labels)
+    if kinds <= {str} or (kinds == {int} and -_LONG < min(numbers) and max(numbers) < _LONG):
         return labels
     if any(map(_is_missing, labels)):
         k = next(k for k, label in enumerate(labels) if _is_missing(label))

@@ -76,6 +76,11 @@ class Forecasts:
         return replace(self, centers=means, sets=(_point(0.0 * means[0], self.labels),))
 
     @property
+    def known_alone(self) -> bool:
+        """Whether the means have no errors."""
+        return all(isinstance(one, Point) for one in self.sets)
+
+    @property
     def by_period(self) -> tuple[MeanSet, ...]:
         """The set of each period."""
         return self.sets * len(self.periods) if len(self.sets) == 1 else self.sets

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rrp_pyomo import MeanVariance
-from rrp_pyomo.backtest import Backtest, BacktestResult, ModelPredictiveControl
+from rrp_pyomo import MeanVariance, WeightSet
+from rrp_pyomo.backtest import Backtest, BacktestResult, ModelPredictiveControl, predictive
 from rrp_pyomo.backtest.estimators import Estimate
 from rrp_pyomo.errors import InputError, UnknownLabelError
+from rrp_pyomo.solve.session import ProgramSession
 from rrp_pyomo.uncertainty import Ellipsoid
 
 LABELS = list("abcd")
@@ -47,6 +48,34 @@ def test_without_costs_any_horizon_is_the_portfolio_of_one_period():
         alone = MeanVariance(mean, estimate.covariance, 4.0).solve().weights
         for name in ("H = 1", "H = 2", "H = 4"):
             np.testing.assert_allclose(result.weights.loc[(date, name)], alone, atol=1e-4)
+
+
+def test_one_period_of_known_means_takes_no_solver(monkeypatch):
+    """Under few factors its plan is separable, and its answer right to rounding."""
+    strategy = ModelPredictiveControl(1, 0.002, 20.0, None, weight_set=WeightSet(upper=0.6))
+    with monkeypatch.context() as patched:
+        patched.setattr(ProgramSession, "solve", None)
+        result = run(strategy)
+    with monkeypatch.context() as patched:
+        patched.setattr(predictive, "markowitz", lambda *given: None)
+        by_clarabel = run(strategy)
+    np.testing.assert_allclose(result.weights, by_clarabel.weights, atol=1e-6)
+    assert 0.0 < result.trades.iloc[1:].max().item() < 0.5
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        ModelPredictiveControl(1, 0.002, 20.0, 0.9),
+        ModelPredictiveControl(1, 0.002, 20.0, None, turnover=0.1),
+        ModelPredictiveControl(1, 0.002, 20.0, None, forecast=lambda e: [e.returns.mean()] * 2),
+    ],
+    ids=["errors of means", "a limit on trading", "a forecast of two periods"],
+)
+def test_other_plans_are_for_conic_solvers(strategy, monkeypatch):
+    monkeypatch.setattr(ProgramSession, "solve", None)
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        run(strategy)
 
 
 def test_large_costs_keep_what_has_drifted():
