@@ -121,7 +121,8 @@ class SeparableProgram:
         if size <= _ACCEPTED * float(np.linalg.norm(u)):
             return x
         raise SolverError(
-            f"Newton's method ended {0.5 * size**2:.3g} from the optimum of a separable program"
+            f"Newton's method ended {0.5 * size**2:.3g} from the optimum of a separable program; "
+            "expected rounding: leave it to Clarabel"
         )
 
     def response(self, u: FloatArray) -> Response:
