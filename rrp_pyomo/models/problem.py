@@ -295,7 +295,7 @@ class PortfolioProblem(ABC):
         solver : str, optional
             Name of a solver, see ``rrp solvers``; by default the problem's own.
         **options
-            ``time_limit`` in seconds, ``tee``, and the solver's own options by name.
+            ``time_limit`` in seconds, ``tee``, ``threads``, and the solver's own options by name.
 
         Returns
         -------

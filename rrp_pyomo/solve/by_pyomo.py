@@ -113,11 +113,13 @@ def _run(
     options: dict[str, Any],
 ) -> tuple[str, SolutionStatus, float | None]:
     """Solve and load; the status, what it means, and what is proved of the objective."""
+    threads = None
     if embedded:
         solver = SolverFactory(entry.embedded_name or entry.pyomo_name)
     elif entry.new_interface is not None:
         solver, defaults = entry.new_interface()
         options = {**defaults, **options}
+        threads = options.pop("threads", None)
     else:
         solver = SolverFactory(entry.pyomo_name)
     results = solver.solve(
@@ -126,6 +128,7 @@ def _run(
         raise_exception_on_nonoptimal_result=False,
         time_limit=time_limit,
         tee=tee,
+        threads=threads,
         solver_options=options,
     )
     ended, reached = results.termination_condition, results.solution_status

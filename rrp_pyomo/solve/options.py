@@ -12,7 +12,39 @@ from importlib import import_module
 from typing import Any
 
 from rrp_pyomo.errors import UnknownLabelError
-from rrp_pyomo.solvers.options import refused
+from rrp_pyomo.solve.table import Found, Solver
+from rrp_pyomo.solvers.options import Option, checked, refused, require_one_thread
+
+
+def with_threads(solver: Solver, found: Found, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with ``threads``, which means the same to all, as the solver calls it.
+
+    Raises
+    ------
+    InputError
+        The solver works on one thread, and more are asked for.
+    """
+    if "threads" not in options:
+        return dict(options)
+    given = dict(options)
+    threads = given.pop("threads")
+    if solver.backend_name:
+        return {**given, **solver.backend().limits(None, threads)}
+    if found.embedded:
+        from rrp_pyomo.solvers.ipopt.solver import MORE_THREADS, SEQUENTIAL
+
+        require_one_thread(SEQUENTIAL, threads, MORE_THREADS)
+        return given
+    if solver.name == "scip":
+        require_one_thread("SCIP, as Pyomo runs it,", threads, "leave it out, or use 'gurobi'")
+        return given
+    if solver.name == "highs":
+        from rrp_pyomo.solvers.outer_approximation.threads import renew_threads
+
+        renew_threads()
+        return dict(options)
+    checked(solver.name, {"threads": threads}, {"threads": Option(int, "[1, 1024]")})
+    return {**given, _THREADS.get(solver.name, "threads"): threads}
 
 
 def try_options(solver: str, options: Mapping[str, Any]) -> None:
@@ -65,6 +97,9 @@ def _scip(pyscipopt: Any) -> Callable[[str, Any], None]:
     setter: Callable[[str, Any], None] = pyscipopt.Model().setParam
     return setter
 
+
+#: What limits their threads, where it is not ``threads``.
+_THREADS = {"gurobi": "Threads", "mosek": "mosek.iparam.num_threads"}
 
 _SETTERS: dict[str, tuple[str, Callable[[Any], Callable[[str, Any], None]]]] = {
     "highs": ("highspy", _highs),

@@ -14,6 +14,7 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.realise.lowering import is_sum_of_squares
 from rrp_pyomo.solve.by_pyomo import solve_by_pyomo
 from rrp_pyomo.solve.conic import solve_conic
+from rrp_pyomo.solve.options import with_threads
 from rrp_pyomo.solve.smooth import solve_smooth
 from rrp_pyomo.solve.solution import ProgramSolution, Start
 from rrp_pyomo.solve.table import SOLVERS, Route, find_solver
@@ -53,7 +54,8 @@ def solve_program(
         What an answer through a Pyomo block may violate a constraint by, relative to the
         constraint's own size; the certificate says it.
     **options
-        The solver's own options by name.
+        The solver's own options by name; and ``threads``, which means the same to all that have
+        several, and is refused by others if it is more than 1.
 
     Raises
     ------
@@ -97,6 +99,7 @@ def solve_program(
     found = entry.require()
     if near:
         options = {**entry.near, **options}
+    options = with_threads(entry, found, options)
     named = f"{solver} {found.version} ({found.where})"
     match entry.route(found, needed):
         case Route.CONIC:

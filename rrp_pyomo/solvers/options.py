@@ -105,7 +105,7 @@ def refused(solver: str, name: str, value: object, why: str) -> InputError:
     return InputError(f"{solver} option {name!r} is {shown}; {why}")
 
 
-def require_one_thread(solver: str, threads: int | None, remedy: str) -> None:
+def require_one_thread(solver: str, threads: object, remedy: str) -> None:
     """Raise unless a solver that works on one thread is asked for no more.
 
     Raises
@@ -113,9 +113,10 @@ def require_one_thread(solver: str, threads: int | None, remedy: str) -> None:
     InputError
         With what to do instead.
     """
-    if threads not in (None, 1):
+    if threads is not None and (isinstance(threads, bool) or threads != 1):
         raise InputError(
-            f"threads is {threads}; expected None or 1, for {solver} works on one thread: {remedy}"
+            f"threads is {threads!r}; expected None or 1, for {solver} works on one thread: "
+            f"{remedy}"
         )
 
 

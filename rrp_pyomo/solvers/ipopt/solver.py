@@ -38,6 +38,11 @@ NEARBY = (
     "elsewhere, or let 'clarabel' look for one where the model is convex"
 )
 ROUTES = ("auto", "quadratic", "nl")
+SEQUENTIAL = "the embedded Ipopt, whose MUMPS is sequential,"
+MORE_THREADS = (
+    "leave it out, use an ipopt executable whose linear solver has threads, or set "
+    "OMP_NUM_THREADS before Python starts for one that 'hsllib' or 'pardisolib' names"
+)
 
 
 @document_configdict()
@@ -102,12 +107,7 @@ class CasadiIpopt(PyomoSolver):
 
     def _options(self, config: Any) -> dict[str, Any]:
         require_casadi()
-        require_one_thread(
-            "the embedded Ipopt, whose MUMPS is sequential,",
-            config.threads,
-            "leave it out, use an ipopt executable whose linear solver has threads, or set "
-            "OMP_NUM_THREADS before Python starts for one that 'hsllib' or 'pardisolib' names",
-        )
+        require_one_thread(SEQUENTIAL, config.threads, MORE_THREADS)
         return check_options(config.solver_options.value())
 
     def _run(

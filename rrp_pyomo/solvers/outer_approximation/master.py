@@ -14,6 +14,7 @@ from rrp_pyomo.errors import SolverError
 from rrp_pyomo.forms.rows import IntArray
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.outer_approximation.relaxation import Functions, Relaxation
+from rrp_pyomo.solvers.outer_approximation.threads import renew_threads
 
 #: Bounds of integers count as whole numbers within this.
 WHOLE = 1e-6
@@ -61,6 +62,7 @@ class Master:
         self.lower, self.upper = relaxation.lower.copy(), relaxation.upper.copy()
         self.lower[integers] = np.ceil(self.lower[integers] - WHOLE)
         self.upper[integers] = np.floor(self.upper[integers] + WHOLE)
+        renew_threads()
         self._set(output_flag=False, threads=threads, random_seed=0)
         self._set(small_matrix_value=1e-12)  # a cut without its small coefficients is none
         self._tolerance(ACCURATE)
