@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -14,13 +13,8 @@ class _Deferred:
     """Stands where ``import casadi`` would, and is asked for the same names."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_imported(), name)
-
-
-@cache
-def _imported() -> Any:
-    require_casadi()
-    return import_module("casadi")
+        require_casadi()
+        return getattr(import_module("casadi"), name)
 
 
 def has_casadi() -> bool:
