@@ -31,6 +31,8 @@ from rrp_pyomo.linalg import Factor, FloatArray, LinearMap, Stack
 
 # Norms square variances once more, which floats hold as far as 1e±308.
 _LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-150, 1e150
+# Up to so many assets a factorisation takes no longer than what else is checked at once.
+_FACTORED_AT_ONCE = 100
 
 
 class Covariance(ABC):
@@ -67,6 +69,14 @@ class Covariance(ABC):
     @abstractmethod
     def operator(self) -> LinearMap | FloatArray:
         """Σ as numbers that multiply, shape (n, n)."""
+
+    @property
+    def as_given(self) -> LinearMap | FloatArray:
+        """Σ as in ``operator``, though nobody may have asked whether it is semidefinite.
+
+        For what goes through with any symmetric matrix, and meets what is not semidefinite itself.
+        """
+        return self.operator
 
     @property
     @abstractmethod
@@ -145,7 +155,7 @@ class Covariance(ABC):
     @cached_property
     def mean_row_sum(self) -> float:
         """The mean of Σ1: the magnitude of a marginal risk when weights are of order 1."""
-        return float((self.operator @ np.ones(self.size)).mean())
+        return float((self.as_given @ np.ones(self.size)).mean())
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -315,7 +325,9 @@ class DenseCovariance(Covariance):
     Parameters
     ----------
     matrix : (n, n) DataFrame or array
-        Symmetric and positive semidefinite up to rounding.
+        Symmetric and positive semidefinite up to rounding. With more than 100 assets the latter is
+        found out where Σ is first used, as that takes longer than many a use: by all but Newton's
+        method for risk parity, which needs no more than a convex problem.
     labels : iterable of hashables, optional
         Taken from a DataFrame, otherwise 0, 1, ….
     repair : {None, "clip"}
@@ -346,7 +358,6 @@ class DenseCovariance(Covariance):
     labels: Labels
     repaired: str | None
     _matrix: FloatArray
-    _root: FloatArray
 
     def __init__(
         self,
@@ -367,18 +378,28 @@ class DenseCovariance(Covariance):
         repaired = None
         if repair == "clip":
             array, repaired = clipped(array)
-        root = psd_root(array, "covariance")
-        vars(self).update(labels=assets, repaired=repaired, _matrix=array, _root=root)
+        vars(self).update(labels=assets, repaired=repaired, _matrix=array)
+        if n <= _FACTORED_AT_ONCE or repair is not None:
+            self._require_semidefinite()
 
     @property
     def operator(self) -> FloatArray:
         """Σ itself."""
+        self._require_semidefinite()
         return self._matrix
 
     @property
+    def as_given(self) -> FloatArray:
+        """Σ itself, though nobody may have asked whether it is semidefinite."""
+        return self._matrix
+
+    @cached_property
     def root(self) -> FloatArray:
         """R with R'R = Σ: Cholesky, or from the eigenvalues where Σ is singular."""
-        return self._root
+        return psd_root(self._matrix, "covariance")
+
+    def _require_semidefinite(self) -> None:
+        _ = self.root
 
     @cached_property
     def frobenius_norm(self) -> float:

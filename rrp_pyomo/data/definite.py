@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import issymmetric
 
 from rrp_pyomo.data.validation import Labels, frozen, require_finite
 from rrp_pyomo.errors import InputError
@@ -16,6 +17,10 @@ _EIGENVALUE_TOLERANCE = 1e-10
 
 def symmetric(matrix: FloatArray, labels: Labels, name: str) -> FloatArray:
     """The matrix, read-only, its rounding errors averaged out; the worst other pair is named."""
+    # What is not finite is never equal to itself or never has a finite sum.
+    with np.errstate(all="ignore"):
+        if issymmetric(matrix) and np.isfinite(matrix @ np.ones(len(matrix))).all():
+            return frozen(matrix if matrix.flags.c_contiguous else matrix.T)
     require_finite(matrix, name, labels, labels)
     gap = np.abs(matrix - matrix.T)
     if gap.any():

@@ -25,7 +25,7 @@ from rrp_pyomo.data import Covariance, ResolvedWeightSet
 from rrp_pyomo.errors import InfeasibleError, SolverError, warn
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import log, sum_squares
-from rrp_pyomo.models.newton import shifted_inverse
+from rrp_pyomo.models.newton_systems import shifted_inverse
 from rrp_pyomo.models.weights import Active, active, signed, state_weights
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program

@@ -65,3 +65,7 @@ class RiskParityNLP(NonconvexRiskParity):
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         R = self.contributions(x)
         return {"x": x, "R": R, "theta": R.mean()}
+
+    def _objective_at(self, x: FloatArray, marginal_risk: FloatArray) -> float:
+        R = self._contributions(x, marginal_risk)
+        return float(2 * x.size * ((R - R.mean()) ** 2).sum())

@@ -68,7 +68,10 @@ class NonconvexRiskParity(NominalRiskParity):
 
     def contributions(self, x: FloatArray) -> FloatArray:
         """R at given weights, shape (n,)."""
-        R: FloatArray = x * (self.covariance.operator @ x) / self.risk_unit
+        return self._contributions(x, self.covariance.operator @ x)
+
+    def _contributions(self, x: FloatArray, marginal_risk: FloatArray) -> FloatArray:
+        R: FloatArray = x * marginal_risk / self.risk_unit
         return R / (x.size * self.budgets)
 
     def _initial_weights(self) -> FloatArray:

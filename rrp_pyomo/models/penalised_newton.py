@@ -11,7 +11,8 @@ from rrp_pyomo.data import CovarianceUncertainty, FactorCovariance
 from rrp_pyomo.data.covariance import multiplied_out
 from rrp_pyomo.errors import SolverError
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.models.newton import newton, shifted_inverse
+from rrp_pyomo.models.newton import newton
+from rrp_pyomo.models.newton_systems import shifted_inverse
 
 # What contributions may differ by, and the duality gap relative to p, of an answer that stands.
 _EQUAL, _GAP = 1e-9, 1e-9

@@ -72,3 +72,7 @@ class RiskParityQCLP(NonconvexRiskParity):
         R = self.contributions(x)
         theta = (R.max() + R.min()) / 2
         return {"x": x, "R": R, "theta": theta, "zeta": R.max() - theta}
+
+    def _objective_at(self, x: FloatArray, marginal_risk: FloatArray) -> float:
+        R = self._contributions(x, marginal_risk)
+        return float((R.max() - R.min()) / 2)

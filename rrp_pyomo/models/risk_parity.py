@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from rrp_pyomo.models.problem import PortfolioProblem
 from rrp_pyomo.models.weights import binding, normalised, violation
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.realise.points import bounds_on
+from rrp_pyomo.solve.solution import ProgramSolution
 
 Budgets = pd.Series | Mapping[Any, float] | ArrayLike | None
 
@@ -48,9 +50,19 @@ def unit_of_risk(covariance: Covariance, signs: FloatArray | None = None) -> flo
     """
     n, mean_row_sum = covariance.size, covariance.mean_row_sum
     if signs is not None:
-        mean_row_sum = float(signs @ (covariance.operator @ signs)) / n
+        mean_row_sum = float(signs @ (covariance.as_given @ signs)) / n
     diversified = float(covariance.variances.sum()) / n**2
     return max(mean_row_sum / n, diversified) / n
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What a portfolio needs of a solution, where no program was solved for it."""
+
+    arrays: Mapping[str, FloatArray]
+    objective: float
+    status: str
+    solver: str
 
 
 class RiskParityProblem(PortfolioProblem):
@@ -144,7 +156,21 @@ class RiskParityProblem(PortfolioProblem):
         signs = None if X.long_only else X.signs
         result = newton(self.covariance, self.budgets, signs=signs, **options)
         x = normalised(X, result.weights)
-        return self._portfolio(self._solution_at(x, result.status, "newton"))
+        marginal_risk = self.covariance.as_given @ x
+        found = _Found(
+            {"x": x, "marginal_risk": marginal_risk},
+            self._objective_at(x, marginal_risk),
+            result.status,
+            "newton",
+        )
+        return self._portfolio(cast(ProgramSolution, found))
+
+    def _objective_at(self, x: FloatArray, marginal_risk: FloatArray) -> float:
+        """The statement's objective at given weights and Σx, its other variables at their best.
+
+        Where it follows from these, nothing has to be stated.
+        """
+        return self._solution_at(x, "", "").objective
 
     def _require_risk(self) -> None:
         if violation(self.weight_set, np.zeros(self.covariance.size)) == 0.0:

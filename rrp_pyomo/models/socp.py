@@ -139,15 +139,22 @@ class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
         return np.full(len(self.labels), self.selection is None)
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
-        n, X = x.size, self.weight_set
         if self.selection is not None:
-            k = self.selection.cardinality
+            k, X = self.selection.cardinality, self.weight_set
             values = selected_values(x, X, self.covariance, self.risk_unit, k)
             t = values["t_selected"][values["selected"] > 0].min()
             return values | {"t": t, "t_selected": t * values["selected"]}
-        z = np.maximum(signed(X, self.covariance.operator @ x) / self.risk_unit, 0.0)
+        return {"x": x, **self._values_with(x, self.covariance.operator @ x)}
+
+    def _values_with(self, x: FloatArray, marginal_risk: FloatArray) -> dict[str, Any]:
+        n, X = x.size, self.weight_set
+        z = np.maximum(signed(X, marginal_risk) / self.risk_unit, 0.0)
         t = np.sqrt((signed(X, x) * z / (n * self.budgets)).min())
-        return {"x": x, "z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}
+        return {"z": z, "p": np.sqrt(signed(X, x) @ z / n), "t": t}
+
+    def _objective_at(self, x: FloatArray, marginal_risk: FloatArray) -> float:
+        values = self._values_with(x, marginal_risk)
+        return float(values["p"] - values["t"])
 
     def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
         """Solve the problem; see :meth:`NominalRiskParity.solve`.
@@ -185,10 +192,14 @@ class RiskParitySOCP(SelectingRiskParity, NominalRiskParity):
                 "as X makes one of them a hedge of the others; relax X or use RiskParityQCLP"
             ) from error
 
+    @staticmethod
+    def _has_binding(portfolio: Portfolio) -> bool:
+        return bool(getattr(portfolio.certificate, "binding", ()))
+
     def _portfolio(self, solution: ProgramSolution) -> Portfolio:
         portfolio = super()._portfolio(solution)
-        x = solution.arrays["x"]
-        if self.minimum_share is None and self.selection is None:
+        if self.minimum_share is None and self.selection is None and self._has_binding(portfolio):
+            x = solution.arrays["x"]
             self._warn_off_parity(
                 x,
                 x * (self.covariance.operator @ x),

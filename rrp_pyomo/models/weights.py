@@ -150,10 +150,9 @@ def binding(X: ResolvedWeightSet, x: FloatArray) -> tuple[str, ...]:
     sign = np.where(bounds > 0, X.upper, X.lower) == 0.0
     bounds = np.where(sign & ~is_excluded(X), 0.0, bounds)
     names = [
-        f"{'lower' if side < 0 else 'upper'} bound of {str(name)!r}"
+        f"{'lower' if sides[i] < 0 else 'upper'} bound of {str(labels[i])!r}"
         for labels, sides in ((X.labels, bounds), (X.row_names, rows))
-        for name, side in zip(labels, sides, strict=True)
-        if side
+        for i in np.flatnonzero(sides)
     ]
     if X.fully_invested and X.gross is not None:
         names.append(f"gross {X.gross:g} beside 1'x = 1")
