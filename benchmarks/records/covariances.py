@@ -138,8 +138,8 @@ def records() -> Iterator[Record]:
         1.0,
         f"gap within {max(gaps):.0e} of the worst variance, bounded from the data",
         note=(
-            "ellipsoids of loadings (Goldfarb & Iyengar), for which skfolio has no set: its compact "
-            "one is of another kind, and that of entries takes a map of n² × n² numbers, "
+            "ellipsoids of loadings (Goldfarb & Iyengar), for which skfolio has no set: its "
+            "compact one is of another kind, and that of entries takes a map of n² × n² numbers, "
             f"{8 * float(MANY) ** 4 / 1e12:.0f} TB here."
         ),
     )
