@@ -79,7 +79,10 @@ class LinearMap:
 
     def toarray(self) -> FloatArray:
         """The matrix multiplied out, shape (k, n)."""
-        return self @ np.eye(self.shape[1])
+        result = np.zeros(self.shape) if self.diagonal is None else np.diag(self.diagonal)
+        for factor in self.factors:
+            result += factor.left @ factor.right
+        return result
 
 
 @dataclass(frozen=True, eq=False)

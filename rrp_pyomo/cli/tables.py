@@ -143,7 +143,7 @@ def solver_tables() -> tuple[Table, Table]:
         takes.add_row(
             name,
             "missing" if found is None else found.version,
-            ", ".join(_taken(solver)) or "nominal risk parity only",
+            ", ".join(_taken(solver)) or "risk parity only",
             ", ".join(solver.reads),
             "yes" if solver.duals else "no",
         )

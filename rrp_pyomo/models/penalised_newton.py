@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,20 @@ _EQUAL, _GAP = 1e-9, 1e-9
 _TARGET, _MOST_STEPS, _MOST_HALVINGS = 1e-12, 15, 3
 # How far towards the edge of x > 0 a step may go.
 _INSIDE = 0.9
+
+
+class Proven(NamedTuple):
+    """A portfolio of (12), and what proves it.
+
+    Attributes
+    ----------
+    weights : (n,) array
+    gap : float
+        By how much p − t is above the least value that multipliers allow, in volatility.
+    """
+
+    weights: FloatArray
+    gap: float
 
 
 class PenalisedNewton:
@@ -78,7 +92,7 @@ class PenalisedNewton:
     def _norm_map(self) -> FloatArray:
         return multiplied_out(self._uncertainty.perturbation.norm_map)
 
-    def weights(self, Omega: float) -> FloatArray | None:
+    def proven(self, Omega: float) -> Proven | None:
         """The portfolio of (12), which sums to 1; None where this method does not find it.
 
         Parameters
@@ -92,7 +106,10 @@ class PenalisedNewton:
                 x = self._equalised(c)
             except (SolverError, np.linalg.LinAlgError):
                 return None
-            return x / x.sum() if x is not None and self._is_optimal(x, c) else None
+            if x is None:
+                return None
+            p, gap = self._gap(x, c)
+            return Proven(x / x.sum(), gap / x.sum()) if gap <= _GAP * p else None
 
     def _equalised(self, c: float) -> FloatArray | None:
         """x with x_i z_i = b_i, z = Σ⁰x − c‖Σ^Δ x‖."""
@@ -139,8 +156,8 @@ class PenalisedNewton:
         gradient: FloatArray = (image @ self._norm_map) / (size or 1.0)
         return size, gradient
 
-    def _is_optimal(self, x: FloatArray, c: float) -> bool:
-        """Whether p − t is as small as the multipliers prove that it must be.
+    def _gap(self, x: FloatArray, c: float) -> tuple[float, float]:
+        """p, and how much more p − t is than the multipliers prove that it must be.
 
         With x of the length that x_i z_i = b_i has, t = 1/√n, and
         ∇h_i = (z_i e_i + x_i (Σ⁰e_i − c g)) / (2√n b_i).
@@ -160,4 +177,4 @@ class PenalisedNewton:
         multipliers /= multipliers.sum()
         mu = x * multipliers / b
         v = slope - (z / x * mu + self._times(mu) - c * mu.sum() * gradient) / (2.0 * root)
-        return bool(p - t - v.min() * x.sum() <= _GAP * p)
+        return float(p), float(p - t - v.min() * x.sum())

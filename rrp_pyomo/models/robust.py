@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from rrp_pyomo.data import WeightSet
-from rrp_pyomo.errors import SolverError
+from rrp_pyomo.data.validation import index_of
+from rrp_pyomo.errors import SolverError, UnknownLabelError
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.modeling import Affine, Variable, square
 from rrp_pyomo.modeling.constraints import Constraint
 from rrp_pyomo.models.penalised import PenalisedRiskParity
 from rrp_pyomo.models.penalised import RobustCertificate as RobustCertificate
 from rrp_pyomo.models.penalised import RobustDetails as RobustDetails
-from rrp_pyomo.models.penalised_newton import PenalisedNewton
+from rrp_pyomo.models.penalised_newton import PenalisedNewton, Proven
 from rrp_pyomo.models.risk_parity import shares
 from rrp_pyomo.models.weights import signed
 from rrp_pyomo.portfolio import Portfolio
 from rrp_pyomo.program import Program
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.solve.table import is_own
+
+# What portfolios say that multipliers prove.
+_PROVEN = "converged"
 
 
 class RobustRiskParity(PenalisedRiskParity):
@@ -116,11 +124,71 @@ class RobustRiskParity(PenalisedRiskParity):
         >>> RobustRiskParity(uncertainty, 1.0).equalised().round(3).tolist()
         [0.4, 0.6]
         """
+        proven = self._proven(start)
+        return None if proven is None else proven.weights
+
+    def _proven(self, start: FloatArray | None = None) -> Proven | None:
         if not self.weight_set.is_simplex:
             return None
         if self._newton is None:
             self._newton = PenalisedNewton(self.uncertainty, self.budgets, start)
-        return self._newton.weights(self.Omega)
+        return self._newton.proven(self.Omega)
+
+    def solve(self, solver: str | None = None, **options: Any) -> Portfolio:
+        """Solve the problem; see :meth:`PortfolioProblem.solve`.
+
+        Without a solver's name or options, Newton's method does it where it can prove its answer,
+        see :meth:`equalised`, and Clarabel elsewhere; ``Portfolio.solver`` says which of them.
+
+        Parameters
+        ----------
+        solver : str, optional
+            Such as ``"clarabel"``, or ``"newton"`` for nothing but Newton's method.
+        **options
+            As there; Newton's method has none.
+
+        Raises
+        ------
+        InfeasibleError
+            ω is beyond ω_max; the message has both.
+        SolverError
+            The solver failed; or contributions are not equal at the solution, and so it is not
+            one of Newton's method.
+        """
+        by_newton = is_own(solver)
+        if by_newton or (solver is None and not options):
+            for option in options:
+                raise UnknownLabelError("Newton option", option, ())
+            proven = self._proven()
+            if proven is not None:
+                return self._of_newton(proven)
+        if by_newton:
+            raise SolverError(
+                "solver 'newton' finds portfolios of (12) whose contributions are all in the ratio "
+                "of their budgets, for long-only and fully invested weights, and this is none, or "
+                f"omega = {self.omega:.9g} is beyond omega_max; use 'clarabel'"
+            )
+        return super().solve(solver, **options)
+
+    def _of_newton(self, proven: Proven) -> Portfolio:
+        x, as_it_is = proven.weights, copy(self)
+        vars(as_it_is).pop("_program", None)  # whose parameters change
+        values = self._values_at(x)
+        return Portfolio(
+            weights=pd.Series(x, index=index_of(self.labels), name="weights"),
+            covariance=self.covariance,
+            budgets=self.budgets,
+            model=type(self).__name__,
+            objective=float(values["p"] - values["t"]) * self.objective_unit,
+            status=_PROVEN,
+            solver="newton",
+            details=self._details(),
+            certify=partial(as_it_is._certified, proven),
+        )
+
+    def _certified(self, proven: Proven) -> RobustCertificate:
+        solution = self._solution_at(proven.weights, _PROVEN, "newton")
+        return self._certificate(replace(solution, duality_gap=proven.gap / self.objective_unit))
 
     def _state_contributions(
         self, program: Program, x: Variable, z: Variable

@@ -365,7 +365,7 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver(
             "newton", (), (), 1e-14, False,
-            "BSD-3-Clause; nominal risk parity only, weights of given signs and one sum",
+            "BSD-3-Clause; risk parity only, weights of given signs and one sum",
             "part of this package", _newton, own=True,
         ),
         Solver(
