@@ -62,7 +62,16 @@ def try_out(file: Path, demo: Path, out: Path) -> None:
         home = Path(folder)
         venv.create(home / "env", with_pip=True)
         scripts = home / "env" / ("Scripts" if sys.platform == "win32" else "bin")
-        run(scripts / "python", "-m", "pip", "install", "--quiet", f"{file}[data]", cwd=home)
+        run(
+            scripts / "python",
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-compile",
+            f"{file}[data]",
+            cwd=home,
+        )
         run(scripts / "python", "-c", LOOK, cwd=home)
         run(scripts / "rrp", "--version", cwd=home)
         run(scripts / "python", demo, out, cwd=home)
