@@ -137,7 +137,7 @@ def _numbers_of(portfolio: Portfolio) -> dict[str, float | None]:
 def solver_tables() -> tuple[Table, Table]:
     """What each solver takes, and where it is or how to get it."""
     takes = Table("solver", "version", "takes", "Pyomo models", "duals", show_lines=True)
-    places = Table("solver", "where", "licence", show_lines=True)
+    places = Table("solver", Column("where", overflow="fold"), "licence", show_lines=True)
     for name, solver in SOLVERS.items():
         found = solver.locate()
         takes.add_row(

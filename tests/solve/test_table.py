@@ -195,8 +195,8 @@ def _no_executable(tmp_path, monkeypatch):
     monkeypatch.setattr(executable, "WHEELS", {})
 
 
-def shown_on_terminal() -> str:
-    console = Console(width=400, file=io.StringIO())
+def shown_on_terminal(width: int = 400) -> str:
+    console = Console(width=width, file=io.StringIO())
     for table in solver_tables():
         console.print(table)
     return console.file.getvalue()
@@ -238,6 +238,10 @@ def test_a_missing_solver_says_how_to_get_it():
     missing = Solver("abacus", frozenset(), frozenset(), install="buy one", **fields)
     with pytest.raises(SolverUnavailableError, match=r"'abacus' is not installed.*: buy one"):
         missing.require()
+
+
+def test_long_paths_are_shown_whole_where_there_is_little_room():
+    assert "…" not in shown_on_terminal(80)
 
 
 def test_the_terminal_shows_how_to_get_what_is_missing(monkeypatch):
