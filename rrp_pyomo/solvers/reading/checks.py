@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterable
 from numbers import Real
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,7 +49,6 @@ _REMEDIES = {
 }
 _REMEDIES["Disjunct"] = _REMEDIES["Disjunction"]
 
-_NUMBERS = {float, int, type(None)}
 _READ = {Block, Constraint, Objective, Suffix}
 
 
@@ -80,7 +82,11 @@ def integer_columns(variables: list[Any]) -> IntArray:
     IncompatibleModelError
         A domain has gaps other than those between whole numbers.
     """
-    discrete = [k for k, v in enumerate(variables) if not _is_real(v) and not v.is_continuous()]
+    asked: Iterable[int] = range(len(variables))
+    if _are_plain(variables):
+        domains = map(attrgetter("_domain_type"), variables)
+        asked = [k for k, domain in enumerate(domains) if domain is not RealSet]
+    discrete = [k for k in asked if not variables[k].is_continuous()]
     for k in discrete:
         if not (variables[k].is_integer() or variables[k].is_binary()):
             raise IncompatibleModelError(
@@ -109,41 +115,46 @@ def refuse_integers(variables: list[Any], integers: IntArray) -> None:
 def bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
     """Lower and upper bounds, infinite where there are none."""
     try:
-        pairs = [_pair(v) for v in variables]
+        lower, upper = _bounds(variables)
     except (TypeError, ValueError) as error:
         raise IncompatibleModelError(
             f"a bound of variable {_without_bounds(variables)!r} is no number ({error}); expected "
             "a finite number, or None for no bound"
         ) from error
-    lower = np.array([-np.inf if lb is None else lb for lb, _ in pairs], float)
-    upper = np.array([np.inf if ub is None else ub for _, ub in pairs], float)
     sound = (lower < INFINITE) & (upper > -INFINITE)  # false for NaN, too
     if not sound.all():
         raise not_finite("variable", variables[int(np.argmin(sound))])
     return lower, upper
 
 
-# A kernel block has thousands of plain variables, of which Pyomo's properties take 2 µs each.
+def _are_plain(variables: list[Any]) -> bool:
+    """Whether the slots of all are known: properties take 30 times as long to read."""
+    return set(map(type, variables)) <= {kernel_variable}
 
 
-def _is_real(v: Any) -> bool:
-    return v.__class__ is kernel_variable and v.domain_type is RealSet
+def _bounds(variables: list[Any]) -> tuple[FloatArray, FloatArray]:
+    if _are_plain(variables):
+        with contextlib.suppress(TypeError):  # not all are numbers: Pyomo evaluates them
+            lower, upper = (list(map(attrgetter(side), variables)) for side in ("_lb", "_ub"))
+            return _or_infinite(lower, -np.inf), _or_infinite(upper, np.inf)
+    pairs = [v.bounds for v in variables]
+    lower, upper = [lb for lb, _ in pairs], [ub for _, ub in pairs]
+    return _or_infinite(lower, -np.inf), _or_infinite(upper, np.inf)
 
 
-def _pair(v: Any) -> Any:
-    """``v.bounds``, read at once where a kernel variable has numbers for bounds."""
-    if v.__class__ is kernel_variable:
-        lower, upper = v.lower, v.upper
-        if lower.__class__ in _NUMBERS and upper.__class__ in _NUMBERS:
-            return lower, upper
-    return v.bounds
+def _or_infinite(given: list[Any], infinite: float) -> FloatArray:
+    """Numbers in an array, infinite where there is none."""
+    if all(number is None for number in given):
+        return np.full(len(given), infinite)
+    numbers = [infinite if number is None else number for number in given]
+    return np.fromiter(numbers, float, len(numbers))
 
 
 def _without_bounds(variables: list[Any]) -> str:
     """The name of the first variable whose bounds cannot be read."""
     for variable in variables:
         try:
-            _pair(variable)
+            variable.bounds  # noqa: B018
         except (TypeError, ValueError):
             return str(variable.name)
     return ""

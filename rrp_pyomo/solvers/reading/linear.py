@@ -72,7 +72,7 @@ class LinearCollector:
         self._length.append(len(self._val) - before)
         self._constraints.append(constraint)
 
-    def matrix(self, block: matrix_constraint, columns: list[int]) -> None:
+    def matrix(self, block: matrix_constraint, columns: IntArray) -> None:
         """All rows of a matrix; those that are not active get infinite bounds."""
         A = block._A if block.sparse else sp.csr_matrix(block._A)  # block.A makes a new view
         lower, upper, constraints = block.lb, block.ub, list(block)
@@ -80,7 +80,7 @@ class LinearCollector:
         if idle:
             lower, upper = lower.copy(), upper.copy()
             lower[idle], upper[idle] = -np.inf, np.inf
-        lengths, col = A.indptr[1:] - A.indptr[:-1], np.array(columns, np.intp)[A.indices]
+        lengths, col = A.indptr[1:] - A.indptr[:-1], columns[A.indices]
         self._matrices.append(_Part(lengths, col, A.data, np.zeros(lengths.size), lower, upper))
         self._matrix_rows += constraints
 

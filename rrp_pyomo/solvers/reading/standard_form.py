@@ -6,10 +6,10 @@ fixed values can be moved into the constants in one step at the end.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, groupby, repeat
 from numbers import Real
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -44,6 +44,7 @@ from rrp_pyomo.solvers.reading.checks import (
     refuse_integers,
     shown,
 )
+from rrp_pyomo.solvers.reading.columns import Columns
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
 from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
 from rrp_pyomo.solvers.reading.linear import LinearCollector, LinearRows
@@ -59,7 +60,7 @@ class ConeGroup:
     dimension: int
     alpha: float
     constraints: list[Any] = field(default_factory=list)
-    columns: Any = field(default_factory=lambda: array("q"))
+    columns: Any = field(default_factory=list)
 
 
 class QuadraticBody(NamedTuple):
@@ -165,36 +166,11 @@ def read_model(model: Any, cones: bool = True, integers: bool = False) -> Standa
         return reader.finish()
 
 
-class _Columns:
-    """Numbers variables; serves Pyomo's expression walker as its variable recorder."""
-
-    def __init__(self) -> None:
-        self.index: dict[int, int] = {}
-        self.var_order = self.index  # the walker's name for it, in products of sums
-        self.var_map: dict[int, Any] = {}
-        self.fixed: list[Any] = []
-
-    def add(self, variable: Any) -> int:
-        if variable.fixed:
-            self.fixed.append(variable)
-            column = -len(self.fixed)
-        else:
-            column = len(self.var_map)
-            self.var_map[id(variable)] = variable
-        self.index[id(variable)] = column
-        return column
-
-    def of(self, variables: Sequence[Any]) -> list[int]:
-        """The columns of some variables, new ones where they are not known yet."""
-        known = self.index.get
-        return [self.add(v) if (k := known(id(v))) is None else k for v in variables]
-
-
 class _Reader:
     def __init__(self, keep_cones: bool, take_integers: bool) -> None:
         self._keep_cones = keep_cones
         self._take_integers = take_integers
-        self._columns = _Columns()
+        self._columns = Columns()
         visitor = QuadraticRepnVisitor({}, var_recorder=self._columns)
         self._walk: Callable[[Any], Any] = visitor.walk_expression
         self._linear = LinearCollector()
@@ -207,29 +183,36 @@ class _Reader:
 
     def kernel(self, container: Any, depth: int = 0) -> None:
         """A kernel block or container and everything active below it."""
-        for child in container.children():
-            ctype = child.ctype
-            if ctype not in _KERNEL_BRANCHES or not child.active:
+        for kind, run in groupby(container.children(), type):  # what is alike is read together
+            children = [child for child in run if child.active]
+            if not children or children[0].ctype not in _KERNEL_BRANCHES:
                 continue
-            if isinstance(child, matrix_constraint):
-                self._matrix(child)
-            elif child._is_container:
-                self.kernel(child, depth + 1)
-            elif isinstance(child, conic._ConicBase) and self._keep_cones:
-                self._cone(child)
-            elif isinstance(child, linear_constraint):
-                self._terms(child)
-            elif ctype is IConstraint:
-                self._expression(child)
-            elif ctype is IObjective:
-                self._objectives.append(child)
-            elif ctype is ISuffix:
-                self._suffix(child, child.storage_key, depth)
+            if issubclass(kind, conic._ConicBase) and self._keep_cones:
+                self._conic(kind, children)
             else:
-                raise IncompatibleModelError(
-                    f"{child.name!r} is an SOS constraint, which this solver does not take; use "
-                    "pyo.SolverFactory('gurobi_direct'), or state it by binary variables"
-                )
+                for child in children:
+                    self._child(child, depth)
+
+    def _child(self, child: Any, depth: int) -> None:
+        """Whatever is active in a kernel container, but cones."""
+        ctype = child.ctype
+        if isinstance(child, matrix_constraint):
+            self._matrix(child)
+        elif child._is_container:
+            self.kernel(child, depth + 1)
+        elif isinstance(child, linear_constraint):
+            self._terms(child)
+        elif ctype is IConstraint:
+            self._expression(child)
+        elif ctype is IObjective:
+            self._objectives.append(child)
+        elif ctype is ISuffix:
+            self._suffix(child, child.storage_key, depth)
+        else:
+            raise IncompatibleModelError(
+                f"{child.name!r} is an SOS constraint, which this solver does not take; use "
+                "pyo.SolverFactory('gurobi_direct'), or state it by binary variables"
+            )
 
     def environ(self, model: Any) -> None:
         """An environ block and everything active below it."""
@@ -257,9 +240,8 @@ class _Reader:
     def _terms(self, constraint: linear_constraint) -> None:
         variables, coefficients = constraint._variables, constraint._coefficients
         numbers = (c if c.__class__ in native_numeric_types else value(c) for c in coefficients)
-        self._linear.row(
-            constraint, self._columns.of(variables), numbers, 0.0, constraint.lb, constraint.ub
-        )
+        columns = self._columns.of(variables).tolist()
+        self._linear.row(constraint, columns, numbers, 0.0, constraint.lb, constraint.ub)
 
     def _expression(self, constraint: Any) -> None:
         try:
@@ -283,20 +265,28 @@ class _Reader:
             columns = map(index.__getitem__, repn.linear)
             self._linear.row(constraint, columns, repn.linear.values(), repn.constant, lower, upper)
 
-    def _cone(self, cone: Any) -> None:
-        if type(cone) not in KERNEL_CONES:
+    def _conic(self, kind: type, constraints: list[Any]) -> None:
+        """Conic constraints of one type."""
+        if kind not in KERNEL_CONES:
             raise IncompatibleModelError(
-                f"cone {cone.name!r} is a conic.{type(cone).__name__}, which this solver does not "
-                f"take; it takes {', '.join(kind.__name__ for kind in KERNEL_CONES)}"
+                f"cone {constraints[0].name!r} is a conic.{kind.__name__}, which this solver does "
+                f"not take; it takes {', '.join(known.__name__ for known in KERNEL_CONES)}"
             )
-        members = KERNEL_CONES[type(cone)].members(cone)
-        alpha = value(cone.alpha) if hasattr(cone, "alpha") else 0.0
-        key = type(cone), len(members), alpha
-        group = self._cones.get(key)
-        if group is None:
-            group = self._cones[key] = ConeGroup(*key)
-        group.constraints.append(cone)
-        group.columns.extend(self._columns.of(members))
+        members = list(map(KERNEL_CONES[kind].members, constraints))
+        columns = self._columns.of(chain.from_iterable(members))
+        alphas: Iterable[float] = repeat(0.0)
+        if hasattr(constraints[0], "alpha"):
+            alphas = [value(constraint.alpha) for constraint in constraints]
+        start = 0
+        shapes = zip(map(len, members), alphas, constraints, strict=False)
+        for (dimension, alpha), alike in groupby(shapes, itemgetter(0, 1)):
+            key = kind, dimension, alpha
+            group = self._cones.setdefault(key, ConeGroup(*key))
+            before = len(group.constraints)
+            group.constraints.extend(map(itemgetter(2), alike))
+            stop = start + dimension * (len(group.constraints) - before)
+            group.columns.append(columns[start:stop])
+            start = stop
 
     # --- expressions ----------------------------------------------------------------------------
 
@@ -348,7 +338,7 @@ class _Reader:
         units = self._units(len(variables))
         units[integers] = 1.0
         for group in self._cones.values():
-            group.columns = np.array(group.columns, np.intp).reshape(-1, group.dimension)
+            group.columns = np.concatenate(group.columns).reshape(-1, group.dimension)
         return StandardForm(
             variables=variables,
             lower=lower,
