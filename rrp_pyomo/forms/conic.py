@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,6 +114,11 @@ class ConicForm:
     objective_scale: float
     groups: tuple[RowGroup, ...]
     by_cone: bool = False
+
+    @cached_property
+    def columns(self) -> IntArray:
+        """The column of each entry of A."""
+        return np.repeat(np.arange(self.A.shape[1]), np.diff(self.A.indptr))
 
     def rescaled(self) -> ConicForm:
         """The same problem, its rows divided by the largest coefficient of each cone's."""
@@ -309,7 +314,9 @@ class ConicBuilder:
         return self._add(Cone(POWER, 3, count, alpha), rows, scale.ravel())
 
     def build(
-        self, objective: Rows, quadratic: tuple[IntArray, IntArray, FloatArray] | None = None
+        self,
+        objective: Rows,
+        quadratic: tuple[IntArray, IntArray, FloatArray] | None = None,
     ) -> ConicForm:
         """The conic form that minimises one affine row (plus ½x'Px, upper triangle triplets)."""
         order = sorted(
@@ -366,14 +373,14 @@ class ConicBuilder:
     def _magnitude(self, rows: Rows, count: int) -> float | FloatArray:
         """The largest coefficient, else constant, else 1: of the group or of each of its cones."""
         size = np.abs(rows.val * self._units[rows.col])
-        constant = np.abs(rows.constant)
         if not self._by_cone:
+            constant = np.abs(rows.constant)
             return float(size.max(initial=0.0)) or float(constant.max(initial=0.0)) or 1.0
         length = rows.size // count
         largest = np.zeros(count)
-        np.maximum.at(largest, rows.row // length, size)
+        np.maximum.at(largest, rows.row if length == 1 else rows.row // length, size)
         if not (largest > 0.0).all():
-            fallback = constant.reshape(count, length).max(axis=1)
+            fallback = np.abs(rows.constant).reshape(count, length).max(axis=1)
             largest = np.where(largest > 0.0, largest, np.where(fallback > 0.0, fallback, 1.0))
         return largest
 

@@ -59,13 +59,14 @@ def stacked(pieces: Sequence[Rows]) -> Rows:
 
 def scattered(size: int, *parts: tuple[Rows, IntArray, float | FloatArray]) -> Rows:
     """Add up groups of rows, each multiplied by a factor (or one per row), at the places given."""
-    constant = np.zeros(size)
-    scaled = [rows.times(factor) for rows, _, factor in parts]
-    for rows, (_, place, _) in zip(scaled, parts, strict=True):
-        constant[place] += rows.constant
+    constant, values = np.zeros(size), []
+    for rows, place, factor in parts:
+        by_row = isinstance(factor, np.ndarray)
+        values.append((factor[rows.row] if by_row else factor) * rows.val)
+        constant[place] += factor * rows.constant
     return Rows(
         np.concatenate([place[rows.row] for rows, place, _ in parts]),
-        np.concatenate([rows.col for rows in scaled]),
-        np.concatenate([rows.val for rows in scaled]),
+        np.concatenate([rows.col for rows, _, _ in parts]),
+        np.concatenate(values),
         constant,
     )

@@ -16,7 +16,7 @@ from pyomo.common.errors import InfeasibleConstraintException
 from rrp_pyomo.forms.conic import ConicBuilder, ConicForm
 from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.linalg import FloatArray
-from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members
+from rrp_pyomo.solvers.conic.cones import BRIDGES, DualReader, Members, unit_rows
 from rrp_pyomo.solvers.conic.quadratics import (
     AffineRow,
     ConicQuadratic,
@@ -259,11 +259,8 @@ def _linear_rows(builder: ConicBuilder, standard: StandardForm) -> _Interval:
 def _bound_rows(
     builder: ConicBuilder, standard: StandardForm, implied: NDArray[np.bool_]
 ) -> _Interval:
-    n = len(standard.variables)
-    columns = np.arange(n)
     lower = np.where(implied & (standard.lower == 0.0), -np.inf, standard.lower)
-    rows = Rows(columns, columns, np.ones(n), np.zeros(n))
-    return _interval_rows(builder, rows, lower, standard.upper)
+    return _interval_rows(builder, unit_rows(np.arange(lower.size)), lower, standard.upper)
 
 
 def _interval_rows(
@@ -288,6 +285,8 @@ def _interval_rows(
 def _chosen(rows: Rows, which: IntArray, sign: float, constant: FloatArray) -> Rows:
     if which.size == rows.size:
         return Rows(rows.row, rows.col, sign * rows.val, constant)
+    if np.array_equal(rows.row, np.arange(rows.size)):  # an entry in each
+        return Rows(np.arange(which.size), rows.col[which], sign * rows.val[which], constant)
     rank = np.full(rows.size, -1)
     rank[which] = np.arange(which.size)
     place = rank[rows.row]
@@ -304,33 +303,34 @@ def _cone_rows(
             f"cone {group.constraints[0].name!r} has alpha = {group.alpha}; expected 0 < alpha < 1"
         )
     cone = KERNEL_CONES[group.type]
-    nonnegative, nonpositive = cone.signs(group.dimension)
-    for place in nonnegative:
-        implied[columns[columns[:, place] >= 0, place]] = True
+    nonnegative, nonpositive = map(list, cone.signs(group.dimension))
+    heads = columns[:, nonnegative]
+    implied[heads[heads >= 0]] = True
     if cone.bounds_needed:
-        for place in nonnegative:
-            _check_sign(standard, group, place, 1)
-        for place in nonpositive:
-            _check_sign(standard, group, place, -1)
-    units = np.where(columns < 0, 1.0, standard.units[np.maximum(columns, 0)])
-    members = Members(columns, units, standard.substituted)
+        lower, upper = standard.limits
+        if (lower[heads] < 0.0).any() or (upper[columns[:, nonpositive]] > 0.0).any():
+            _refuse_sign(standard, group, nonnegative, 1)
+            _refuse_sign(standard, group, nonpositive, -1)
+    members = Members(columns, standard.units, standard.substituted)
     first = builder.count
     read = BRIDGES[group.type](builder, members, group.alpha)
     return _Cones(group, range(first, builder.count), read)
 
 
-def _check_sign(standard: StandardForm, group: ConeGroup, place: int, sign: int) -> None:
-    mine = group.columns[:, place]
+def _refuse_sign(standard: StandardForm, group: ConeGroup, places: list[int], sign: int) -> None:
+    """Raise for the first cone where bounds do not state the sign of a member."""
     lower, upper = standard.limits
-    wrong = np.flatnonzero(lower[mine] < 0.0 if sign > 0 else upper[mine] > 0.0)
-    if wrong.size:
-        cone = group.constraints[wrong[0]]
-        member = KERNEL_CONES[group.type].members(cone)[place]
-        side, word = ("lb", "nonnegative") if sign > 0 else ("ub", "nonpositive")
-        raise IncompatibleModelError(
-            f"cone {cone.name!r} (conic.{group.type.__name__}) is convex only where "
-            f"{member.name!r} is {word}; give that variable {side}=0"
-        )
+    for place in places:
+        mine = group.columns[:, place]
+        wrong = np.flatnonzero(lower[mine] < 0.0 if sign > 0 else upper[mine] > 0.0)
+        if wrong.size:
+            cone = group.constraints[wrong[0]]
+            member = KERNEL_CONES[group.type].members(cone)[place]
+            side, word = ("lb", "nonnegative") if sign > 0 else ("ub", "nonpositive")
+            raise IncompatibleModelError(
+                f"cone {cone.name!r} (conic.{group.type.__name__}) is convex only where "
+                f"{member.name!r} is {word}; give that variable {side}=0"
+            )
 
 
 def _quadratic_rows(builder: ConicBuilder, standard: StandardForm) -> list[_Quadratics]:

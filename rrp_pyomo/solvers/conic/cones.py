@@ -28,8 +28,8 @@ class Members:
     ----------
     columns : (count, dimension) array
         The variables that they are.
-    units : (count, dimension) array
-        Their typical magnitudes.
+    units : (n,) array
+        The typical magnitudes of all variables.
     substituted : callable
         Moves fixed variables of affine rows into the constants.
     """
@@ -38,13 +38,18 @@ class Members:
         self, columns: IntArray, units: FloatArray, substituted: Callable[[Rows], Rows]
     ) -> None:
         self.columns = columns
-        self.units = units
+        self._units = units
         self.dimension = columns.shape[1]
         self._substituted = substituted
 
+    @property
+    def units(self) -> FloatArray:
+        """The typical magnitudes of the members, 1 where they are fixed."""
+        return np.where(self.columns < 0, 1.0, self._units[np.maximum(self.columns, 0)])
+
     def __getitem__(self, places: int | slice) -> Rows:
         """The rows of some members, cone by cone."""
-        return self._substituted(_unit_rows(self.columns[:, places].ravel()))
+        return self._substituted(unit_rows(self.columns[:, places].ravel()))
 
 
 def quadratic(builder: ConicBuilder, y: Members, alpha: float) -> DualReader:
@@ -138,8 +143,9 @@ def _power(
 ) -> DualReader:
     if y.dimension == 3:
         return _in_order(builder.power(a, b, x, alpha), range(3))
-    units = y.units[:, 0] ** alpha * y.units[:, 1] ** (1.0 - alpha)
-    t = _unit_rows(builder.variables(units))
+    left, right, *_ = y.units.T
+    units = left**alpha * right ** (1.0 - alpha)
+    t = unit_rows(builder.variables(units))
     power, norm = builder.power(a, b, t, alpha), builder.second_order(t, x)
     return lambda form, z: np.hstack([form.dual(power, z)[:, :2], form.dual(norm, z)[:, 1:]])
 
@@ -149,11 +155,11 @@ def _geometric_mean(builder: ConicBuilder, y: Members, x: Rows) -> DualReader:
     if m == 1:
         group = builder.second_order(y[0], x)
         return _in_order(group, (0, 1))
-    groups = []
+    groups, magnitudes = [], y.units
     mean = y[0]
     for k in range(2, m + 1):
-        units = np.exp(np.log(y.units[:, :k]).mean(axis=1))
-        t = x if k == m else _unit_rows(builder.variables(units))
+        units = np.exp(np.log(magnitudes[:, :k]).mean(axis=1))
+        t = x if k == m else unit_rows(builder.variables(units))
         groups.append(builder.power(y[k - 1], mean, t, 1.0 / k))
         mean = t
 
@@ -164,7 +170,8 @@ def _geometric_mean(builder: ConicBuilder, y: Members, x: Rows) -> DualReader:
     return dual
 
 
-def _unit_rows(columns: IntArray) -> Rows:
+def unit_rows(columns: IntArray) -> Rows:
+    """A row for each column, which is that variable."""
     n = columns.size
     return Rows(np.arange(n), columns, np.ones(n), np.zeros(n))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, TextIO
 
 import numpy as np
@@ -173,7 +174,7 @@ class Session:
             self._backend = self._new()
             raise
 
-    @property
+    @cached_property
     def accepted(self) -> Tolerances:
         """The largest errors of an answer that is called solved."""
         return Tolerances(*(max(ACCEPTED, FACTOR * asked) for asked in self.tolerances))

@@ -7,7 +7,6 @@ in their cones, where solvers keep them; what they miss are the equations.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from rrp_pyomo.forms.conic import (
     ZERO,
     ConicForm,
     RowGroup,
-    with_data,
 )
 from rrp_pyomo.linalg import FloatArray
 
@@ -85,7 +83,7 @@ def relative_errors(
     residual = Px + Az + form.q
     dual = np.abs(residual)
     if not dual.max(initial=0.0) <= NEGLIGIBLE:
-        size = _transposed_times(_absolute(form), np.abs(z))
+        size = _transposed_times(form, np.abs(z), np.abs(form.A.data))
         dual = dual / np.maximum(1.0, np.maximum(np.abs(form.q), np.maximum(size, np.abs(Px))))
     dual_objective = -quadratic - float(form.b @ z)
     gap = quadratic + float(form.q @ x) - dual_objective
@@ -166,7 +164,7 @@ def _absorbed(form: ConicForm, z: FloatArray) -> FloatArray:
     """The multipliers with those of bounds x ≤ u and x ≥ l raised so that A'z vanishes there."""
     Az = _transposed_times(form, z)
     single = np.bincount(form.A.indices, minlength=z.size) == 1
-    columns = np.repeat(np.arange(form.q.size), np.diff(form.A.indptr))
+    columns = form.columns
     bound = (single & _are(form, NONNEGATIVE))[form.A.indices]
     bound &= form.A.data * Az[columns] < 0.0
     row, col, val = form.A.indices[bound], columns[bound], form.A.data[bound]
@@ -186,7 +184,7 @@ def _are(form: ConicForm, *kinds: str) -> NDArray[np.bool_]:
 
 def terms_of_rows(form: ConicForm, x: FloatArray) -> FloatArray:
     """|A| |x| + |b|: the sizes of what cancels in b − Ax."""
-    return _times(_absolute(form), np.abs(x)) + np.abs(form.b)
+    return _times(form, np.abs(x), np.abs(form.A.data)) + np.abs(form.b)
 
 
 def _quotient(numerator: float, denominator: float, natural: FloatArray) -> float:
@@ -196,17 +194,18 @@ def _quotient(numerator: float, denominator: float, natural: FloatArray) -> floa
     return numerator / denominator if denominator > 0.0 else np.inf
 
 
-def _times(form: ConicForm, x: FloatArray) -> FloatArray:
-    """A x."""
-    entries = form.A.data * np.repeat(x, np.diff(form.A.indptr))
-    return np.bincount(form.A.indices, entries, form.b.size).astype(float)
+def _times(form: ConicForm, x: FloatArray, entries: FloatArray | None = None) -> FloatArray:
+    """A x, or with other entries at the places of A's."""
+    entries = (form.A.data if entries is None else entries) * x[form.columns]
+    return np.bincount(form.A.indices, entries, form.b.size).astype(float, copy=False)
 
 
-def _transposed_times(form: ConicForm, z: FloatArray) -> FloatArray:
-    """A'z."""
-    n = form.q.size
-    columns = np.repeat(np.arange(n), np.diff(form.A.indptr))
-    return np.bincount(columns, form.A.data * z[form.A.indices], n).astype(float)
+def _transposed_times(
+    form: ConicForm, z: FloatArray, entries: FloatArray | None = None
+) -> FloatArray:
+    """A'z, or with other entries at the places of A's."""
+    entries = (form.A.data if entries is None else entries) * z[form.A.indices]
+    return np.bincount(form.columns, entries, form.q.size).astype(float, copy=False)
 
 
 def _quadratic_times(form: ConicForm, x: FloatArray) -> FloatArray:
@@ -215,11 +214,6 @@ def _quadratic_times(form: ConicForm, x: FloatArray) -> FloatArray:
         return np.zeros_like(x)
     product: FloatArray = form.P @ x + form.P.T @ x - form.P.diagonal() * x
     return product
-
-
-def _absolute(form: ConicForm) -> ConicForm:
-    """The form with |A|."""
-    return replace(form, A=with_data(form.A, np.abs(form.A.data)))
 
 
 def _violations(

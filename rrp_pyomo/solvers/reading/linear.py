@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from pyomo.common.errors import PyomoException
+from pyomo.core.base.var import ScalarVar, VarData
+from pyomo.core.expr.numeric_expr import LinearExpression, MonomialTermExpression
+from pyomo.core.kernel.expression import expression as named_expression
 from pyomo.core.kernel.matrix_constraint import matrix_constraint
+from pyomo.core.kernel.variable import variable as kernel_variable
 
 from rrp_pyomo.forms.rows import IntArray, Rows
 from rrp_pyomo.linalg import FloatArray
 from rrp_pyomo.solvers.reading.checks import INFINITE, not_finite
+from rrp_pyomo.solvers.reading.columns import Columns
 
 
 class LinearRows(NamedTuple):
@@ -23,6 +29,47 @@ class LinearRows(NamedTuple):
     lower: FloatArray
     upper: FloatArray
     constraints: list[Any]
+
+
+class PlainSum(NamedTuple):
+    """Σ linear[id of variable] · variable + constant, in the words of Pyomo's own visitors."""
+
+    linear: dict[int, float]
+    constant: float
+    quadratic: None = None
+    nonlinear: None = None
+
+
+def plain_sum(expression: Any, columns: Columns) -> PlainSum | None:
+    """A sum of unfixed variables, each at most once, times numbers; None for anything else.
+
+    Pyomo's visitors read all expressions, but need longer to start than most sums to be read.
+    """
+    if expression.__class__ is named_expression:
+        expression = expression.expr
+    if expression.__class__ is not LinearExpression:
+        return None
+    variables, values, constant = [], [], 0.0
+    for term in expression.args:
+        kind = term.__class__
+        if kind is MonomialTermExpression:
+            value, variable = term._args_
+            if value.__class__ is not float and value.__class__ is not int or not value:
+                return None
+            variables.append(variable)
+            values.append(value)
+        elif kind is float or kind is int:
+            constant += term
+        elif kind is kernel_variable or kind is VarData or kind is ScalarVar:
+            variables.append(term)
+            values.append(1.0)
+        else:
+            return None
+    linear = dict(zip(map(id, variables), values, strict=True))
+    if len(linear) < len(variables) or any(map(attrgetter("fixed"), variables)):
+        return None
+    columns.of(variables)
+    return PlainSum(linear, constant)
 
 
 class _Part(NamedTuple):

@@ -47,7 +47,7 @@ from rrp_pyomo.solvers.reading.checks import (
 from rrp_pyomo.solvers.reading.columns import Columns
 from rrp_pyomo.solvers.reading.errors import IncompatibleModelError, NonlinearModelError
 from rrp_pyomo.solvers.reading.kernel_cones import KERNEL_CONES
-from rrp_pyomo.solvers.reading.linear import LinearCollector, LinearRows
+from rrp_pyomo.solvers.reading.linear import LinearCollector, LinearRows, plain_sum
 
 _KERNEL_BRANCHES = {IBlock, IConstraint, IObjective, ISuffix, ISOS}
 
@@ -171,13 +171,17 @@ class _Reader:
         self._keep_cones = keep_cones
         self._take_integers = take_integers
         self._columns = Columns()
-        visitor = QuadraticRepnVisitor({}, var_recorder=self._columns)
-        self._walk: Callable[[Any], Any] = visitor.walk_expression
         self._linear = LinearCollector()
         self._cones: dict[tuple[type, int, float], ConeGroup] = {}
         self._quadratics: list[QuadraticConstraint] = []
         self._objectives: list[Any] = []
         self._scaling: list[tuple[int, Any]] = []  # by depth in the model
+
+    @cached_property
+    def _walk(self) -> Callable[[Any], Any]:
+        visitor = QuadraticRepnVisitor({}, var_recorder=self._columns)
+        walk: Callable[[Any], Any] = visitor.walk_expression
+        return walk
 
     # --- walking the two kinds of models --------------------------------------------------------
 
@@ -292,7 +296,7 @@ class _Reader:
 
     def _represented(self, expression: Any, kind: str, component: Any) -> Any:
         try:
-            repn = self._walk(expression)
+            repn = plain_sum(expression, self._columns) or self._walk(expression)
             nonlinear = None if repn.nonlinear is None else shown(repn.nonlinear)
         except (PyomoException, ValueError, ArithmeticError) as error:
             raise IncompatibleModelError(
@@ -374,11 +378,14 @@ class _Reader:
         for _, suffix in reversed(outermost_first):  # the outermost block has the last word
             for component, factor in suffix._dict.values():  # items() takes ten times as long
                 column = index.get(id(component))
+                if column is not None and factor.__class__ is float and 0.0 < factor < INFINITE:
+                    if column >= 0:
+                        units[column] = 1.0 / factor
+                    continue
                 columns = _member_columns(component, index) if column is None else (column,)
                 for column in columns:
                     if column >= 0:
-                        number = factor.__class__ is float or isinstance(factor, Real)
-                        if not (number and 0.0 < float(factor) < INFINITE):
+                        if not (isinstance(factor, Real) and 0.0 < float(factor) < INFINITE):
                             raise IncompatibleModelError(
                                 f"scaling_factor of {component.name!r} is {factor!r}; expected a "
                                 "positive number"
