@@ -18,14 +18,10 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
-import pyomo.kernel as pmo
-import scipy.sparse as sp
 from pyomo.contrib.solver.solvers.highs import Highs
 
 from rrp_pyomo.data import CovarianceUncertainty, FactorModel
 from rrp_pyomo.models import RobustRiskParity
-from rrp_pyomo.solvers.conic import Clarabel
-from rrp_pyomo.solvers.conic.clarabel import ClarabelBackend
 from rrp_pyomo.solvers.conic.compile import CompiledModel, compile_model
 from rrp_pyomo.solvers.reading.standard_form import read_model
 
@@ -51,36 +47,6 @@ def report(what: str, ours: float, peer: str, theirs: float, most: float | None 
         f"{what:52} {1e3 * ours:9.3f} ms   {peer:22} {1e3 * theirs:9.3f} ms   "
         f"ratio {theirs / ours:7.2f}{limit}"
     )
-
-
-# --- ten thousand rotated cones -----------------------------------------------------------------
-
-
-def rotated_cones(n: int) -> tuple[Any, Callable[[], Any]]:
-    """max Σ t_k over x_k z_k ≥ t_k² / 2 and a hundred sparse rows, in both languages."""
-    A = sp.random(100, 3 * n, density=0.01, format="csr", random_state=0)
-    model = pmo.block()
-    names = "x", "z", "t"
-    for name in names:
-        lower = None if name == "t" else 0
-        setattr(model, name, pmo.variable_list([pmo.variable(lb=lower) for _ in range(n)]))
-    model.cones = pmo.constraint_list(
-        [
-            pmo.conic.rotated_quadratic(x, z, [t])
-            for x, z, t in zip(model.x, model.z, model.t, strict=True)
-        ]
-    )
-    model.rows = pmo.matrix_constraint(A, ub=1.0, x=[*model.x, *model.z, *model.t])
-    model.total = pmo.objective(sum(model.t), sense=pmo.maximize)
-
-    def in_cvxpy() -> Any:
-        x, z, t = (cp.Variable(n, nonneg=name != "t") for name in names)
-        turned = cp.SOC((x + z) / np.sqrt(2), cp.vstack([(x - z) / np.sqrt(2), t]), axis=0)
-        rows = A @ cp.hstack([x, z, t]) <= 1
-        problem = cp.Problem(cp.Maximize(cp.sum(t)), [turned, rows])
-        return problem.get_problem_data(cp.CLARABEL)
-
-    return model, in_cvxpy
 
 
 # --- problem (12) at n = 25 ---------------------------------------------------------------------
@@ -116,26 +82,11 @@ def robust_in_cvxpy(source: CovarianceUncertainty, omega: float) -> Any:
 
 
 def robust_risk_parity() -> None:
-    sources = [uncertainty(25, seed) for seed in (0, 1)]
-    models = [RobustRiskParity(source, omega=1.0).kernel() for source in sources]
-    theirs = seconds(lambda: robust_in_cvxpy(sources[0], 1.0), 20)
-    ours = seconds(lambda: compiled(models[0]), 300)
+    source = uncertainty(25, seed=0)
+    model = RobustRiskParity(source, omega=1.0).kernel()
+    theirs = seconds(lambda: robust_in_cvxpy(source, 1.0), 20)
+    ours = seconds(lambda: compiled(model), 300)
     report("kernel (12), n = 25: compile", ours, "cvxpy, dense", theirs, 1.5e-3)
-
-    solver, turn = Clarabel(), [0]
-
-    def solve_again() -> None:
-        turn[0] ^= 1
-        solver.solve(models[turn[0]])
-
-    backend, form = ClarabelBackend(), compiled(models[0]).form
-    report(
-        "kernel (12), n = 25: solve again with new numbers",
-        seconds(solve_again, 300),
-        "Clarabel alone",
-        seconds(lambda: backend.solve(form), 300),
-        2e-3,
-    )
 
 
 # --- a linear program on a ConcreteModel --------------------------------------------------------
@@ -174,8 +125,5 @@ def linear_programs() -> None:
 
 
 if __name__ == "__main__":
-    cones, in_cvxpy = rotated_cones(10_000)
-    ours, theirs = seconds(lambda: compiled(cones), 5), seconds(in_cvxpy, 3)
-    report("kernel SOCP, 10,000 rotated cones: compile", ours, "cvxpy", theirs, 0.4)
     robust_risk_parity()
     linear_programs()

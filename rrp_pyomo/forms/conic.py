@@ -314,9 +314,7 @@ class ConicBuilder:
         return self._add(Cone(POWER, 3, count, alpha), rows, scale.ravel())
 
     def build(
-        self,
-        objective: Rows,
-        quadratic: tuple[IntArray, IntArray, FloatArray] | None = None,
+        self, objective: Rows, quadratic: tuple[IntArray, IntArray, FloatArray] | None = None
     ) -> ConicForm:
         """The conic form that minimises one affine row (plus ½x'Px, upper triangle triplets)."""
         order = sorted(

@@ -61,8 +61,8 @@ def scattered(size: int, *parts: tuple[Rows, IntArray, float | FloatArray]) -> R
     """Add up groups of rows, each multiplied by a factor (or one per row), at the places given."""
     constant, values = np.zeros(size), []
     for rows, place, factor in parts:
-        by_row = isinstance(factor, np.ndarray)
-        values.append((factor[rows.row] if by_row else factor) * rows.val)
+        by_entry = factor[rows.row] if isinstance(factor, np.ndarray) else factor
+        values.append(by_entry * rows.val)
         constant[place] += factor * rows.constant
     return Rows(
         np.concatenate([place[rows.row] for rows, place, _ in parts]),

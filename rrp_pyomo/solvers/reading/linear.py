@@ -54,7 +54,7 @@ def plain_sum(expression: Any, columns: Columns) -> PlainSum | None:
         kind = term.__class__
         if kind is MonomialTermExpression:
             value, variable = term._args_
-            if value.__class__ is not float and value.__class__ is not int or not value:
+            if (value.__class__ is not float and value.__class__ is not int) or not value:
                 return None
             variables.append(variable)
             values.append(value)

@@ -138,6 +138,65 @@ def test_kernel_deactivation(solver: Clarabel) -> None:
     assert results.incumbent_objective == approx(0.0)
 
 
+def test_cones_of_one_list(tools: Any, solver: Clarabel) -> None:
+    """Of several dimensions, with a fixed member, a shared one, and one that is not active."""
+    model = pmo.block()
+    model.r = pmo.variable_list([pmo.variable(lb=0) for _ in range(4)])
+    model.x = pmo.variable_list([pmo.variable(lb=k) for k in range(1, 6)])
+    model.r[1].fix(2.5)
+    heads_and_vectors = [
+        (model.r[0], model.x[0:2]),
+        (model.r[1], [model.x[0]]),
+        (model.r[2], [model.x[1], model.x[2]]),
+        (model.r[3], model.x[0:5]),
+        (model.r[2], [model.x[3]]),
+    ]
+    model.cones = pmo.constraint_list(
+        [pmo.conic.quadratic(head, list(vector)) for head, vector in heads_and_vectors]
+    )
+    model.cones[3].deactivate()
+    model.cost = pmo.objective(sum(model.r) - 2.5)
+    results = solver.solve(model)
+    assert max(tools.optimality(model, results).values()) < 1e-6
+    assert [r.value for r in model.r][::2] == [approx(np.sqrt(5)), approx(4.0)]
+    assert model.x[4].value is None
+
+
+@pytest.mark.parametrize("bound", [3, pmo.parameter(3.0), np.float64(3.0)])
+def test_bounds_of_one_list(solver: Clarabel, bound: Any) -> None:
+    """Numbers, none, and parameters, whose values are read at each solve."""
+    model = pmo.block()
+    model.x = pmo.variable_list([pmo.variable(lb=0, ub=bound), pmo.variable(ub=1), pmo.variable()])
+    model.row = pmo.constraint(model.x[2] - model.x[0] <= 0)
+    model.total = pmo.objective(sum(model.x), sense=pmo.maximize)
+    assert solver.solve(model).incumbent_objective == approx(7.0)
+    if isinstance(bound, pmo.parameter):
+        bound.value = 4.0
+        assert solver.solve(model).incumbent_objective == approx(9.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (lambda x: x[0] + 2 * x[1] + 3, 8.0),
+        (lambda x: x[0] + 2 * x[1] - x[0], 4.0),
+        (lambda x: x[0] + 0 * x[1] + 1.0, 2.0),
+        (lambda x: x[0] + x[1] + 2 * x[2], 13.0),
+    ],
+    ids=["plain", "repeated", "zero", "fixed"],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_sums_as_objectives(solver: Clarabel, body: Any, value: float, named: bool) -> None:
+    """At x = (1, 2, 5), the last one fixed."""
+    model = pmo.block()
+    model.x = pmo.variable_list([pmo.variable(lb=1), pmo.variable(lb=2), pmo.variable(value=5)])
+    model.x[2].fix()
+    model.sum = pmo.expression(body(model.x))
+    model.cost = pmo.objective(model.sum if named else body(model.x))
+    model.row = pmo.constraint(model.x[0] + model.x[1] >= 3)
+    assert solver.solve(model).incumbent_objective == approx(value)
+
+
 def test_kernel_suffixes_and_legacy_interface() -> None:
     """``dual`` and ``rc`` are filled on the root block, cones with tuples, in both interfaces."""
     model = pmo.block()
