@@ -125,7 +125,7 @@ class FactorRiskParity(PortfolioProblem):
     [0.00615, 0.00615]
     """
 
-    default_solver: ClassVar[str] = "casadi_ipopt"
+    default_solver: ClassVar[str] = "ipopt"
     covariance: FactorCovariance
 
     def __init__(
@@ -193,7 +193,7 @@ class FactorRiskParity(PortfolioProblem):
                 "the weight set has x = 0 in it, which is then the answer; use one that is fully "
                 "invested, or block() as a part of a model that says how much to invest"
             )
-        name = solver or self.default_solver
+        name = self._solver(solver)
         if start is not None:
             starts = [by_label(start, self.labels, "start weights")]
         else:

@@ -180,7 +180,7 @@ def frontier_weights(problem: RobustProblem, points: int, solver: str | None = N
     rows = [low]
     for level in np.linspace(bottom, top - _TOP * (top - bottom), points)[1:]:
         program.set(target=level / size)
-        solution = solve_program(program, solver or problem.default_solver)
+        solution = solve_program(program, problem._solver(solver))
         rows.append(solution.arrays["x"])
     return np.array(rows)
 
@@ -280,7 +280,7 @@ def _optimum(problem: MeanVariance, highest: bool, solver: str | None) -> FloatA
     else:
         program.minimize(_scaled_variance(problem, x))
     try:
-        return solve_program(program, solver or problem.default_solver).arrays["x"]
+        return solve_program(program, problem._solver(solver)).arrays["x"]
     except InfeasibleError:
         raise
     except SolverError as error:

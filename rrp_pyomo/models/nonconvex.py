@@ -27,7 +27,7 @@ STARTS = ("convex", "inverse_volatility", "equal")
 class NonconvexRiskParity(NominalRiskParity):
     """A nominal problem whose answer depends on where the solver starts."""
 
-    default_solver: ClassVar[str] = "casadi_ipopt"
+    default_solver: ClassVar[str] = "ipopt"
     _remedy: ClassVar[str] = (
         "start from the convex solution (start='convex') or solve RiskParitySOCP"
     )

@@ -260,7 +260,7 @@ class PenalisedRiskParity(RiskParityProblem):
             ) from error
         if portfolio.status == "Solved" and not options:  # Clarabel's, and judged already
             return portfolio
-        accuracy = find_solver(solver or self.default_solver).accuracy
+        accuracy = find_solver(self._solver(solver)).accuracy
         return self._checked(portfolio, max(accuracy, _FEASIBLE))
 
     def portfolio(self, block: Any) -> Portfolio:

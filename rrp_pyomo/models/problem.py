@@ -25,6 +25,7 @@ from rrp_pyomo.program import Program
 from rrp_pyomo.realise.points import bounds_on, entries_on, named, values_on
 from rrp_pyomo.solve.program import solve_program
 from rrp_pyomo.solve.solution import ProgramSolution
+from rrp_pyomo.solve.table import default_for
 from rrp_pyomo.solvers.endings import NOTES
 
 if TYPE_CHECKING:
@@ -328,12 +329,16 @@ class PortfolioProblem(ABC):
             raise InputError("solve() finds its starts itself: it takes no 'near'; leave it out")
         solution = solve_program(
             self._program,
-            solver or self.default_solver,
+            self._solver(solver),
             start=lambda: self._values_at(start()),
             near=near,
             **options,
         )
         return self._portfolio(solution)
+
+    def _solver(self, wanted: str | None) -> str:
+        """The name of what was asked for, or of the default."""
+        return wanted or default_for(self.default_solver)
 
     def _values_at(self, x: FloatArray) -> dict[str, Any]:
         """The best values of the statement's variables for given weights, by name."""

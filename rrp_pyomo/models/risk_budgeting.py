@@ -304,7 +304,7 @@ class RiskBudgeting(SelectingRiskParity):
             self.covariance,
             self._shared,
             self.weight_set,
-            solver or self.default_solver,
+            self._solver(solver),
             **options,
         )
         return self._portfolio(

@@ -157,7 +157,7 @@ def _solve(covariance: DenseCovariance) -> pd.DataFrame:
     rows = []
     for name, problem in PROBLEMS.items():
         start = time.perf_counter()
-        portfolio = problem(covariance).solve("ipopt")
+        portfolio = problem(covariance).solve()
         seconds = time.perf_counter() - start
         rows.append((name, seconds, portfolio.cv, portfolio.status, portfolio.solver))
     return pd.DataFrame(rows, columns=["problem", "runtime_s", "cv", "status", "solver"])

@@ -214,6 +214,26 @@ def find_solver(name: str) -> Solver:
     return SOLVERS[name]
 
 
+def default_for(name: str) -> str:
+    """The solver that a problem asks for whose user did not.
+
+    Ipopt is the user's own, on PATH, in Pyomo's or IDAES' folder, or the embedded one. What the
+    wheels of the extra ``ipopt`` bring is run like it, but is not: it is for ``solver="ipopt"``.
+
+    Examples
+    --------
+    >>> from rrp_pyomo.solve.table import default_for
+    >>> default_for("clarabel")
+    'clarabel'
+    """
+    if name != "ipopt" or embedded_ipopt() is None:
+        return name
+    from rrp_pyomo.solvers.ipopt.executable import find_ipopt
+
+    executable = find_ipopt()
+    return name if executable and executable.program == "ipopt" else "casadi_ipopt"
+
+
 def capability_table() -> str:
     """The table in Markdown: a row for each solver, a column for each class of problems.
 

@@ -222,3 +222,17 @@ def test_threads_reach_what_the_executable_works_with(tmp_path: Path) -> None:
         assert f"threads: {said}\n" in results.solver_log
         assert results.solver_config.threads == threads
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_problems_ask_for_an_ipopt_of_ones_own_not_for_what_is_run_like_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = RiskParityQCLP(DenseCovariance([[0.04, 0.01], [0.01, 0.02]]))
+    install(tmp_path / "like", SCRIPT.replace("Ipopt 3.99.1 (", "POUNCE 0.99.1 ("))
+    monkeypatch.setenv("PATH", str(tmp_path / "like"))
+    assert find_ipopt().program == "pounce"
+    assert "casadi" in problem.solve().solver.lower()
+    assert "casadi" not in problem.solve("ipopt").solver.lower()
+    install(tmp_path / "own")
+    monkeypatch.setenv("PATH", str(tmp_path / "own"))
+    assert "casadi" not in problem.solve().solver.lower()
