@@ -65,7 +65,8 @@ def dense(n: int, limit: float, make: Callable[[int, int], FloatArray], kind: st
     peer, budgets, worst = design(), np.full(n, 1.0 / n), [0.0]
 
     def ours(Sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return Sigma, RiskParitySOCP(DenseCovariance(Sigma)).solve("newton").weights.to_numpy()
+        portfolio = RiskParitySOCP(DenseCovariance(Sigma)).solve("newton", tol=ACCURACY)
+        return Sigma, portfolio.weights.to_numpy()
 
     def theirs(Sigma: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
         return Sigma, peer(Sigma, budgets, ACCURACY / n, 1000, method)

@@ -373,12 +373,16 @@ class DenseCovariance(Covariance):
         assets = agreed_labels(
             "asset", n, labels=labels, rows=labels_of(matrix), columns=labels_of(matrix, 1)
         )
-        array = symmetric(array, assets, "covariance")
+        with np.errstate(all="ignore"):
+            row_sums = array @ np.ones(n)
+        array = symmetric(array, assets, "covariance", row_sums)
         _require_positive(array.diagonal(), assets)
         repaired = None
         if repair == "clip":
             array, repaired = clipped(array)
         vars(self).update(labels=assets, repaired=repaired, _matrix=array)
+        if repair is None:
+            vars(self).update(mean_row_sum=float(row_sums.mean()))
         if n <= _FACTORED_AT_ONCE or repair is not None:
             self._require_semidefinite()
 

@@ -15,11 +15,17 @@ _SYMMETRY_TOLERANCE = 1e-10
 _EIGENVALUE_TOLERANCE = 1e-10
 
 
-def symmetric(matrix: FloatArray, labels: Labels, name: str) -> FloatArray:
-    """The matrix, read-only, its rounding errors averaged out; the worst other pair is named."""
+def symmetric(
+    matrix: FloatArray, labels: Labels, name: str, row_sums: FloatArray | None = None
+) -> FloatArray:
+    """The matrix, read-only, its rounding errors averaged out; the worst other pair is named.
+
+    The sums of its rows may be known.
+    """
     # What is not finite is never equal to itself or never has a finite sum.
     with np.errstate(all="ignore"):
-        if issymmetric(matrix) and np.isfinite(matrix @ np.ones(len(matrix))).all():
+        sums = matrix @ np.ones(len(matrix)) if row_sums is None else row_sums
+        if issymmetric(matrix) and np.isfinite(sums).all():
             return frozen(matrix if matrix.flags.c_contiguous else matrix.T)
     require_finite(matrix, name, labels, labels)
     gap = np.abs(matrix - matrix.T)

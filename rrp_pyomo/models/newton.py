@@ -32,7 +32,9 @@ class NewtonResult:
     Attributes
     ----------
     weights : (n,) array
-        Of the given signs, with Σ|x_i| = 1.
+        x, of the given signs, with Σ|x_i| = 1.
+    marginal_risk : (n,) array
+        Σx.
     deviation : float
         Largest relative deviation of a risk contribution from its budget.
     iterations : int
@@ -40,6 +42,7 @@ class NewtonResult:
     """
 
     weights: FloatArray
+    marginal_risk: FloatArray
     deviation: float
     iterations: int
     status: str
@@ -94,13 +97,13 @@ def newton(
     if not (is_number(tol) and tol > 0):
         raise InputError(f"tol is {tol!r}; expected a positive number")
     with np.errstate(all="ignore"):  # what is not finite ends the steps
-        best, best_deviation, goal, steps = _steps(covariance, budgets, max_iter, tol, signs)
-    if best_deviation > goal:
+        x, Sx, deviation, goal, steps = _steps(covariance, budgets, max_iter, tol, signs)
+    if deviation > goal:
         _ = covariance.root  # says so where Σ is no covariance
         orthant = "long-only" if signs is None else "long–short"
         raise SolverError(
             f"Newton's method did not reach risk parity in {steps} iterations (deviation "
-            f"{best_deviation:.3g}, of {goal:.3g}); "
+            f"{deviation:.3g}, of {goal:.3g}); "
             + (
                 "raise max_iter"
                 if steps == max_iter
@@ -108,16 +111,17 @@ def newton(
                 "covariance"
             )
         )
-    return NewtonResult(best / np.abs(best).sum(), best_deviation, steps, "converged")
+    size = np.abs(x).sum()
+    return NewtonResult(x / size, Sx / size, deviation, steps, "converged")
 
 
 def _steps(
     covariance: Covariance, b: FloatArray, max_iter: int, tol: float, signs: FloatArray | None
-) -> tuple[FloatArray, float, float, int]:
-    """The best x, its deviation, what was required of it, and the number of steps."""
+) -> tuple[FloatArray, FloatArray, float, float, int]:
+    """The best x and its Σx, its deviation, what was required of it, and the number of steps."""
     sigma, systems = np.sqrt(covariance.variances), Systems(covariance)
     x, Sx = _start(systems, sigma, b, signs)
-    best, best_deviation, goal = x, np.inf, tol
+    best, best_deviation, goal = (x, Sx), np.inf, tol
     steps, exact = 0, True
     while (size := np.abs(x) * sigma).max() < _MOST_HEDGED:
         ratio = x * Sx / b
@@ -129,7 +133,7 @@ def _steps(
         if deviation >= best_deviation and best_deviation <= goal:
             break
         if deviation < best_deviation:
-            best, best_deviation, goal = x, deviation, now
+            best, best_deviation, goal = (x, Sx), deviation, now
         if steps == max_iter or (deviation <= tol and not systems.direct):
             break
         pull = b / x
@@ -142,7 +146,7 @@ def _steps(
         (x, Sx), exact = _of_unit_risk(x + s * d, Sx + s * Sd), False
         steps += 1
     systems.require_semidefinite()
-    return best, best_deviation, goal, steps
+    return *best, best_deviation, goal, steps
 
 
 def _start(

@@ -156,7 +156,7 @@ class RiskParityProblem(PortfolioProblem):
         signs = None if X.long_only else X.signs
         result = newton(self.covariance, self.budgets, signs=signs, **options)
         x = normalised(X, result.weights)
-        marginal_risk = self.covariance.as_given @ x
+        marginal_risk = np.abs(x).sum() * result.marginal_risk
         found = _Found(
             {"x": x, "marginal_risk": marginal_risk},
             self._objective_at(x, marginal_risk),
