@@ -68,6 +68,7 @@ class ExecutableIpopt(Ipopt):  # type: ignore[misc]
     2.0
     """
 
+    #: Pyomo's options for Ipopt, but for the writer's presolve.
     CONFIG = IpoptConfig()
     # As in the embedded one: constraints that the writer presolves have no duals.
     CONFIG.writer_config.linear_presolve = False
