@@ -33,7 +33,8 @@ demo: .venv/installed-data,backtest
 
 # A process for each core; files stay together, for what their tests share.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+	    --no-loadscope-reorder $(PYTEST_ARGS)
 
 # The inner loop. What it leaves out starts processes, runs whole backtests or asks other packages.
 SLOW := backtest cli paper conformance fuzz data/test_units.py test_examples.py test_import.py test_plots.py \
