@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,8 +22,14 @@ class NominalParity(PortfolioEstimator):
     budgets: Any = None
     worst_case: bool = False
 
+    # What is solved, where covariance, budgets and X are all there is to it.
+    _kind: ClassVar[Callable[..., Any]]
+
     def _covariance(self, known: Estimate) -> Any:
         return known.uncertainty.worst_case if self.worst_case else known.covariance
+
+    def _problem(self, known: Estimate) -> Any:
+        return type(self)._kind(self._covariance(known), self.budgets, self.weight_set)
 
 
 @dataclass(eq=False, repr=False)
@@ -86,8 +93,7 @@ class RiskParityQCLP(NominalParity):
     [0.471, 0.232, 0.296]
     """
 
-    def _problem(self, known: Estimate) -> models.RiskParityQCLP:
-        return models.RiskParityQCLP(self._covariance(known), self.budgets, self.weight_set)
+    _kind = models.RiskParityQCLP
 
 
 @dataclass(eq=False, repr=False)
@@ -107,8 +113,7 @@ class RiskParityNLP(NominalParity):
     [0.471, 0.232, 0.296]
     """
 
-    def _problem(self, known: Estimate) -> models.RiskParityNLP:
-        return models.RiskParityNLP(self._covariance(known), self.budgets, self.weight_set)
+    _kind = models.RiskParityNLP
 
 
 @dataclass(eq=False, repr=False)
@@ -171,9 +176,7 @@ class FactorRiskParity(NominalParity):
     """
 
     _needs_factors: ClassVar[str] = "the contributions of factors"
-
-    def _problem(self, known: Estimate) -> models.FactorRiskParity:
-        return models.FactorRiskParity(self._covariance(known), self.budgets, self.weight_set)
+    _kind = models.FactorRiskParity
 
 
 @dataclass(eq=False, repr=False)
